@@ -1,0 +1,171 @@
+"""Audio files, through libsndfile: read whole and checked, written complete or not at all."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from .errors import AudioError
+from .files import replacing
+
+# The command's name for a format -> its suffixes, libsndfile's format and default subtype.
+FORMATS = {
+    "wav": ((".wav",), "WAV", "PCM_16"),
+    "flac": ((".flac",), "FLAC", "PCM_16"),
+    "ogg": ((".ogg", ".oga"), "OGG", "VORBIS"),
+    "opus": ((".opus",), "OGG", "OPUS"),
+    "mp3": ((".mp3",), "MP3", "MPEG_LAYER_III"),
+    "aiff": ((".aiff", ".aif"), "AIFF", "PCM_16"),
+}
+# What a folder is searched for.
+SUFFIXES = tuple(suffix for suffixes, _, _ in FORMATS.values() for suffix in suffixes)
+
+# Frames read or written at a time. libsndfile's Vorbis encoder overruns its stack on huge ones.
+_BLOCK = 1 << 16
+# A recorder writing WAV to a pipe cannot know its size, and puts the largest there is.
+_UNKNOWN_SIZE = 0x7FFF_0000
+
+
+def read(path: Path) -> tuple[np.ndarray, int]:
+    """Samples [channels, T], float32 with full scale 1, and the sample rate in Hz.
+
+    Raises AudioError if the file is not audio, damaged or cut short; OSError if it cannot be
+    opened.
+    """
+    with open(path, "rb"):  # the system's own words for what is missing or forbidden
+        pass
+    try:
+        with soundfile.SoundFile(path) as file:
+            _refuse_cut_header(file)
+            blocks = [np.zeros((0, file.channels), np.float32)]
+            while len(block := file.read(_BLOCK, "float32", always_2d=True)):
+                blocks.append(block)
+            x = np.concatenate(blocks)
+            if len(x) < file.frames:
+                raise AudioError(f"cut short: {len(x)} of {file.frames} samples are there")
+            rate = file.samplerate
+            ogg = file.format == "OGG"
+    except (soundfile.LibsndfileError, TypeError) as error:
+        raise AudioError(f"not audio that libsndfile can read whole: {_words(error)}") from error
+    if ogg and not _ogg_ends(path):
+        raise AudioError(f"cut short: the Ogg stream has no end after {len(x)} samples")
+    return x.T, rate
+
+
+@contextmanager
+def writing(
+    path: Path, sample_rate: int, channels: int, format: str, subtype: str | None = None
+) -> Iterator[soundfile.SoundFile]:
+    """An open sound file that appears under `path` when the block ends without error.
+
+    format: a key of FORMATS; subtype: libsndfile's name of a coding, None for the usual one.
+    Raises ValueError for a pair that does not exist (`check_format`), AudioError if libsndfile
+    fails, OSError if the file system does.
+    """
+    major, subtype = check_format(format, subtype)
+    with replacing(path) as temporary:
+        with open(temporary, "xb") as raw:
+            output = _Output(raw)
+            try:
+                with soundfile.SoundFile(
+                    output, "w", sample_rate, channels, subtype, format=major
+                ) as file:
+                    yield file
+                    empty = file.frames == 0
+            except (soundfile.LibsndfileError, AssertionError) as error:
+                if output.error is None:
+                    raise AudioError(
+                        f"libsndfile cannot write {channels} channels as {format} {subtype}: "
+                        f"{_words(error)}"
+                    ) from error
+            if output.error is not None:
+                raise output.error
+        if empty:
+            _refuse_unreadable(temporary, format)
+
+
+def write(file: soundfile.SoundFile, y: np.ndarray) -> None:
+    """Append samples [channels, T], full scale 1, to an open sound file."""
+    for start in range(0, y.shape[-1], _BLOCK):
+        file.write(y[:, start : start + _BLOCK].T)
+
+
+def check_format(format: str, subtype: str | None = None) -> tuple[str, str]:
+    """libsndfile's format and subtype for ours. Raises ValueError if it cannot write the pair."""
+    if format not in FORMATS:
+        raise ValueError(f"format is one of {', '.join(FORMATS)}, got {format!r}")
+    _, major, default = FORMATS[format]
+    subtype = (subtype or default).upper()
+    if not soundfile.check_format(major, subtype):
+        known = ", ".join(soundfile.available_subtypes(major))
+        raise ValueError(f"subtype of {format} is one of {known}; got {subtype}")
+    return major, subtype
+
+
+def format_of(path: Path) -> str | None:
+    """The format that a file name's suffix stands for, or None."""
+    suffix = path.suffix.lower()
+    return next((name for name, (suffixes, *_) in FORMATS.items() if suffix in suffixes), None)
+
+
+def _refuse_cut_header(file: soundfile.SoundFile) -> None:
+    """Raise AudioError if libsndfile's log says that a header promises more than is there."""
+    log = file.extra_info
+    for promised, there in re.findall(
+        r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", log
+    ):
+        if int(there) < int(promised) < _UNKNOWN_SIZE:
+            raise AudioError(f"cut short: {there} of {promised} bytes of samples are there")
+    if found := re.search(r"Calculated frame count (\d+) does not match value .* of (\d+)", log):
+        raise AudioError(f"cut short: {found[1]} of {found[2]} samples are there")
+    if file.frames == 0 and "*** Unknown chunk marker" in log:
+        raise AudioError("its header says 0 samples, but data follow: a recording never finished")
+
+
+def _ogg_ends(path: Path) -> bool:
+    """Whether the last Ogg page is marked as the end of its stream (RFC 3533, section 6)."""
+    with open(path, "rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - (1 << 17)))  # a page has at most 65 307 bytes
+        tail = file.read()
+    page = tail[tail.rfind(b"OggS") :]
+    if not page.startswith(b"OggS") or len(page) < 27 or len(page) < 27 + page[26]:
+        return False
+    segments = page[27 : 27 + page[26]]
+    return bool(page[5] & 4) and len(page) >= 27 + len(segments) + sum(segments)
+
+
+def _refuse_unreadable(path: Path, format: str) -> None:
+    try:
+        soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"a {format} file cannot hold 0 samples") from error
+
+
+class _Output:
+    """A binary file that keeps what goes wrong, which cannot pass through libsndfile.
+
+    libsndfile itself would say "System error", or for some formats on a full disk nothing.
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self.raw = raw
+        self.seek, self.tell = raw.seek, raw.tell
+        self.error: BaseException | None = None
+
+    def write(self, data: bytes) -> int:
+        if self.error is None:
+            try:
+                return self.raw.write(data)
+            except BaseException as error:
+                self.error = error
+        return 0
+
+
+def _words(error: BaseException) -> str:
+    return getattr(error, "error_string", "") or str(error) or type(error).__name__

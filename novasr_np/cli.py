@@ -1,0 +1,259 @@
+"""The ``novasr`` command."""
+
+import argparse
+import dataclasses
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tqdm import tqdm
+
+from . import __version__, audio, job, weights
+from .resample import RESAMPLERS, import_soxr
+from .spec import UPSTREAM_CHECKPOINTS
+
+EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_TERMINATED = 128 + signal.SIGTERM
+
+_UPSAMPLE_NOTES = """\
+The output is <input's stem>_48k.wav beside the input unless -o says otherwise. With several
+inputs, or a folder, -o is a folder and gets the same tree. "-" is standard input or output.
+A file appears under its name only when it is complete.
+
+exit status: 0 all done (or skipped as asked), 1 some inputs failed (each is named, the rest are
+done), 2 wrong usage, 130 interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with `argv` (default: the process's) and return its exit status."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    # So that temporary files go when a job scheduler ends the run, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("novasr: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads any more; keep Python from complaining once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_SOME_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="novasr", description="Speech at 16 kHz (or any rate) to 48 kHz.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"novasr {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    p = commands.add_parser(
+        "upsample",
+        help="audio files to 48 kHz",
+        description="Upsample audio files to 48 kHz.",
+        epilog=_UPSAMPLE_NOTES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    p.set_defaults(run=_upsample)
+    p.add_argument("input", nargs="+", metavar="INPUT", help="audio file, folder (with -r) or -")
+    p.add_argument("-o", "--output", metavar="OUT", help="file, folder or -")
+    p.add_argument("-r", "--recursive", action="store_true", help="take all audio below folders")
+    _add_weights(p)
+    p.add_argument("--resampler", choices=RESAMPLERS, default="upstream", help="to 16 kHz")
+    p.add_argument(
+        "--channels",
+        choices=("each", "first", "mono"),
+        default="each",
+        help="each on its own (default), the first only as the original does, or their mean",
+    )
+    p.add_argument("--format", choices=tuple(audio.FORMATS), help="default: by OUT's name, or wav")
+    p.add_argument("--subtype", help="libsndfile's name of the coding, such as PCM_24 or FLOAT")
+    p.add_argument("--if-exists", choices=("error", "skip", "overwrite"), default="error")
+    loud = p.add_mutually_exclusive_group()
+    loud.add_argument("-q", "--quiet", action="store_true", help="only failures")
+    loud.add_argument("-v", "--verbose", action="store_true", help="a line for each file")
+    loud.add_argument("--json", action="store_true", help="results as JSON on standard output")
+
+    w = commands.add_parser("weights", help="look at weights, or convert the original's")
+    actions = w.add_subparsers(required=True, metavar="ACTION")
+    p = actions.add_parser("show", help="tensors, parameter count and sha256 of a weights file")
+    p.set_defaults(run=_show)
+    p.add_argument("file", metavar="FILE", help="name or path")
+    p = actions.add_parser("convert", help="the original's .bin to safetensors", allow_abbrev=False)
+    p.set_defaults(run=_convert)
+    p.add_argument("input", metavar="IN.bin")
+    p.add_argument("output", metavar="OUT.safetensors")
+    p.add_argument("--licence", help="goes into the file; known for the original's own")
+    p.add_argument("--if-exists", choices=("error", "overwrite"), default="error")
+    return parser
+
+
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        default=os.environ.get("NOVASR_WEIGHTS"),
+        help="name or path, .safetensors or the original's .bin (default: $NOVASR_WEIGHTS)",
+    )
+
+
+def _upsample(args: argparse.Namespace) -> int:
+    try:
+        pairs, options = _plan(args)
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        _usage(error)
+    results: list[job.Result] = []
+    start = time.perf_counter()
+    try:
+        for source, target in _progress(pairs, args):
+            if any(target == r.target and target != job.PIPE for r in results):
+                result = job.Result(source, target, error=f"{target} is another input's output")
+            else:
+                result = job.run(source, target, options)
+            results.append(result)
+            _report(result, args)
+    finally:
+        _summarise(results, time.perf_counter() - start, args)
+    return EXIT_SOME_FAILED if any(r.status == "failed" for r in results) else EXIT_DONE
+
+
+def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], job.Options]:
+    """Sources with their targets, and the options; raises what makes the usage wrong."""
+    sources = list(job.find(args.input, args.recursive))
+    out = args.output
+    several = len(args.input) > 1 or os.path.isdir(args.input[0])
+    is_folder = (
+        out is not None
+        and out != job.PIPE
+        and (several or os.path.isdir(out) or out.endswith(("/", os.sep)))
+    )
+    is_file = out is not None and not is_folder
+    by_name = audio.format_of(Path(out)) if is_file else None
+    if is_file and out != job.PIPE:
+        if by_name is None and args.format is None:
+            raise ValueError(f"cannot tell a format from the name {out!r}: give --format")
+        if by_name is not None and args.format not in (None, by_name):
+            raise ValueError(f"{out!r} is a name for {by_name}, but --format is {args.format}")
+    format = args.format or by_name or "wav"
+    audio.check_format(format, args.subtype)
+
+    paths = [out] if is_file else list(job.targets(sources, out, format))
+    if is_file and len(sources) != 1:
+        raise ValueError("several inputs cannot go to one output")
+    if [s for s, _ in sources].count(job.PIPE) > 1:
+        raise ValueError("standard input can be read once only")
+    if job.PIPE in args.input and sys.stdin.isatty():
+        raise ValueError("standard input is a terminal, not audio")
+    if job.PIPE in paths and sys.stdout.isatty():
+        raise ValueError("standard output is a terminal: give -o FILE")
+    if job.PIPE in paths and args.json:
+        raise ValueError("--json and the audio both want standard output")
+    if args.resampler == "soxr":
+        import_soxr()
+    options = job.Options(
+        weights=weights.load_weights(args.weights),
+        resampler=args.resampler,
+        channels=args.channels,
+        format=format,
+        subtype=args.subtype,
+        if_exists=args.if_exists,
+    )
+    return [(source, path) for (source, _), path in zip(sources, paths, strict=True)], options
+
+
+def _progress(pairs: list[tuple[str, str]], args: argparse.Namespace) -> Iterable[tuple[str, str]]:
+    hidden = args.quiet or args.json
+    return tqdm(pairs, unit="file", leave=False, disable=True if hidden else None)
+
+
+def _report(result: job.Result, args: argparse.Namespace) -> None:
+    if result.status == "failed":
+        tqdm.write(f"novasr: {result.source}: {result.error}", file=sys.stderr)
+    elif args.verbose:
+        tqdm.write(f"{result.source} -> {result.target}: {_rate([result])}", file=sys.stderr)
+
+
+def _summarise(results: list[job.Result], seconds: float, args: argparse.Namespace) -> None:
+    states = [result.status for result in results]
+    counts = {state: states.count(state) for state in ("done", "skipped", "failed")}
+    audio_seconds = sum(r.audio_seconds for r in results)
+    if args.json:
+        summary: dict[str, Any] = {
+            **counts,
+            "audio_seconds": audio_seconds,
+            "work_seconds": seconds,
+            "x_real_time": audio_seconds / seconds,
+            "saturated": sum(r.saturated for r in results),
+        }
+        files = [dataclasses.asdict(result) for result in results]
+        print(json.dumps({"files": files, "summary": summary}, indent=2))
+    elif not args.quiet:
+        text = ", ".join(f"{n} {state}" for state, n in counts.items() if n) or "nothing to do"
+        print(f"{text}: {_rate(results)}", file=sys.stderr)
+
+
+def _rate(results: list[job.Result]) -> str:
+    audio_seconds = sum(r.audio_seconds for r in results)
+    seconds = sum(r.work_seconds for r in results)
+    saturated = sum(r.saturated for r in results)
+    return (
+        f"{audio_seconds:.2f} s of audio in {seconds:.2f} s, "
+        f"{audio_seconds / max(seconds, 1e-9):.1f} x real time, {saturated} samples saturated"
+    )
+
+
+def _show(args: argparse.Namespace) -> int:
+    try:
+        path = weights.weights_path(args.file)
+        tensors, metadata = weights.read_weights(path)
+    except (OSError, ValueError) as error:
+        _usage(error)
+    sha256 = weights.file_sha256(path)
+    for name, value in tensors.items():
+        shape = " x ".join(map(str, value.shape))
+        print(f"{name:30} {shape:12} {value.dtype}  {value.min():+.4f} .. {value.max():+.4f}")
+    trained, total = weights.parameter_counts(tensors)
+    print(f"parameters  {trained:,} trained, {total:,} with the filters")
+    print(f"sha256      {sha256}")
+    if sha256 in UPSTREAM_CHECKPOINTS:
+        print(f"published   {UPSTREAM_CHECKPOINTS[sha256]}")
+    for key, text in sorted(metadata.items()):
+        print(f"{key:11} {text}")
+    return EXIT_DONE
+
+
+def _convert(args: argparse.Namespace) -> int:
+    try:
+        if args.if_exists == "error" and os.path.lexists(args.output):
+            raise FileExistsError(f"{args.output} exists: see --if-exists")
+        sha256 = weights.file_sha256(args.input)
+        published = UPSTREAM_CHECKPOINTS.get(sha256)
+        licence = args.licence or (published and "Apache-2.0")
+        if not licence:
+            raise ValueError(f"{args.input} is no published checkpoint: give its --licence")
+        weights.save_weights(
+            weights.load_weights(Path(args.input)),
+            args.output,
+            provenance=f"{published or 'checkpoint'}, converted from sha256 {sha256}",
+            licence=licence,
+        )
+    except (OSError, ValueError) as error:
+        _usage(error)
+    return EXIT_DONE
+
+
+def _usage(error: Exception) -> NoReturn:
+    print(f"novasr: {error}", file=sys.stderr)
+    sys.exit(EXIT_USAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""From source files to target files: which ones, and one at a time."""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import audio
+from .api import count_saturated, upsample
+from .errors import AudioError
+from .spec import SAMPLE_RATE_OUT
+from .weights import Params
+
+PIPE = "-"  # standard input as a source, standard output as a target
+SUFFIX = "_48k"  # what a default target's name has behind the source's stem
+
+
+@dataclass(frozen=True)
+class Options:
+    """How every file of a run is treated."""
+
+    weights: Params
+    resampler: str = "upstream"
+    channels: str = "each"  # each, first or mono
+    format: str = "wav"  # a key of audio.FORMATS
+    subtype: str | None = None  # libsndfile's name; None for the format's usual one
+    if_exists: str = "error"  # error, skip or overwrite
+
+
+@dataclass
+class Result:
+    """What became of one source. Times are in seconds, saturated counts samples at 48 kHz."""
+
+    source: str
+    target: str
+    status: str = "failed"  # done, skipped or failed
+    error: str | None = None
+    sample_rate: int | None = None  # Hz, of the source
+    channels: int | None = None  # of the target
+    audio_seconds: float = 0.0
+    work_seconds: float = 0.0
+    saturated: int = 0
+
+
+def find(inputs: Iterable[str], recursive: bool) -> Iterator[tuple[str, str]]:
+    """(source, its folder below the input that named it) for every file, folders walked in order.
+
+    In folders only files with a known suffix count, and none that a run named itself (``_48k``).
+    Raises IsADirectoryError for a folder if not recursive.
+    """
+    for name in inputs:
+        if name == PIPE or not os.path.isdir(name):
+            yield name, ""
+            continue
+        if not recursive:
+            raise IsADirectoryError(f"{name} is a folder: add -r to take all audio below it")
+        for path in sorted(Path(name).rglob("*")):
+            known = path.suffix.lower() in audio.SUFFIXES and not path.stem.endswith(SUFFIX)
+            if known and not path.name.startswith(".") and path.is_file():
+                yield str(path), str(path.parent.relative_to(name))
+
+
+def targets(sources: Iterable[tuple[str, str]], folder: str | None, format: str) -> Iterator[str]:
+    """The default target of each source: beside it, or below `folder` in the same tree."""
+    suffix = audio.FORMATS[format][0][0]
+    for source, below in sources:
+        if source == PIPE:
+            yield PIPE if folder is None else str(Path(folder, f"stdin{SUFFIX}{suffix}"))
+            continue
+        parent = Path(source).parent if folder is None else Path(folder, below)
+        yield str(parent / f"{Path(source).stem}{SUFFIX}{suffix}")
+
+
+def run(source: str, target: str, options: Options) -> Result:
+    """Upsample one file. What goes wrong with it is told in the result, not raised."""
+    result = Result(source, target)
+    start = time.perf_counter()
+    try:
+        if target != PIPE and os.path.lexists(target):
+            if source != PIPE and os.path.exists(target) and os.path.samefile(source, target):
+                raise AudioError("the output would replace its own input")
+            if options.if_exists == "skip":
+                result.status = "skipped"
+                return result
+            if options.if_exists == "error":
+                raise FileExistsError(f"{target} exists: see --if-exists")
+            if not os.path.isfile(target):
+                raise FileExistsError(f"{target} exists and is no regular file")
+        with tempfile.TemporaryDirectory(prefix="novasr-") as spool:
+            _convert(_spooled_source(source, spool), target, spool, options, result)
+        result.status = "done"
+    except (OSError, ValueError, MemoryError) as error:
+        result.error = _words(error)
+    result.work_seconds = time.perf_counter() - start
+    return result
+
+
+def _convert(path: Path, target: str, spool: str, options: Options, result: Result) -> None:
+    x, result.sample_rate = audio.read(path)
+    if options.channels == "first":
+        x = x[:1]
+    elif options.channels == "mono":
+        x = x.mean(axis=0, keepdims=True)
+    result.channels = len(x)
+    y = upsample(x, result.sample_rate, weights=options.weights, resampler=options.resampler)
+    result.audio_seconds = y.shape[-1] / SAMPLE_RATE_OUT
+    result.saturated = count_saturated(y)
+    # A pipe cannot be wound back to complete a header: spool, then send.
+    final = Path(spool, "output") if target == PIPE else Path(target)
+    if target != PIPE:
+        final.parent.mkdir(parents=True, exist_ok=True)
+    with audio.writing(final, SAMPLE_RATE_OUT, len(y), options.format, options.subtype) as file:
+        audio.write(file, y)
+    if target == PIPE:
+        with open(final, "rb") as whole:
+            shutil.copyfileobj(whole, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+def _spooled_source(source: str, spool: str) -> Path:
+    if source != PIPE:
+        return Path(source)
+    path = Path(spool, "input")
+    with open(path, "wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return path
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,98 @@
+"""What every test shares: the tolerance table, weights, signals, and what was found outside."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+import soundfile
+
+from novasr_np import spec
+from novasr_np.weights import load_weights, save_weights
+
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None, max_examples=50)
+hypothesis.settings.load_profile("suite")
+
+# Max-abs error of an output against float64 truth: (input within [-1, 1], louder input).
+TOLERANCE = {np.float64: (1e-11, 1e-11), np.float32: (2e-6, 1e-5)}
+
+SHARED = Path(os.environ.get("NOVASR_SHARED") or Path(__file__).parents[2] / "shared")
+
+
+def pytest_report_header():
+    found = "found" if SHARED.is_dir() else "absent: tests against the original are skipped"
+    return [
+        f"numpy {np.__version__}, soundfile {soundfile.__version__} "
+        f"({soundfile.__libsndfile_version__})",
+        f"original's checkpoints, golden files and speech (NOVASR_SHARED): {found}",
+    ]
+
+
+def shared(name: str) -> Path:
+    """A file or folder of the reference material, or skip the test."""
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"{name} of the reference material is not there (set NOVASR_SHARED)")
+    return path
+
+
+def check(got, want, tolerance: float, what: str = "") -> None:
+    """Assert max-abs error within tolerance; say the error and the SNR if not."""
+    got, want = np.asarray(got, np.float64), np.asarray(want, np.float64)
+    assert got.shape == want.shape, f"{what}: shape {got.shape}, expected {want.shape}"
+    if not want.size:
+        return
+    error = np.abs(got - want).max()
+    noise = np.sum((got - want) ** 2)
+    snr = 10 * np.log10(np.sum(want**2) / noise) if noise else np.inf
+    assert error <= tolerance, f"{what}: max-abs {error:.2e} > {tolerance:.0e}, SNR {snr:.1f} dB"
+
+
+def random_params(seed: int) -> dict:
+    """Weights of the network's shapes, at a scale that keeps outputs off the tanh's rails."""
+    rng = np.random.default_rng(seed)
+    tree: dict = {}
+    for name, (_, shape) in spec.TENSORS.items():
+        leaf = name.split(".")[-1]
+        if leaf == "filter":
+            value = rng.normal(1 / 12, 0.05, 12)
+        elif leaf == "weight":
+            value = rng.normal(0, 0.7 / np.sqrt(np.prod(shape[1:])), shape)
+        else:
+            value = rng.normal(0, 0.3, shape)
+        *path, leaf = name.split(".")
+        branch = tree
+        for part in path:
+            branch = branch.setdefault(part, {})
+        branch[leaf] = value.astype(np.float16).astype(np.float32)
+    return tree
+
+
+@pytest.fixture(scope="session")
+def params() -> dict:
+    return random_params(0)
+
+
+@pytest.fixture(scope="session")
+def weights_file(params, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_weights(params, path, provenance="seeded random numbers", licence="none")
+    return path
+
+
+@pytest.fixture(scope="session", params=[1, 2], ids=["v1", "v2"])
+def upstream(request) -> tuple[int, dict]:
+    """(version, params) of the original's published checkpoints."""
+    path = shared(f"upstream/pytorch_model_v{request.param}.bin")
+    return request.param, load_weights(path)
+
+
+def speech_like(samples: int, rate: int = 16_000, seed: int = 0) -> np.ndarray:
+    """A buzz with moving formants and pauses, float32, peak about 0.5."""
+    t = np.arange(samples) / rate
+    rng = np.random.default_rng(seed)
+    pitch = 2 * np.pi * np.cumsum(120 + 20 * np.sin(2 * np.pi * 0.7 * t)) / rate
+    x = sum(np.sin(k * pitch) / k for k in range(1, 30) if 150 * k < rate / 2)
+    x = x * (0.5 + 0.5 * np.sin(2 * np.pi * 3 * t)) + 0.01 * rng.normal(size=samples)
+    return (0.3 * x).astype(np.float32)

@@ -1,0 +1,83 @@
+"""The network as the spec's formulas say it, in loops over Python floats; imports nothing of ours.
+
+Channels first, as in the spec: an activation is a list of channels, each a list of samples.
+"""
+
+import math
+
+
+def conv1d(x, weight, bias, padding):
+    length = len(x[0])
+    y = []
+    for o in range(len(weight)):
+        row = []
+        for t in range(length):
+            total = bias[o] if bias is not None else 0.0
+            for i in range(len(x)):
+                for k in range(len(weight[o][i])):
+                    s = t + k - padding
+                    if 0 <= s < length:
+                        total += weight[o][i][k] * x[i][s]
+            row.append(total)
+        y.append(row)
+    return y
+
+
+def interpolate(x):
+    """Source position (t + 1/2) / 3 - 1/2, clamped to the first and last sample."""
+    y = []
+    for channel in x:
+        last = len(channel) - 1
+        row = []
+        for t in range(3 * len(channel)):
+            thirds = t - 1  # the position in thirds of a sample
+            left, fraction = thirds // 3, (thirds % 3) / 3
+            a = channel[min(max(left, 0), last)]
+            b = channel[min(max(left + 1, 0), last)]
+            row.append((1 - fraction) * a + fraction * b)
+        y.append(row)
+    return y
+
+
+def upsample2(x, f):
+    y = []
+    for channel in x:
+        xp = [0.0, 0.0, *channel, 0.0, 0.0, 0.0]
+        row = []
+        for n in range(len(channel)):
+            row.append(sum(2 * f[2 * k] * xp[n + k] for k in range(6)))
+            row.append(sum(2 * f[2 * k + 1] * xp[n + k] for k in range(6)))
+        y.append(row[2:-2])
+    return y
+
+
+def snake_beta(x, alpha, beta):
+    y = []
+    for channel, log_a, log_b in zip(x, alpha, beta, strict=True):
+        a, b = math.exp(log_a), math.exp(log_b)
+        y.append([u + (1 - math.cos(2 * a * u)) / (2 * b + 1e-9) for u in channel])
+    return y
+
+
+def downsample2(x, f):
+    y = []
+    for channel in x:
+        xp = [0.0] * 5 + list(channel) + [0.0] * 5
+        count = (len(xp) - 12) // 2 + 1
+        y.append([sum(f[k] * xp[2 * n + k] for k in range(12)) for n in range(count)])
+    return y
+
+
+def forward(p, x):
+    """p: nested lists under the stages' names; x: a list of samples; gives 3T - 4 samples."""
+    h = conv1d([list(x)], p["conv_pre"]["weight"], p["conv_pre"]["bias"], 3)
+    h = skip = interpolate(h)
+    for activation, conv in (("activation0", "conv1"), ("activation1", "conv2")):
+        q = p[activation]
+        h = upsample2(h, q["upsample"]["filter"])
+        h = snake_beta(h, q["snakebeta"]["alpha"], q["snakebeta"]["beta"])
+        h = downsample2(h, q["downsample"]["filter"])
+        h = conv1d(h, p[conv]["weight"], p[conv]["bias"], 5)
+    h = [[a + b for a, b in zip(u, v, strict=False)] for u, v in zip(h, skip, strict=True)]
+    (y,) = conv1d(h, p["conv_post"]["weight"], None, 3)
+    return [math.tanh(v) for v in y]

@@ -1,0 +1,155 @@
+"""Files in every format, damaged ones, and outputs that are whole or absent."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import check, speech_like
+
+from novasr_np import AudioError, audio
+
+LOSSY = {"ogg", "opus", "mp3"}
+FORMATS = pytest.mark.parametrize("format", list(audio.FORMATS))
+
+
+def save(path, x, rate=48_000, format=None, subtype=None):
+    with audio.writing(path, rate, len(x), format or audio.format_of(path), subtype) as file:
+        audio.write(file, x)
+
+
+@FORMATS
+@pytest.mark.parametrize("channels", [1, 2])
+def test_round_trip(format, channels, tmp_path):
+    x = np.stack([speech_like(30_000, 48_000, seed) for seed in range(channels)])
+    path = tmp_path / f"x{audio.FORMATS[format][0][0]}"
+    save(path, x)
+    y, rate = audio.read(path)
+    assert rate == 48_000
+    assert y.dtype == np.float32
+    check(y, x, 0.3 if format in LOSSY else 2**-14)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("subtype", ["PCM_24", "FLOAT", "pcm_u8"])
+def test_subtypes(subtype, tmp_path):
+    save(tmp_path / "x.wav", speech_like(1000)[np.newaxis], subtype=subtype)
+    assert soundfile.info(tmp_path / "x.wav").subtype == subtype.upper()
+
+
+def test_unknown_formats_are_refused():
+    with pytest.raises(ValueError, match="'m4a'"):
+        audio.check_format("m4a")
+    with pytest.raises(ValueError, match=r"subtype of flac is one of .* got FLOAT"):
+        audio.check_format("flac", "float")
+
+
+@FORMATS
+@pytest.mark.parametrize("keep", [0.3, 0.6, 0.95])
+def test_cut_short(format, keep, tmp_path):
+    path = tmp_path / "x"
+    save(path, speech_like(100_000, 48_000)[np.newaxis], format=format)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * keep)])
+    with pytest.raises(AudioError, match=r"cut short|not audio"):
+        audio.read(path)
+
+
+@FORMATS
+def test_no_samples(format, tmp_path):
+    path = tmp_path / "x"
+    if format in {"flac", "opus", "mp3"}:
+        with pytest.raises(AudioError, match=f"{format} file cannot hold 0 samples"):
+            save(path, np.zeros((2, 0), np.float32), format=format)
+        assert not os.listdir(tmp_path)
+    else:
+        save(path, np.zeros((2, 0), np.float32), format=format)
+        x, _ = audio.read(path)
+        assert x.shape == (2, 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"plain text, called .wav\n" * 50, bytes(5000)])
+def test_not_audio(content, tmp_path):
+    path = tmp_path / "x.wav"
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match="not audio"):
+        audio.read(path)
+
+
+def test_wav_from_a_pipe_reads_and_an_unfinished_one_does_not(tmp_path):
+    """A pipe's writer puts the largest size there is; a recorder that died left it at zero."""
+    path = tmp_path / "x.wav"
+    save(path, speech_like(5000)[np.newaxis])
+    data = bytearray(path.read_bytes())
+    size = data.find(b"data") + 4
+    data[size : size + 4] = b"\xff" * 4
+    path.write_bytes(data)
+    assert audio.read(path)[0].shape == (1, 5000)
+    data[size : size + 4] = bytes(4)
+    path.write_bytes(data)
+    with pytest.raises(AudioError, match="never finished"):
+        audio.read(path)
+
+
+def test_system_errors_keep_the_systems_words(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        audio.read(tmp_path / "missing.wav")
+    with pytest.raises(IsADirectoryError):
+        audio.read(tmp_path)
+    with pytest.raises(FileNotFoundError), audio.writing(tmp_path / "no/x.wav", 48_000, 1, "wav"):
+        pass
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
+def test_an_interrupted_write_leaves_nothing_and_spares_what_was_there(error, tmp_path):
+    path = tmp_path / "x.wav"
+    path.write_bytes(b"as it was")
+
+    def interrupted():
+        with audio.writing(path, 48_000, 1, "wav") as file:
+            audio.write(file, np.zeros((1, 200_000), np.float32))
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    assert os.listdir(tmp_path) == ["x.wav"]
+    assert path.read_bytes() == b"as it was"
+
+
+def test_too_many_channels(tmp_path):
+    with pytest.raises(AudioError, match="9 channels as mp3"):
+        save(tmp_path / "x.mp3", np.zeros((9, 1000), np.float32))
+    assert not os.listdir(tmp_path)
+
+
+_WRITE = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from novasr_np import audio
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+try:
+    with audio.writing(Path(sys.argv[1]), 48_000, 1, sys.argv[2]) as file:
+        audio.write(file, np.random.default_rng(0).uniform(-1, 1, (1, 60_000)).astype("f4"))
+except OSError as error:
+    print(type(error).__name__, error.errno)
+"""
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no file size limit here")
+@FORMATS
+def test_a_full_disk_is_an_error_and_leaves_nothing(format, tmp_path):
+    """A limit on file sizes stands in for the disk: writes fail at any of several places."""
+    whole = tmp_path / "whole"
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 60_000)).astype(np.float32)
+    save(whole, x, format=format)
+    size = whole.stat().st_size
+    whole.unlink()
+    for limit in (10, size // 2, size - 100):
+        command = [sys.executable, "-c", _WRITE, str(tmp_path / "x"), format, str(limit)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.split()[0] == "OSError", (limit, done)
+        assert not os.listdir(tmp_path)

@@ -1,0 +1,322 @@
+"""The command as a user runs it: exit codes, names, pipes, and nothing half written."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import check, shared, speech_like
+
+from novasr_np import audio, job, load_weights, upsample
+from novasr_np.cli import main
+
+
+@pytest.fixture
+def cli(weights_file, tmp_path, monkeypatch, capfd):
+    """Run the command in an empty folder with random weights; gives (status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NOVASR_WEIGHTS", str(weights_file))
+
+    def run(*arguments):
+        capfd.readouterr()
+        try:
+            status = main([str(a) for a in arguments])
+        except SystemExit as exit:
+            status = exit.code
+        return (status, *capfd.readouterr())
+
+    return run
+
+
+def speech(name, rate=16_000, channels=1, samples=4000, **options):
+    x = np.stack([speech_like(samples, rate, seed) for seed in range(channels)], axis=-1)
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(name, x, rate, **options)
+    return name
+
+
+def tree():
+    return sorted(str(p) for p in Path().rglob("*") if p.is_file())
+
+
+def test_default_name_summary_and_samples(cli, params):
+    speech("a.wav")
+    status, out, err = cli("upsample", "a.wav")
+    assert (status, out) == (0, "")
+    assert "1 done: 0.25 s of audio in" in err
+    assert "x real time, 0 samples saturated" in err
+    assert tree() == ["a.wav", "a_48k.wav"]
+    y, rate = soundfile.read("a_48k.wav", dtype="float32")
+    assert rate == 48_000
+    x, _ = soundfile.read("a.wav", dtype="float32")
+    check(y, upsample(x, weights=params), 2**-14)
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 24_000, 44_100, 48_000])
+def test_rates_and_stereo(cli, rate):
+    speech("a.wav", rate, 2, rate // 2)
+    assert cli("upsample", "a.wav")[0] == 0
+    info = soundfile.info("a_48k.wav")
+    assert (info.samplerate, info.channels, info.frames) == (48_000, 2, 24_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.flac", {}),
+        ("a.ogg", {}),
+        ("a.opus", {"format": "OGG", "subtype": "OPUS"}),
+        ("a.mp3", {}),
+        ("a.aiff", {}),
+        ("a.wav", {"subtype": "PCM_24"}),
+    ],
+)
+def test_input_formats(cli, name, options):
+    speech(name, **options)
+    assert cli("upsample", name)[0] == 0
+    assert abs(soundfile.info("a_48k.wav").frames - 12_000) <= 6000  # MP3 pads
+
+
+@pytest.mark.parametrize("format", list(audio.FORMATS))
+def test_output_formats(cli, format):
+    speech("a.wav", channels=2)
+    suffix = audio.FORMATS[format][0][0]
+    assert cli("upsample", "a.wav", "--format", format)[0] == 0
+    assert cli("upsample", "a.wav", "-o", f"b{suffix}")[0] == 0
+    assert soundfile.info(f"a_48k{suffix}").format == audio.FORMATS[format][1]
+    assert soundfile.info(f"b{suffix}").subtype == audio.FORMATS[format][2]
+
+
+def test_channels(cli):
+    speech("a.wav", channels=3)
+    x = audio.read(Path("a.wav"))[0]
+    for choice, want in (("each", x), ("first", x[:1]), ("mono", x.mean(axis=0, keepdims=True))):
+        assert cli("upsample", "a.wav", "--channels", choice, "-o", f"{choice}.wav")[0] == 0
+        y = audio.read(Path(f"{choice}.wav"))[0]
+        check(y, upsample(want, weights=os.environ["NOVASR_WEIGHTS"]), 2**-14)
+
+
+def test_folders_mirror_and_leave_out_own_outputs(cli):
+    for name in ("in/a.wav", "in/deep/b.flac", "in/deep/c_48k.wav", "in/.hidden.wav"):
+        speech(name)
+    Path("in/notes.txt").write_text("no audio")
+    assert cli("upsample", "in")[0] == 2
+    assert "add -r" in cli("upsample", "in")[2]
+    assert cli("upsample", "-r", "in", "-o", "out")[0] == 0
+    assert [n for n in tree() if n.startswith("out")] == ["out/a_48k.wav", "out/deep/b_48k.wav"]
+    assert cli("upsample", "-r", "in")[0] == 0
+    assert cli("upsample", "-r", "in", "--if-exists", "skip")[2].startswith("2 skipped")
+    assert len(tree()) == 5 + 2 + 2
+
+
+def test_if_exists(cli):
+    speech("a.wav")
+    Path("a_48k.wav").write_text("mine")
+    status, _, err = cli("upsample", "a.wav")
+    assert status == 1
+    assert "a_48k.wav exists: see --if-exists" in err
+    assert cli("upsample", "a.wav", "--if-exists", "skip")[0] == 0
+    assert Path("a_48k.wav").read_text() == "mine"
+    assert cli("upsample", "a.wav", "--if-exists", "overwrite")[0] == 0
+    assert soundfile.info("a_48k.wav").frames == 12_000
+
+
+def test_an_input_is_never_replaced_by_its_output(cli):
+    before = Path(speech("a.wav")).read_bytes()
+    status, _, err = cli("upsample", "a.wav", "-o", "a.wav", "--if-exists", "overwrite")
+    assert status == 1
+    assert "replace its own input" in err
+    assert Path("a.wav").read_bytes() == before
+
+
+def test_two_inputs_with_one_output_name(cli):
+    speech("a.wav")
+    speech("a.flac")
+    status, _, err = cli("upsample", "a.wav", "a.flac", "--if-exists", "overwrite")
+    assert status == 1
+    assert "a.flac: a_48k.wav is another input's output" in err
+
+
+def test_bad_inputs_are_named_and_the_rest_is_done(cli):
+    speech("good.wav")
+    speech("none.wav", samples=0)
+    speech("one.wav", samples=1)
+    whole = Path(speech("cut.wav")).read_bytes()
+    Path("cut.wav").write_bytes(whole[:3000])
+    Path("text.wav").write_text("this is a text\n" * 40)
+    Path("empty.wav").touch()
+    soundfile.write("nan.wav", np.full(100, np.nan), 16_000, subtype="FLOAT")
+    Path("folder.wav").mkdir()
+    names = ["none", "one", "cut", "text", "empty", "nan", "missing", "good"]
+    status, _, err = cli("upsample", *(f"{n}.wav" for n in names))
+    assert status == 1
+    told = {line.split(": ")[1]: line for line in err.splitlines() if line.startswith("novasr: ")}
+    assert sorted(told) == ["cut.wav", "empty.wav", "missing.wav", "nan.wav", "text.wav"]
+    assert "cut short" in told["cut.wav"]
+    assert "not audio" in told["text.wav"]
+    assert "not audio" in told["empty.wav"]
+    assert "nan at index" in told["nan.wav"]
+    assert "No such file" in told["missing.wav"]
+    assert "3 done, 5 failed" in err
+    outputs = {p.name: soundfile.info(p).frames for p in Path().glob("*_48k*")}
+    assert outputs == {"none_48k.wav": 0, "one_48k.wav": 3, "good_48k.wav": 12_000}
+    assert not list(Path().glob(".*"))
+
+
+def test_json(cli):
+    speech("a.wav")
+    status, out, _ = cli("upsample", "a.wav", "missing.wav", "--json")
+    assert status == 1
+    report = json.loads(out)
+    good, bad = report["files"]
+    assert (good["status"], good["target"], good["audio_seconds"]) == ("done", "a_48k.wav", 0.25)
+    assert bad["status"] == "failed"
+    assert "No such file" in bad["error"]
+    assert (report["summary"]["done"], report["summary"]["failed"]) == (1, 1)
+
+
+def test_quiet_and_verbose(cli):
+    speech("a.wav")
+    assert cli("upsample", "a.wav", "-q") == (0, "", "")
+    err = cli("upsample", "a.wav", "-v", "--if-exists", "overwrite")[2]
+    assert "a.wav -> a_48k.wav: 0.25 s of audio" in err
+
+
+USAGE = {
+    "no input": ["upsample"],
+    "no command": [],
+    "unknown option": ["upsample", "a.wav", "--loud"],
+    "format of a name": ["upsample", "a.wav", "-o", "b.xyz"],
+    "format against name": ["upsample", "a.wav", "-o", "b.flac", "--format", "wav"],
+    "subtype": ["upsample", "a.wav", "--format", "flac", "--subtype", "FLOAT"],
+    "weights": ["upsample", "a.wav", "--weights", "missing.bin"],
+    "two pipes": ["upsample", "-", "-", "-o", "out/"],
+    "json to a pipe": ["upsample", "a.wav", "-o", "-", "--json"],
+    "many into one": ["upsample", "a.wav", "a.wav", "-o", "-"],
+}
+
+
+@pytest.mark.parametrize("case", USAGE)
+def test_wrong_usage(cli, case, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    speech("a.wav")
+    status, out, err = cli(*USAGE[case])
+    assert (status, out) == (2, "")
+    assert err
+    assert tree() == ["a.wav"]
+
+
+def test_no_default_weights_is_said_clearly(cli, monkeypatch):
+    monkeypatch.delenv("NOVASR_WEIGHTS")
+    speech("a.wav")
+    status, _, err = cli("upsample", "a.wav")
+    assert status == 2
+    assert "no weights are embedded" in err
+
+
+def test_missing_soxr_names_the_extra(cli, monkeypatch):
+    speech("a.wav", 48_000)
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    status, _, err = cli("upsample", "a.wav", "--resampler", "soxr")
+    assert status == 2
+    assert "novasr-np[soxr]" in err
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit(143)])
+def test_interrupted_in_the_middle(cli, monkeypatch, error):
+    speech("a.wav")
+    speech("b.wav")
+    write = audio.write
+
+    calls = []
+
+    def interrupt(file, y):
+        write(file, y)
+        calls.append(y)
+        if len(calls) == 2:
+            raise error
+
+    monkeypatch.setattr(job.audio, "write", interrupt)
+    status, _, err = cli("upsample", "a.wav", "b.wav")
+    assert status == (130 if error is KeyboardInterrupt else 143)
+    assert "1 done" in err
+    assert tree() == ["a.wav", "a_48k.wav", "b.wav"]
+
+
+def test_unwritable_target(cli):
+    speech("a.wav")
+    Path("file").touch()
+    status, _, err = cli("upsample", "a.wav", "-o", "file/x.wav")
+    assert status == 1
+    assert "Not a directory" in err or "File exists" in err
+    assert tree() == ["a.wav", "file"]
+
+
+def command(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "novasr_np.cli", *arguments],
+        capture_output=True,
+        check=False,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("format", ["wav", "flac", "ogg"])
+def test_pipes(cli, format):
+    speech(f"a.{format}")
+    with open(f"a.{format}", "rb") as file:
+        done = command("upsample", "-", "--format", format, stdin=file)
+    assert done.returncode == 0, done.stderr
+    y, rate = soundfile.read(io.BytesIO(done.stdout))
+    assert (rate, len(y)) == (48_000, 12_000)
+    with open(f"a.{format}", "rb") as file:
+        assert command("upsample", "-", "-o", "b.wav", stdin=file).returncode == 0
+    assert soundfile.info("b.wav").frames == 12_000
+    assert command("upsample", "-", stdin=subprocess.DEVNULL).returncode == 1
+
+
+def test_a_closed_pipe_is_no_traceback(cli):
+    speech("a.wav", samples=200_000)
+    done = subprocess.run(
+        f"{sys.executable} -m novasr_np.cli upsample a.wav -o - | head -c 10",
+        shell=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.stdout.startswith(b"RIFF")
+    assert b"Traceback" not in done.stderr
+
+
+def test_weights_convert_and_show(cli, upstream):
+    version, params = upstream
+    source = shared(f"upstream/pytorch_model_v{version}.bin")
+    assert cli("weights", "convert", source, "w.safetensors")[0] == 0
+    assert cli("weights", "convert", source, "w.safetensors")[0] == 2
+    np.testing.assert_equal(load_weights("w.safetensors"), params)
+    status, out, _ = cli("weights", "show", "w.safetensors")
+    assert status == 0
+    assert "23,200 trained, 23,248" in out
+    assert "Apache-2.0" in out
+    assert f"NovaSR v{version}" in out
+    assert f"published   NovaSR v{version}" in cli("weights", "show", source)[1]
+
+
+def test_weights_errors(cli, weights_file):
+    Path("x.bin").write_bytes(b"PK nonsense")
+    for arguments in (
+        ["show", "x.bin"],
+        ["show", "none"],
+        ["convert", "x.bin", "y", "--licence=x"],
+    ):
+        status, out, err = cli("weights", *arguments)
+        assert (status, out) == (2, "")
+        assert "x.bin" in err or "none" in err
+    shutil.copy(weights_file, "w.safetensors")
+    assert "give its --licence" in cli("weights", "convert", "w.safetensors", "y.safetensors")[2]
+    assert tree() == ["w.safetensors", "x.bin"]

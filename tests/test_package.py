@@ -1,0 +1,78 @@
+"""What an import costs, who may import whom, and that the wheel is whole."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("soundfile", "tqdm", "safetensors", "scipy", "soxr", "jax", "torch")
+
+# Module -> the modules of ours that it may import. Data flows one way.
+MAY_IMPORT = {
+    "errors": set(),
+    "spec": set(),
+    "files": set(),
+    "layers": set(),
+    "model": {"layers", "spec"},
+    "checkpoint": {"errors"},
+    "weights": {"checkpoint", "errors", "files", "spec"},
+    "resample": {"spec"},
+    "api": {"model", "resample", "spec", "weights"},
+    "audio": {"errors", "files"},
+    "job": {"api", "audio", "errors", "spec", "weights"},
+}
+MATHS = {"layers", "model", "resample", "api"}
+
+
+def imports(path: Path):
+    """(package, names) of every import in a file, those inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name.split(".")[0], []
+        elif isinstance(node, ast.ImportFrom):
+            if node.level and node.module is None:
+                yield ".", [alias.name for alias in node.names]
+            elif node.level:
+                yield ".", [node.module]
+            else:
+                yield node.module.split(".")[0], []
+
+
+def test_layers_of_the_package():
+    files = {p.stem: p for p in (ROOT / "novasr_np").glob("*.py")}
+    assert set(files) - {"__init__", "cli"} == set(MAY_IMPORT)
+    for module, allowed in MAY_IMPORT.items():
+        found = {n for package, names in imports(files[module]) if package == "." for n in names}
+        assert found <= allowed, module
+    for module in MATHS:
+        outside = {p for p, _ in imports(files[module])} - sys.stdlib_module_names - {"."}
+        assert outside <= {"numpy", "soxr"}, module
+
+
+def test_import_brings_numpy_alone():
+    code = "import sys, novasr_np; print(*{m.split('.')[0] for m in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(done.stdout.split())
+    assert "numpy" in modules
+    assert not modules & set(HEAVY)
+
+
+def test_wheel_from_its_own_sdist(tmp_path):
+    """The wheel, also when built from the sdist, carries the code and the weights folder."""
+    if importlib.util.find_spec("build") is None:
+        pytest.skip("needs the package build (extra dev)")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"novasr_np/cli.py", "novasr_np/py.typed", "novasr_np/weights_data/README.md"} <= names
+    assert wheel.stat().st_size < 1_000_000

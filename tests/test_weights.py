@@ -1,0 +1,335 @@
+"""Weights in and out: the original's checkpoints, safetensors, trees, and what is refused."""
+
+import io
+import math
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+
+import hypothesis
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import safetensors.numpy
+from conftest import random_params, shared
+
+from novasr_np import WeightsError, load_weights, save_weights, spec
+from novasr_np.weights import file_sha256, parameter_counts, read_weights
+
+
+def flat(tree, prefix=""):
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def assert_same(a, b):
+    a, b = dict(flat(a)), dict(flat(b))
+    assert list(a) == list(b) == list(spec.TENSORS)
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+# A torch checkpoint made by hand, so that any part of it can be made wrong.
+
+
+class Called:
+    """Pickles as a call of `function`, as torch's own reducers do."""
+
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self):
+        return self.function, self.arguments
+
+
+class Name:
+    """A global that is only named: pickled as module and name, never imported here."""
+
+    def __init__(self, module, name):
+        self.module, self.name = module, name
+
+
+class Pickler(pickle._Pickler):
+    """Protocol 2 with storages as persistent ids and names written as they are."""
+
+    dispatch = dict(pickle._Pickler.dispatch)  # noqa: RUF012
+
+    def persistent_id(self, obj):
+        return obj if isinstance(obj, tuple) and obj[:1] == ("storage",) else None
+
+    def save_name(self, obj):
+        self.write(b"c%s\n%s\n" % (obj.module.encode(), obj.name.encode()))
+
+    def save_called(self, obj):
+        self.save(obj.function)
+        self.save(obj.arguments)
+        self.write(b"R")
+
+    dispatch[Name] = save_name
+    dispatch[Called] = save_called
+
+
+HALF = Name("torch", "HalfStorage")
+REBUILD = Name("torch._utils", "_rebuild_tensor_v2")
+
+
+def tensor(key, shape, dtype=HALF, numbers=None, stride=None, offset=0):
+    numbers = math.prod(shape) if numbers is None else numbers
+    if stride is None:
+        stride = tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+    storage = ("storage", dtype, key, "cpu", numbers)
+    return Called(REBUILD, storage, offset, shape, stride, False, OrderedDict())
+
+
+def checkpoint(edit_state=None, edit_members=None, compression=zipfile.ZIP_STORED) -> bytes:
+    """A whole checkpoint of random weights, after two edits."""
+    source = dict(flat(random_params(0)))
+    state, members = {}, {"byteorder": b"little", "version": b"3\n"}
+    for key, (name, (upstream_name, shape)) in enumerate(spec.TENSORS.items()):
+        state[upstream_name] = tensor(str(key), shape)
+        members[f"data/{key}"] = source[name].astype("<f2").tobytes()
+    if edit_state:
+        state = edit_state(state) or state
+    buffer = io.BytesIO()
+    Pickler(buffer, 2).dump(state)
+    members["data.pkl"] = buffer.getvalue()
+    if edit_members:
+        edit_members(members)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", compression) as archive:
+        for name, data in members.items():
+            archive.writestr(f"model/{name}", data)
+    return out.getvalue()
+
+
+def load_bytes(data, tmp_path):
+    path = tmp_path / "model.bin"
+    path.write_bytes(data)
+    return load_weights(path)
+
+
+def test_checkpoint_made_by_hand_loads(tmp_path):
+    assert_same(load_bytes(checkpoint(), tmp_path), random_params(0))
+
+
+def test_original_checkpoints(upstream):
+    _, params = upstream
+    arrays = dict(flat(params))
+    assert {a.dtype for a in arrays.values()} == {np.dtype(np.float32)}
+    assert parameter_counts(arrays) == (23_200, 23_248)
+
+
+SYSTEM = Name("os", "system")
+
+
+def wrong(name, value):
+    return lambda state: state.update({name: value})
+
+
+CONV1 = "dec.resblocks.0.convs1.0.weight"
+BAD_STATES = {
+    "os.system": (wrong("dec.extra", Called(SYSTEM, "touch executed")), r"os\.system"),
+    "builtins": (lambda s: Called(Name("builtins", "eval"), "1"), r"builtins\.eval"),
+    "named only": (wrong(CONV1, SYSTEM), r"os\.system"),
+    "wrong shape": (wrong(CONV1, tensor("6", (32, 11, 32))), r"\(32, 11, 32\).*\(32, 32, 11\)"),
+    "missing tensor": (lambda s: s.pop("dec.conv_post.weight") and None, "conv_post"),
+    "extra tensor": (wrong("dec.more", tensor("99", (1,))), "dec.more"),
+    "float32": (wrong(CONV1, tensor("6", (32, 32, 11), Name("torch", "FloatStorage"))), "Float"),
+    "stride": (wrong(CONV1, tensor("6", (32, 32, 11), stride=(1, 32, 1024))), "contiguous"),
+    "offset": (wrong(CONV1, tensor("6", (32, 32, 11), offset=1)), "contiguous"),
+    "few numbers": (wrong(CONV1, tensor("6", (32, 32, 11), numbers=5)), "lies on 5"),
+    "huge product": (
+        wrong(CONV1, tensor("6", (("a",), 1 << 30), numbers=1, stride=(1, 1))),
+        "no sensible shape",
+    ),
+    "negative": (wrong(CONV1, tensor("6", (-32, -32, 11))), "no sensible shape"),
+    "shared storage": (wrong(CONV1, tensor("1", (32,))), r"none of its own|shape"),
+    "not a dict": (lambda s: [1, 2], "EMPTY_LIST"),
+    "a number": (wrong(CONV1, 5), "flat dict"),
+    "odd keys": (lambda s: {(1,): tensor("0", (32, 1, 7))}, "by names"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_STATES)
+def test_bad_state_is_refused_and_nothing_is_executed(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    edit, words = BAD_STATES[case]
+    with pytest.raises(WeightsError, match=words):
+        load_bytes(checkpoint(edit), tmp_path)
+    assert not (tmp_path / "executed").exists()
+
+
+def nan(members):
+    members["data/0"] = np.full(224, np.nan, "<f2").tobytes()
+
+
+BAD_MEMBERS = {
+    "NaN weights": (nan, "conv_pre.weight holds NaN"),
+    "short storage": (lambda m: m.update({"data/0": b"12"}), "wants 448 bytes"),
+    "foreign member": (lambda m: m.update({"code/run.py": b"1"}), "unexpected member"),
+    "escape": (lambda m: m.update({"../../data/0": b"1"}), "unexpected member"),
+    "big-endian": (lambda m: m.update({"byteorder": b"big"}), "little-endian"),
+    "no pickle": (lambda m: m.pop("data.pkl"), "data.pkl"),
+    "empty pickle": (lambda m: m.update({"data.pkl": b""}), "malformed"),
+    "cut pickle": (lambda m: m.update({"data.pkl": m["data.pkl"][:200]}), "malformed"),
+    "deep pickle": (lambda m: m.update({"data.pkl": b"\x80\x02}" + b"\x85" * 90_000}), "malformed"),
+    "deep key": (
+        lambda m: m.update({"data.pkl": b"\x80\x02})" + b"\x85" * 90_000 + b"Ns."}),
+        "NONE|by names",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_MEMBERS)
+def test_bad_members_are_refused(case, tmp_path):
+    edit, words = BAD_MEMBERS[case]
+    with pytest.raises(WeightsError, match=words):
+        load_bytes(checkpoint(edit_members=edit), tmp_path)
+
+
+def test_compressed_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="compressed"):
+        load_bytes(checkpoint(compression=zipfile.ZIP_DEFLATED), tmp_path)
+
+
+def test_zip_bomb_is_refused_before_it_unpacks(tmp_path):
+    """A gigabyte of zeros in a megabyte of zip, and one whose members all claim the same bytes."""
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model/data.pkl", bytes(1 << 29))
+    with pytest.raises(WeightsError, match="compressed"):
+        load_bytes(bomb.getvalue(), tmp_path)
+    data = bytearray(checkpoint())
+    for at in (i for i in range(len(data)) if data[i : i + 4] == b"PK\x01\x02"):
+        data[at + 20 : at + 28] = struct.pack("<II", 1 << 30, 1 << 30)
+    with pytest.raises(WeightsError, match=r"claims more|not a whole"):
+        load_bytes(bytes(data), tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2, 4, 100, 0.5, 0.9, 0.9999])
+def test_truncated_checkpoint(keep, tmp_path):
+    data = checkpoint()
+    data = data[: keep if isinstance(keep, int) else int(len(data) * keep)]
+    with pytest.raises(WeightsError, match=r"empty|not a whole|neither"):
+        load_bytes(data, tmp_path)
+
+
+def test_too_large_a_file(tmp_path):
+    with pytest.raises(WeightsError, match="larger than"):
+        load_bytes(checkpoint() + bytes(1 << 20), tmp_path)
+
+
+@hypothesis.settings(max_examples=300)
+@hypothesis.given(data=st.data())
+def test_damaged_bytes_load_or_raise_weights_error(data, tmp_path_factory):
+    """Whatever bytes are changed, nothing but WeightsError comes out, and no bad weights."""
+    whole = bytearray(checkpoint())
+    pickled = whole.find(b"model/data.pkl")
+    for _ in range(data.draw(st.integers(1, 4))):
+        low = data.draw(st.sampled_from([0, pickled]))
+        at = data.draw(st.integers(low, len(whole) - 1))
+        whole[at] = data.draw(st.integers(0, 255))
+    # The checksum of each member is renewed, so that damage reaches the reader behind it.
+    try:
+        with zipfile.ZipFile(io.BytesIO(bytes(whole))) as archive:
+            for info in archive.infolist():
+                info_crc = zipfile.crc32(bytes(whole[_data_at(whole, info) :][: info.file_size]))
+                _patch_crc(whole, info, info_crc)
+    except Exception:
+        pass
+    path = tmp_path_factory.mktemp("damaged") / "model.bin"
+    path.write_bytes(bytes(whole))
+    try:
+        loaded = load_weights(path)
+    except WeightsError:
+        return
+    assert all(np.isfinite(value).all() for _, value in flat(loaded))
+
+
+def _data_at(whole, info):
+    name, extra = struct.unpack_from("<HH", whole, info.header_offset + 26)
+    return info.header_offset + 30 + name + extra
+
+
+def _patch_crc(whole, info, crc):
+    struct.pack_into("<I", whole, info.header_offset + 14, crc)
+    at = whole.find(b"PK\x01\x02")
+    while at >= 0:
+        if struct.unpack_from("<I", whole, at + 42)[0] == info.header_offset:
+            struct.pack_into("<I", whole, at + 16, crc)
+        at = whole.find(b"PK\x01\x02", at + 1)
+
+
+def test_safetensors_round_trip(params, tmp_path):
+    a, b = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    for path in (a, b):
+        save_weights(params, path, provenance="here", licence="none")
+    assert_same(load_weights(a), params)
+    assert file_sha256(a) == file_sha256(b)
+    tensors, metadata = read_weights(a)
+    assert metadata == {"model": "NovaSR", "provenance": "here", "licence": "none"}
+    assert {t.dtype for t in tensors.values()} == {np.dtype(np.float16)}
+    assert list(tmp_path.glob("*")) == [a, b] or list(tmp_path.glob("*")) == [b, a]
+
+
+def test_float32_weights_are_not_rounded_unless_asked(params, tmp_path):
+    fine = {**params, "conv_post": {"weight": params["conv_post"]["weight"] + np.float32(1e-6)}}
+    path = tmp_path / "fine.safetensors"
+    save_weights(fine, path, provenance="", licence="")
+    assert_same(load_weights(path), fine)
+    save_weights(fine, path, provenance="", licence="", dtype=np.float16)
+    assert read_weights(path)[0]["conv_post.weight"].dtype == np.float16
+
+
+def test_bad_saves_leave_no_file(params, tmp_path):
+    path = tmp_path / "x.safetensors"
+    large = {**params, "conv_post": {"weight": params["conv_post"]["weight"] + np.float32(1e6)}}
+    with pytest.raises(WeightsError, match="infinity"):
+        save_weights(large, path, provenance="", licence="", dtype=np.float16)
+    with pytest.raises(ValueError, match="int16"):
+        save_weights(params, path, provenance="", licence="", dtype=np.int16)
+    with pytest.raises(WeightsError, match="missing"):
+        save_weights({"conv1": params["conv1"]}, path, provenance="", licence="")
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_safetensors(params, tmp_path):
+    path = tmp_path / "x.safetensors"
+    good = dict(flat(params))
+    for edit, words in (
+        ({"conv1.bias": np.zeros(31, np.float32)}, r"\(31,\)"),
+        ({"conv1.bias": np.full(32, np.inf, np.float32)}, "infinity"),
+        ({"conv1.bias": np.zeros(32, np.int32)}, "int32"),
+        ({"more": np.zeros(1, np.float32)}, "does not have: more"),
+    ):
+        safetensors.numpy.save_file(good | edit, path)
+        with pytest.raises(WeightsError, match=words):
+            load_weights(path)
+    path.write_bytes(b"just some text, no weights at all")
+    with pytest.raises(WeightsError, match="neither"):
+        load_weights(path)
+
+
+def test_sources(params, weights_file):
+    assert_same(load_weights(params), params)
+    assert_same(load_weights(str(weights_file)), params)
+    with pytest.raises(WeightsError, match="no weights are embedded"):
+        load_weights()
+    with pytest.raises(WeightsError, match="'nonesuch'"):
+        load_weights("nonesuch")
+    with pytest.raises(TypeError, match="int"):
+        load_weights(5)
+    with pytest.raises(WeightsError, match="missing tensors"):
+        load_weights({"conv1": {}})
+    with pytest.raises(OSError, match="directory"):
+        load_weights(weights_file.parent)
+
+
+def test_published_checkpoints_are_known_by_hash():
+    for version in (1, 2):
+        path = shared(f"upstream/pytorch_model_v{version}.bin")
+        assert spec.UPSTREAM_CHECKPOINTS[file_sha256(path)] == f"NovaSR v{version}"
