@@ -26,7 +26,7 @@ def main() -> int:
     print("|---|---:|---:|---:|---:|---:|---:|")
     with np.load(SHARED / "golden/novasr_v1.npz") as golden:
         for case in columns[0]:
-            x = golden[f"{case}.x"] if f"{case}.x" in golden else None
+            x = golden.get(f"{case}.x")
             shape = f"{x.size} | {np.abs(x).max():.3g}" if x is not None else "64 | "
             print(f"| {case} | {shape} | {' | '.join(f'{c[case]:.1e}' for c in columns)} |")
     return 0

@@ -12,8 +12,8 @@ def stages(params, x):
     """Yield (name, activation) for every stage of the network, in order.
 
     x [..., T] float32 or float64 at 16 kHz; params as `load_weights` gives them, used in the
-    dtype of x. A hidden activation is yielded channels first, [..., 32, time] (``conv_post``
-    [..., 1, 3T-4]), as the original has it; the last stage, ``y``, is [..., 3T-4].
+    dtype of x. A hidden activation is [..., 32, time], ``conv_post`` [..., 1, 3T-4], and the
+    last stage, ``y``, [..., 3T-4].
 
     Raises TypeError if x is of another dtype, ValueError if T < 2.
     """
@@ -27,28 +27,25 @@ def stages(params, x):
         )
     p = _cast(params, x.dtype)
 
-    def channels_first(h):
-        return h.swapaxes(-1, -2)
-
-    h = conv1d(x[..., np.newaxis], **p["conv_pre"])
-    yield "conv_pre", channels_first(h)
+    h = conv1d(x[..., np.newaxis, :], **p["conv_pre"])
+    yield "conv_pre", h
     h = skip = interpolate3(h)
-    yield "interpolate", channels_first(h)
+    yield "interpolate", h
     for activation, conv in (("activation0", "conv1"), ("activation1", "conv2")):
         h = upsample2(h, **p[activation]["upsample"])
-        yield f"{activation}.upsample", channels_first(h)
+        yield f"{activation}.upsample", h
         h = snake_beta(h, **p[activation]["snakebeta"])
-        yield f"{activation}.snakebeta", channels_first(h)
+        yield f"{activation}.snakebeta", h
         h = downsample2(h, **p[activation]["downsample"])
-        yield f"{activation}.downsample", channels_first(h)
+        yield f"{activation}.downsample", h
         h = conv1d(h, **p[conv])
-        yield conv, channels_first(h)
+        yield conv, h
     # The activations lost two samples at each end; upstream crops only the right of the skip.
-    h = h + skip[..., : h.shape[-2], :]
-    yield "residual", channels_first(h)
+    h = h + skip[..., : h.shape[-1]]
+    yield "residual", h
     h = conv1d(h, **p["conv_post"])
-    yield "conv_post", channels_first(h)
-    yield "y", np.tanh(h[..., 0])
+    yield "conv_post", h
+    yield "y", np.tanh(h[..., 0, :])
 
 
 def forward(params, x):
