@@ -27,47 +27,89 @@ SUFFIXES = tuple(suffix for suffixes, _, _ in FORMATS.values() for suffix in suf
 
 # Frames read or written at a time. libsndfile's Vorbis encoder overruns its stack on huge ones.
 _BLOCK = 1 << 16
+# Bytes of a sample, and how many a WAV or AIFF file can hold (their sizes have 32 bits).
+_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+_MAX_BYTES = (1 << 32) - (1 << 16)
 # A recorder writing WAV to a pipe cannot know its size, and puts the largest there is.
 _UNKNOWN_SIZE = 0x7FFF_0000
 
 
-def read(path: Path) -> tuple[np.ndarray, int]:
-    """Samples [channels, T], float32 with full scale 1, and the sample rate in Hz.
+class Source:
+    """An open audio file: sample_rate (Hz), channels, frames (as its header has it)."""
 
-    Raises AudioError if the file is not audio, damaged or cut short; OSError if it cannot be
-    opened.
+    def __init__(self, path: Path, file: soundfile.SoundFile) -> None:
+        self._path, self._file = path, file
+        self.sample_rate: int = file.samplerate
+        self.channels: int = file.channels
+        self.frames: int = file.frames
+
+    def blocks(self, frames: int = _BLOCK) -> Iterator[np.ndarray]:
+        """All samples in order, [channels, <= frames], float32 with full scale 1.
+
+        Raises AudioError if the file is damaged or cut short, at the latest at its end.
+        """
+        there = 0
+        try:
+            while len(block := self._file.read(frames, "float32", always_2d=True)):
+                there += len(block)
+                yield block.T
+        except soundfile.LibsndfileError as error:
+            raise _unreadable(error) from error
+        if there < self.frames:
+            raise AudioError(f"cut short: {there} of {self.frames} samples are there")
+        if self._file.format == "OGG" and not _ogg_ends(self._path):
+            raise AudioError(f"cut short: the Ogg stream has no end after {there} samples")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Source]:
+    """Open an audio file.
+
+    Raises AudioError if it is not audio or its header promises more than it has; OSError if it
+    cannot be opened.
     """
     with open(path, "rb"):  # the system's own words for what is missing or forbidden
         pass
     try:
-        with soundfile.SoundFile(path) as file:
-            _refuse_cut_header(file)
-            blocks = [np.zeros((0, file.channels), np.float32)]
-            while len(block := file.read(_BLOCK, "float32", always_2d=True)):
-                blocks.append(block)
-            x = np.concatenate(blocks)
-            if len(x) < file.frames:
-                raise AudioError(f"cut short: {len(x)} of {file.frames} samples are there")
-            rate = file.samplerate
-            ogg = file.format == "OGG"
+        file = soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, TypeError) as error:
-        raise AudioError(f"not audio that libsndfile can read whole: {_words(error)}") from error
-    if ogg and not _ogg_ends(path):
-        raise AudioError(f"cut short: the Ogg stream has no end after {len(x)} samples")
-    return x.T, rate
+        raise _unreadable(error) from error
+    with file:
+        _refuse_cut_header(file)
+        yield Source(path, file)
+
+
+def read(path: Path) -> tuple[np.ndarray, int]:
+    """All samples of a file, [channels, T], float32 with full scale 1, and its rate in Hz.
+
+    Raises as `reading` and `Source.blocks` do.
+    """
+    with reading(path) as source:
+        blocks = [np.zeros((source.channels, 0), np.float32), *source.blocks()]
+        return np.concatenate(blocks, axis=-1), source.sample_rate
 
 
 @contextmanager
 def writing(
-    path: Path, sample_rate: int, channels: int, format: str, subtype: str | None = None
+    path: Path,
+    sample_rate: int,
+    channels: int,
+    format: str,
+    subtype: str | None = None,
+    frames: int = 0,
 ) -> Iterator[soundfile.SoundFile]:
     """An open sound file that appears under `path` when the block ends without error.
 
     format: a key of FORMATS; subtype: libsndfile's name of a coding, None for the usual one.
+    frames: how many are expected; WAV that they would take past its 4 GB becomes RF64.
     Raises ValueError for a pair that does not exist (`check_format`), AudioError if libsndfile
     fails, OSError if the file system does.
     """
     major, subtype = check_format(format, subtype)
+    if frames * channels * _BYTES.get(subtype, 0) > _MAX_BYTES:
+        if major == "AIFF":
+            raise AudioError("an AIFF file holds at most 4 GB: choose wav or flac")
+        major = "RF64" if major == "WAV" else major
     with replacing(path) as temporary:
         with open(temporary, "xb") as raw:
             output = _Output(raw)
@@ -105,6 +147,15 @@ def check_format(format: str, subtype: str | None = None) -> tuple[str, str]:
         known = ", ".join(soundfile.available_subtypes(major))
         raise ValueError(f"subtype of {format} is one of {known}; got {subtype}")
     return major, subtype
+
+
+def seconds(path: Path) -> float:
+    """How long a file is by its header; 0 if that cannot be told."""
+    try:
+        info = soundfile.info(path)
+    except (soundfile.LibsndfileError, TypeError):
+        return 0.0
+    return info.frames / info.samplerate
 
 
 def format_of(path: Path) -> str | None:
@@ -165,6 +216,10 @@ class _Output:
             except BaseException as error:
                 self.error = error
         return 0
+
+
+def _unreadable(error: BaseException) -> AudioError:
+    return AudioError(f"not audio that libsndfile can read whole: {_words(error)}")
 
 
 def _words(error: BaseException) -> str:

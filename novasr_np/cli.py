@@ -7,18 +7,26 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 from tqdm import tqdm
 
 from . import __version__, audio, job, weights
 from .resample import RESAMPLERS, import_soxr
-from .spec import UPSTREAM_CHECKPOINTS
+from .spec import SAMPLE_RATE_IN, UPSTREAM_CHECKPOINTS
+from .stream import Stream
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 EXIT_TERMINATED = 128 + signal.SIGTERM
+
+_RAW: dict[str, np.dtype] = {
+    "f32": np.dtype("<f4"),
+    "s16": np.dtype("<i2"),
+}  # samples on the pipes of `stream`
+_READ_BYTES = 1 << 16  # at most, from a pipe at a time
 
 _UPSAMPLE_NOTES = """\
 The output is <input's stem>_48k.wav beside the input unless -o says otherwise. With several
@@ -66,8 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("input", nargs="+", metavar="INPUT", help="audio file, folder (with -r) or -")
     p.add_argument("-o", "--output", metavar="OUT", help="file, folder or -")
     p.add_argument("-r", "--recursive", action="store_true", help="take all audio below folders")
-    _add_weights(p)
-    p.add_argument("--resampler", choices=RESAMPLERS, default="upstream", help="to 16 kHz")
+    _add_network(p)
     p.add_argument(
         "--channels",
         choices=("each", "first", "mono"),
@@ -81,6 +88,21 @@ def _parser() -> argparse.ArgumentParser:
     loud.add_argument("-q", "--quiet", action="store_true", help="only failures")
     loud.add_argument("-v", "--verbose", action="store_true", help="a line for each file")
     loud.add_argument("--json", action="store_true", help="results as JSON on standard output")
+
+    p = commands.add_parser(
+        "stream",
+        help="raw samples from standard input to standard output, as they come",
+        description="Upsample raw little-endian samples, channels interleaved, as they come.",
+        epilog="arecord -t raw -f S16_LE -r 16000 | novasr stream --input s16 --output s16 | "
+        "aplay -t raw -f S16_LE -r 48000",
+        allow_abbrev=False,
+    )
+    p.set_defaults(run=_stream, threads=1)
+    _add_network(p)
+    p.add_argument("--rate", type=_positive, default=SAMPLE_RATE_IN, metavar="HZ", help="of input")
+    p.add_argument("--channels", type=_positive, default=1, metavar="N")
+    p.add_argument("--input", choices=tuple(_RAW), default="f32", help="default: f32")
+    p.add_argument("--output", choices=tuple(_RAW), default="f32", help="default: f32")
 
     w = commands.add_parser("weights", help="look at weights, or convert the original's")
     actions = w.add_subparsers(required=True, metavar="ACTION")
@@ -96,13 +118,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_weights(parser: argparse.ArgumentParser) -> None:
+def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="FILE",
         default=os.environ.get("NOVASR_WEIGHTS"),
         help="name or path, .safetensors or the original's .bin (default: $NOVASR_WEIGHTS)",
     )
+    parser.add_argument("--resampler", choices=RESAMPLERS, default="upstream", help="to 16 kHz")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="default: one per core")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
 
 
 def _upsample(args: argparse.Namespace) -> int:
@@ -112,14 +142,18 @@ def _upsample(args: argparse.Namespace) -> int:
         _usage(error)
     results: list[job.Result] = []
     start = time.perf_counter()
+    taken: set[str] = set()
     try:
-        for source, target in _progress(pairs, args):
-            if any(target == r.target and target != job.PIPE for r in results):
-                result = job.Result(source, target, error=f"{target} is another input's output")
-            else:
-                result = job.run(source, target, options)
-            results.append(result)
-            _report(result, args)
+        with _progress_bar(pairs, args) as bar:
+            for source, target in pairs:
+                if target in taken:
+                    result = job.Result(source, target)
+                    result.error = f"{target} is another input's output"
+                else:
+                    result = job.run(source, target, options, bar.update)
+                taken.add(target)
+                results.append(result)
+                _report(result, args)
     finally:
         _summarise(results, time.perf_counter() - start, args)
     return EXIT_SOME_FAILED if any(r.status == "failed" for r in results) else EXIT_DONE
@@ -165,13 +199,23 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], job.Options]
         format=format,
         subtype=args.subtype,
         if_exists=args.if_exists,
+        threads=args.threads,
     )
     return [(source, path) for (source, _), path in zip(sources, paths, strict=True)], options
 
 
-def _progress(pairs: list[tuple[str, str]], args: argparse.Namespace) -> Iterable[tuple[str, str]]:
-    hidden = args.quiet or args.json
-    return tqdm(pairs, unit="file", leave=False, disable=True if hidden else None)
+def _progress_bar(pairs: list[tuple[str, str]], args: argparse.Namespace) -> tqdm:
+    """A bar in seconds of audio, on a terminal only."""
+    hidden = args.quiet or args.json or not sys.stderr.isatty()
+    total = 0.0 if hidden else sum(audio.seconds(Path(source)) for source, _ in pairs)
+    return tqdm(
+        total=total,
+        unit=" s",
+        leave=False,
+        disable=hidden,
+        bar_format="{percentage:3.0f}% |{bar}| {n:.0f} of {total:.0f} s of audio "
+        "[{elapsed}<{remaining}, {rate_noinv_fmt}]",
+    )
 
 
 def _report(result: job.Result, args: argparse.Namespace) -> None:
@@ -208,6 +252,42 @@ def _rate(results: list[job.Result]) -> str:
         f"{audio_seconds:.2f} s of audio in {seconds:.2f} s, "
         f"{audio_seconds / max(seconds, 1e-9):.1f} x real time, {saturated} samples saturated"
     )
+
+
+def _stream(args: argparse.Namespace) -> int:
+    try:
+        stream = Stream(
+            args.weights,
+            args.rate,
+            args.channels,
+            resampler=args.resampler,
+            threads=args.threads,
+        )
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        _usage(error)
+    dtype, out = _RAW[args.input], _RAW[args.output]
+    frame = dtype.itemsize * args.channels
+    rest = b""
+    try:
+        while True:
+            data = os.read(sys.stdin.fileno(), _READ_BYTES)
+            rest += data
+            whole = len(rest) - len(rest) % frame
+            x = np.frombuffer(rest[:whole], dtype).reshape(-1, args.channels).T
+            rest = rest[whole:]
+            y = stream.push(x, last=not data).T
+            if out.kind == "i":
+                y = np.rint(y * 32767)
+            sys.stdout.buffer.write(y.astype(out).tobytes())
+            sys.stdout.buffer.flush()
+            if not data:
+                break
+        if rest:
+            raise ValueError(f"input ended inside a frame: {len(rest)} of its {frame} bytes came")
+    except ValueError as error:
+        print(f"novasr: {error}", file=sys.stderr)
+        return EXIT_SOME_FAILED
+    return EXIT_DONE
 
 
 def _show(args: argparse.Namespace) -> int:

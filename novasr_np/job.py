@@ -5,18 +5,23 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from . import audio
-from .api import count_saturated, upsample
+from .api import count_saturated
 from .errors import AudioError
-from .spec import SAMPLE_RATE_OUT
+from .spec import SAMPLE_RATE_IN, SAMPLE_RATE_OUT, UPSAMPLING
+from .stream import Stream
 from .weights import Params
 
 PIPE = "-"  # standard input as a source, standard output as a target
 SUFFIX = "_48k"  # what a default target's name has behind the source's stem
+
+_READ_SECONDS = 4  # audio taken from a file at a time: long enough to keep every thread busy
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Options:
     format: str = "wav"  # a key of audio.FORMATS
     subtype: str | None = None  # libsndfile's name; None for the format's usual one
     if_exists: str = "error"  # error, skip or overwrite
+    threads: int | None = None  # None for one on each core
 
 
 @dataclass
@@ -75,8 +81,11 @@ def targets(sources: Iterable[tuple[str, str]], folder: str | None, format: str)
         yield str(parent / f"{Path(source).stem}{SUFFIX}{suffix}")
 
 
-def run(source: str, target: str, options: Options) -> Result:
-    """Upsample one file. What goes wrong with it is told in the result, not raised."""
+def run(source: str, target: str, options: Options, progress: Callable[[float], object]) -> Result:
+    """Upsample one file, a few seconds at a time. What goes wrong is told in the result.
+
+    progress is called with seconds of audio as they are done.
+    """
     result = Result(source, target)
     start = time.perf_counter()
     try:
@@ -91,34 +100,59 @@ def run(source: str, target: str, options: Options) -> Result:
             if not os.path.isfile(target):
                 raise FileExistsError(f"{target} exists and is no regular file")
         with tempfile.TemporaryDirectory(prefix="novasr-") as spool:
-            _convert(_spooled_source(source, spool), target, spool, options, result)
+            _convert(_spooled_source(source, spool), target, spool, options, result, progress)
         result.status = "done"
     except (OSError, ValueError, MemoryError) as error:
         result.error = _words(error)
+        result.audio_seconds, result.saturated = 0.0, 0
     result.work_seconds = time.perf_counter() - start
     return result
 
 
-def _convert(path: Path, target: str, spool: str, options: Options, result: Result) -> None:
-    x, result.sample_rate = audio.read(path)
-    if options.channels == "first":
-        x = x[:1]
-    elif options.channels == "mono":
-        x = x.mean(axis=0, keepdims=True)
-    result.channels = len(x)
-    y = upsample(x, result.sample_rate, weights=options.weights, resampler=options.resampler)
-    result.audio_seconds = y.shape[-1] / SAMPLE_RATE_OUT
-    result.saturated = count_saturated(y)
-    # A pipe cannot be wound back to complete a header: spool, then send.
-    final = Path(spool, "output") if target == PIPE else Path(target)
-    if target != PIPE:
-        final.parent.mkdir(parents=True, exist_ok=True)
-    with audio.writing(final, SAMPLE_RATE_OUT, len(y), options.format, options.subtype) as file:
-        audio.write(file, y)
+def _convert(
+    path: Path, target: str, spool: str, options: Options, result: Result, progress
+) -> None:
+    with audio.reading(path) as source:
+        result.sample_rate = source.sample_rate
+        result.channels = source.channels if options.channels == "each" else 1
+        # A pipe cannot be wound back to complete a header: spool, then send.
+        final = Path(spool, "output") if target == PIPE else Path(target)
+        try:
+            if target != PIPE:
+                final.parent.mkdir(parents=True, exist_ok=True)
+            frames = UPSAMPLING * -(-source.frames * SAMPLE_RATE_IN // source.sample_rate)
+            with audio.writing(
+                final, SAMPLE_RATE_OUT, result.channels, options.format, options.subtype, frames
+            ) as file:
+                for y in _upsampled(source, result.channels, options):
+                    audio.write(file, y)
+                    result.audio_seconds += y.shape[-1] / SAMPLE_RATE_OUT
+                    result.saturated += count_saturated(y)
+                    progress(y.shape[-1] / SAMPLE_RATE_OUT)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, target) from error
     if target == PIPE:
         with open(final, "rb") as whole:
             shutil.copyfileobj(whole, sys.stdout.buffer)
         sys.stdout.buffer.flush()
+
+
+def _upsampled(source: audio.Source, channels: int, options: Options) -> Iterator[np.ndarray]:
+    choose = {
+        "each": lambda x: x,
+        "first": lambda x: x[:1],
+        "mono": lambda x: x.mean(axis=0, keepdims=True),
+    }[options.channels]
+    with Stream(
+        options.weights,
+        source.sample_rate,
+        channels,
+        resampler=options.resampler,
+        threads=options.threads,
+    ) as stream:
+        for x in source.blocks(_READ_SECONDS * source.sample_rate):
+            yield stream.push(choose(x))
+        yield stream.push(np.zeros((channels, 0), np.float32), last=True)
 
 
 def _spooled_source(source: str, spool: str) -> Path:

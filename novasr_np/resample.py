@@ -36,31 +36,107 @@ def resample(x, sample_rate, resampler="upstream"):
     Raises ValueError for another resampler or a rate outside 1000 .. 768000, TypeError for a
     rate that is no whole number, ModuleNotFoundError if soxr is asked for and absent.
     """
-    if resampler not in RESAMPLERS:
-        raise ValueError(f"resampler is one of {RESAMPLERS}, got {resampler!r}")
+    x = np.asarray(x)
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    stream = make(resampler, sample_rate, len(rows), x.dtype)
+    if isinstance(stream, Unchanged):
+        return x
+    y = stream.push(rows, last=True)
+    return y.reshape(*x.shape[:-1], y.shape[-1])
+
+
+def make(name, sample_rate, channels, dtype):
+    """A resampler to 16 kHz for signals that come bit by bit; raises as `resample` does.
+
+    It has ``push(x, last)``, [channels, n] -> [channels, m], for any n; after the last, m add up
+    to ceil(16000 T / sample_rate). Its ``latency`` is in samples of the input.
+    """
+    if name not in RESAMPLERS:
+        raise ValueError(f"resampler is one of {RESAMPLERS}, got {name!r}")
     if isinstance(sample_rate, bool) or not isinstance(sample_rate, (int, np.integer)):
         raise TypeError(f"sample rate is a whole number of Hz, got {sample_rate!r}")
     if not MIN_RATE <= sample_rate <= MAX_RATE:
         raise ValueError(f"sample rate {sample_rate} Hz; expected {MIN_RATE} to {MAX_RATE}")
     if sample_rate == SAMPLE_RATE_IN:
+        return Unchanged()
+    return {"upstream": Upstream, "soxr": Soxr}[name](int(sample_rate), channels, dtype)
+
+
+class Unchanged:
+    """16 kHz already."""
+
+    latency = 0
+
+    def push(self, x, last):
         return x
-    return (_resample_soxr if resampler == "soxr" else _resample_upstream)(x, int(sample_rate))
 
 
-def _resample_upstream(x, sample_rate):
-    divisor = math.gcd(sample_rate, SAMPLE_RATE_IN)
-    o, n = sample_rate // divisor, SAMPLE_RATE_IN // divisor
-    kernels = _kernels(o, n).astype(x.dtype)
-    taps = kernels.shape[-1]
-    before = taps // 2 - 1
-    y = np.empty((*x.shape[:-1], _length(x.shape[-1], sample_rate)), x.dtype)
-    # Room beyond the end for the last output's window.
-    x = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(before, taps)])
-    windows = sliding_window_view(x, taps, axis=-1)
-    for start in range(0, y.shape[-1], _BLOCK):
-        m = np.arange(start, min(start + _BLOCK, y.shape[-1]))
-        y[..., m] = np.einsum("...mk,mk->...m", windows[..., m * o // n, :], kernels[m % n])
-    return y
+class Upstream:
+    """The windowed sinc above."""
+
+    def __init__(self, sample_rate, channels, dtype):
+        divisor = math.gcd(sample_rate, SAMPLE_RATE_IN)
+        self._o, self._n = sample_rate // divisor, SAMPLE_RATE_IN // divisor
+        self._kernels = _kernels(self._o, self._n).astype(dtype)
+        taps = self._kernels.shape[-1]
+        self.latency = taps // 2
+        # Samples not yet done with, from input sample self._begin on; zeros before the first.
+        self._begin = -(taps // 2 - 1)
+        self._recent = np.zeros((channels, -self._begin), dtype)
+        self._given = 0
+
+    def push(self, x, last):
+        o, n, taps = self._o, self._n, self._kernels.shape[-1]
+        end = self._begin + self._recent.shape[-1] + x.shape[-1]
+        # Output m looks at the input samples up to floor(m o / n) + taps / 2, at the end at zeros.
+        ready = -(-(end if last else end - taps // 2) * n // o)
+        ready = max(ready, self._given)
+        silence = np.zeros((len(x), taps if last else 0), x.dtype)
+        recent = np.concatenate([self._recent, x, silence], axis=-1)
+        y = np.empty((len(x), ready - self._given), x.dtype)
+        windows = sliding_window_view(recent, taps, axis=-1) if y.size else recent
+        before = -(taps // 2 - 1) - self._begin
+        for start in range(self._given, ready, _BLOCK):
+            m = np.arange(start, min(start + _BLOCK, ready))
+            y[:, m - self._given] = np.einsum(
+                "cmk,mk->cm", windows[:, m * o // n + before], self._kernels[m % n]
+            )
+        self._given = ready
+        done = min(max(0, ready * o // n + before), recent.shape[-1])
+        self._recent, self._begin = recent[:, done:].copy(), self._begin + done
+        return y
+
+
+class Soxr:
+    """The library soxr, quality VHQ."""
+
+    def __init__(self, sample_rate, channels, dtype):
+        def make_stream():
+            dtype_name = np.dtype(dtype).name
+            return library.ResampleStream(
+                sample_rate, SAMPLE_RATE_IN, channels, dtype_name, quality="VHQ"
+            )
+
+        library = import_soxr()
+        self._stream = make_stream()
+        self._rate = sample_rate
+        self._taken = self._given = 0
+        # soxr does not tell its look-ahead: it is what one second in leaves outstanding.
+        given = len(make_stream().resample_chunk(np.zeros((sample_rate, channels), dtype)))
+        self.latency = -(-(SAMPLE_RATE_IN - given) * sample_rate // SAMPLE_RATE_IN)
+
+    def push(self, x, last):
+        self._taken += x.shape[-1]
+        length = -(-self._taken * SAMPLE_RATE_IN // self._rate)
+        if last:
+            # soxr rounds its length to the nearest sample, we up: a little silence makes it
+            # give the last one.
+            silence = np.zeros((len(x), -(-2 * self._rate // SAMPLE_RATE_IN)), x.dtype)
+            x = np.concatenate([x, silence], axis=-1)
+        y = self._stream.resample_chunk(np.ascontiguousarray(x.T), last=last).T
+        y = y[:, : length - self._given]
+        self._given += y.shape[-1]
+        return y
 
 
 @lru_cache(maxsize=8)
@@ -79,18 +155,6 @@ def _kernels(o, n):
     return np.sinc(t) * window * base / o
 
 
-def _resample_soxr(x, sample_rate):
-    soxr = import_soxr()
-    length = _length(x.shape[-1], sample_rate)
-    # soxr rounds its length to the nearest sample; a little silence after the end lets it give
-    # the last one where we round up.
-    tail = np.zeros((*x.shape[:-1], -(-2 * sample_rate // SAMPLE_RATE_IN)), x.dtype)
-    padded = np.concatenate([x, tail], axis=-1)
-    rows = padded.reshape(-1, padded.shape[-1])
-    y = np.stack([soxr.resample(row, sample_rate, SAMPLE_RATE_IN, quality="VHQ") for row in rows])
-    return y[:, :length].reshape(*x.shape[:-1], length)
-
-
 def import_soxr():
     """The optional package soxr. Raises ModuleNotFoundError that names the extra."""
     try:
@@ -100,7 +164,3 @@ def import_soxr():
             "the soxr resampler needs the package soxr: pip install 'novasr-np[soxr]'"
         ) from error
     return soxr
-
-
-def _length(samples, sample_rate):
-    return -(-samples * SAMPLE_RATE_IN // sample_rate)

@@ -22,11 +22,15 @@ MAY_IMPORT = {
     "checkpoint": {"errors"},
     "weights": {"checkpoint", "errors", "files", "spec"},
     "resample": {"spec"},
-    "api": {"model", "resample", "spec", "weights"},
+    "fused": {"layers", "spec"},
+    "blas": set(),
+    "blocks": {"blas", "fused", "model", "spec"},
+    "stream": {"blocks", "resample", "spec", "weights"},
+    "api": {"blocks", "resample", "spec", "stream", "weights"},
     "audio": {"errors", "files"},
-    "job": {"api", "audio", "errors", "spec", "weights"},
+    "job": {"api", "audio", "errors", "spec", "stream", "weights"},
 }
-MATHS = {"layers", "model", "resample", "api"}
+MATHS = {"layers", "model", "resample", "fused", "blocks", "stream", "api"}
 
 
 def imports(path: Path):

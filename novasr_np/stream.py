@@ -1,0 +1,155 @@
+"""Signals that come bit by bit: pure init, step and flush, and a `Stream` that holds the state."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .blocks import Network, Workers, network, run
+from .resample import make
+from .spec import CONTEXT_LEFT, CONTEXT_RIGHT, SAMPLE_RATE_IN, UPSAMPLING
+from .weights import Source, load_weights
+
+
+class State(NamedTuple):
+    """What a stream has to remember: never more than 24 samples of each channel."""
+
+    recent: np.ndarray  # [channels, k], the latest input samples
+    given: int  # how many of them have their outputs already
+    at_start: bool  # whether they begin the signal
+
+
+def init(channels: int, dtype) -> State:
+    """The state before the first sample."""
+    return State(np.zeros((channels, 0), dtype), 0, True)
+
+
+def step(net: Network, state: State, x, workers: Workers) -> tuple[State, np.ndarray]:
+    """Take x [channels, n], n >= 0, and give every output that it settles, 3 for each sample.
+
+    After N samples in all, 3 (N - 13) have come out: the look-ahead is 13 samples.
+    """
+    recent = np.concatenate([state.recent, x], axis=-1)
+    y = run(net, recent, state.at_start, False, workers)
+    given = max(state.given, recent.shape[-1] - CONTEXT_RIGHT)
+    if state.at_start:
+        y = y[:, UPSAMPLING * state.given :]
+    if given < CONTEXT_LEFT:
+        return State(recent, given, True), y
+    recent = recent[:, given - CONTEXT_LEFT :].copy()
+    return State(recent, CONTEXT_LEFT, state.at_start and given == CONTEXT_LEFT), y
+
+
+def flush(net: Network, state: State, workers: Workers) -> np.ndarray:
+    """The outputs of the last samples, so that 3 for each sample have come out in all."""
+    samples = state.recent.shape[-1]
+    if samples == 0:
+        return state.recent
+    silence = np.zeros((len(state.recent), 2), state.recent.dtype)
+    y = run(net, np.concatenate([state.recent, silence], -1), state.at_start, True, workers)
+    first = 0 if state.at_start else CONTEXT_LEFT
+    return y[:, UPSAMPLING * (state.given - first) : UPSAMPLING * (samples - first)]
+
+
+class Stream:
+    """Speech to 48 kHz as it comes.
+
+    weights, resampler: as for `upsample`. sample_rate: of what is pushed, in Hz. channels: how
+    many; each on its own. dtype: float32, or float64, of the work and of what comes out.
+    threads: for large chunks; None for all cores.
+
+    What comes out in all equals what `upsample` gives for all that went in, to within rounding.
+    Raises as `upsample` does.
+    """
+
+    def __init__(
+        self,
+        weights: Source = None,
+        sample_rate: int = SAMPLE_RATE_IN,
+        channels: int = 1,
+        *,
+        resampler: str = "upstream",
+        dtype=np.float32,
+        threads: int | None = 1,
+    ) -> None:
+        if channels < 1:
+            raise ValueError(f"a stream has at least 1 channel, got {channels}")
+        self.channels = channels
+        self.sample_rate = sample_rate
+        self._resampler = make(resampler, sample_rate, channels, dtype)
+        self._network = network(load_weights(weights), dtype)
+        self._workers = Workers(threads)
+        self._state = init(channels, dtype)
+        self._pushed = 0
+        self._ended = False
+
+    @property
+    def latency(self) -> int:
+        """Samples of look-ahead, at the pushed rate: 13 at 16 kHz, and at others the resampler's
+        in addition. An output comes as soon as that many samples follow the one it stands for.
+        """
+        own = -(-CONTEXT_RIGHT * self.sample_rate // SAMPLE_RATE_IN)
+        return own + self._resampler.latency
+
+    @property
+    def latency_seconds(self) -> float:
+        """`latency` in seconds."""
+        return self.latency / self.sample_rate
+
+    def push(self, chunk, last: bool = False) -> np.ndarray:
+        """Take the next samples, [n] or [channels, n], any n; give what they settle at 48 kHz.
+
+        last: nothing follows; gives all the rest, and the stream takes no more.
+        Returns [m] or [channels, m], as the chunk came. Raises ValueError for another shape, NaN
+        or infinity (with its place in the stream), or after the last; TypeError for a dtype that
+        is not float32, float64 or int16. A chunk that is refused leaves the stream as it was.
+        """
+        if self._ended:
+            raise ValueError("the stream has ended: its last chunk was pushed")
+        chunk = as_samples(chunk, self._pushed)
+        rows = np.atleast_2d(chunk)
+        if chunk.ndim > 2 or len(rows) != self.channels:
+            raise ValueError(
+                f"a chunk is [samples] or [channels, samples] of {self.channels} channels, "
+                f"got shape {chunk.shape}"
+            )
+        self._pushed += rows.shape[-1]
+        self._ended = last
+        x = self._resampler.push(rows.astype(self._state.recent.dtype, copy=False), last)
+        self._state, y = step(self._network, self._state, x, self._workers)
+        if last:
+            rest = flush(self._network, self._state, self._workers)
+            y = np.concatenate([y, rest], axis=-1)
+            self.close()
+        return y if chunk.ndim == 2 else y[0]
+
+    def close(self) -> None:
+        """End the stream's threads; `push` with last does so too."""
+        self._ended = True
+        self._workers.__exit__()
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def as_samples(x, offset: int = 0) -> np.ndarray:
+    """Check audio at the door; int16 becomes float32 in [-1, 1).
+
+    offset: where in its signal x begins, for the message. Raises TypeError, ValueError.
+    """
+    x = np.asarray(x)
+    x = x.astype(x.dtype.newbyteorder("="), copy=False)
+    if x.ndim == 0:
+        raise ValueError("audio is an array [..., samples], got a scalar")
+    if x.dtype == np.int16:
+        return x.astype(np.float32) / np.float32(32768)
+    if x.dtype not in (np.float32, np.float64):
+        raise TypeError(f"audio is float32, float64 or int16, got {x.dtype}")
+    finite = np.isfinite(x)
+    if not finite.all():
+        first = tuple(int(i) for i in np.argwhere(~finite)[0])
+        place = (*first[:-1], first[-1] + offset)
+        raise ValueError(f"audio must be finite, got {x[first]} at index {place}")
+    return x
