@@ -19,7 +19,9 @@ from .fused import Prepared, Scratch, interior, prepare, scratch
 from .model import forward
 from .spec import CONTEXT_LEFT, CONTEXT_RIGHT, EDGE_LOSS, UPSAMPLING
 
-BLOCK = 1000  # input samples at a time: what a block works on then fits a core's own cache
+# Input samples at a time. Smaller blocks stay in a core's own cache, but let the threads wait for
+# Python's lock more often.
+BLOCK = 3000
 
 _CONTEXT = CONTEXT_LEFT + CONTEXT_RIGHT
 

@@ -26,7 +26,6 @@ out: no cosine parts them). What is left to compute for each block is
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from .layers import snake_beta
 from .spec import CHANNELS, CONTEXT_LEFT, CONTEXT_RIGHT, UPSAMPLING
@@ -150,7 +149,7 @@ def interior(p: Prepared, x, y, s: Scratch) -> None:
     # Each layer gives as many steps as the next one looks at; the first is input sample -7's.
     _correlate(s.x, p.pre, _PRE, s.h, count + 16)
     _snake(p.activation0, s.h, p.pre_bias, s, steps + 37)
-    _correlate(s.v, p.conv1, _CONV1, s.h, steps + 27, s.w.reshape(-1))
+    _correlate(s.v, p.conv1, _CONV1, s.h, steps + 27, s.w)
     _snake(p.activation1, s.h, p.conv1_bias, s, steps + 16)
     _correlate(s.v, p.post, _POST, s.y, steps)
     _correlate(s.x[6:], p.skip, _SKIP, s.w.reshape(-1), count)
@@ -185,7 +184,7 @@ def _correlate(x, matrix, hop, y, count, spare=None) -> None:
     Rows that do not overlap begin W steps apart, so one product makes every (W / hop)-th row of
     y, and W / hop of them make all, on views: no window is ever copied.
 
-    With room to spare, the products' long sums are made in two halves, which rounds less.
+    With `spare`, room for a second y, the long sums are made in two halves, which rounds less.
     """
     channels = 1 if x.ndim == 1 else x.shape[1]
     width, out = matrix.shape
@@ -193,16 +192,17 @@ def _correlate(x, matrix, hop, y, count, spare=None) -> None:
     turns = window // hop
     rows = -(-count // window)
     x, y = x.reshape(-1), y.reshape(-1)[: rows * turns * out].reshape(rows, turns, out)
+    half = width if spare is None else width // 2
+    if spare is not None:
+        spare = spare.reshape(-1)[: y.size].reshape(y.shape)
     for turn in range(turns):
         start = turn * hop * channels
         windows = x[start : start + rows * width].reshape(rows, width)
-        if spare is None:
-            np.matmul(windows, matrix, out=y[:, turn])
-        else:
-            half, rest = width // 2, spare[: rows * out].reshape(rows, out)
-            np.matmul(windows[:, :half], matrix[:half], out=y[:, turn])
-            np.matmul(windows[:, half:], matrix[half:], out=rest)
-            y[:, turn] += rest
+        np.matmul(windows[:, :half], matrix[:half], out=y[:, turn])
+        if spare is not None:
+            np.matmul(windows[:, half:], matrix[half:], out=spare[:, turn])
+    if spare is not None:
+        y += spare
 
 
 def _filter(x, band, hop, y, count) -> None:
@@ -210,7 +210,8 @@ def _filter(x, band, hop, y, count) -> None:
     out, width = band.shape
     blocks = -(-count // _FILTER)
     step, item = x.strides
-    windows = as_strided(x, (blocks, width, CHANNELS), (hop * _FILTER * step, step, item))
+    strides = (hop * _FILTER * step, step, item)
+    windows = np.ndarray((blocks, width, CHANNELS), x.dtype, x, strides=strides)
     np.matmul(band, windows, out=y[: blocks * out].reshape(blocks, out, CHANNELS))
 
 

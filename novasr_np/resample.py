@@ -111,19 +111,23 @@ class Soxr:
     """The library soxr, quality VHQ."""
 
     def __init__(self, sample_rate, channels, dtype):
-        def make_stream():
-            dtype_name = np.dtype(dtype).name
-            return library.ResampleStream(
-                sample_rate, SAMPLE_RATE_IN, channels, dtype_name, quality="VHQ"
-            )
-
-        library = import_soxr()
-        self._stream = make_stream()
+        self._open = lambda: import_soxr().ResampleStream(
+            sample_rate, SAMPLE_RATE_IN, channels, np.dtype(dtype).name, quality="VHQ"
+        )
+        self._stream = self._open()
+        self._silence = np.zeros((sample_rate // 1000, channels), dtype)
         self._rate = sample_rate
         self._taken = self._given = 0
-        # soxr does not tell its look-ahead: it is what one second in leaves outstanding.
-        given = len(make_stream().resample_chunk(np.zeros((sample_rate, channels), dtype)))
-        self.latency = -(-(SAMPLE_RATE_IN - given) * sample_rate // SAMPLE_RATE_IN)
+
+    @property
+    def latency(self):
+        """soxr works in blocks and does not tell: the most it holds back of a second of silence."""
+        stream, taken, given, most = self._open(), 0, 0, 0
+        while taken < self._rate:
+            taken += len(self._silence)
+            given += len(stream.resample_chunk(self._silence))
+            most = max(most, taken - given * self._rate // SAMPLE_RATE_IN)
+        return most
 
     def push(self, x, last):
         self._taken += x.shape[-1]

@@ -153,3 +153,18 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(format, tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stdout.split()[0] == "OSError", (limit, done)
         assert not os.listdir(tmp_path)
+
+
+def test_what_wav_cannot_hold_becomes_rf64(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "_MAX_BYTES", 10_000)
+    path = tmp_path / "x.wav"
+    for frames, format in ((5000, "WAV"), (5001, "RF64")):
+        with audio.writing(path, 48_000, 1, "wav", frames=frames) as file:
+            audio.write(file, speech_like(frames)[np.newaxis])
+        assert soundfile.info(path).format == format
+        assert audio.read(path)[0].shape == (1, frames)
+    with (
+        pytest.raises(AudioError, match="AIFF file holds at most 4 GB"),
+        audio.writing(tmp_path / "x.aiff", 48_000, 1, "aiff", frames=5001),
+    ):
+        pass

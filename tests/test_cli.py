@@ -4,8 +4,10 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -320,3 +322,69 @@ def test_weights_errors(cli, weights_file):
     shutil.copy(weights_file, "w.safetensors")
     assert "give its --licence" in cli("weights", "convert", "w.safetensors", "y.safetensors")[2]
     assert tree() == ["w.safetensors", "x.bin"]
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [("f32", "<f4"), ("s16", "<i2")])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_stream(cli, params, kind, dtype, channels):
+    """Raw samples on both pipes, in chunks that cut frames and samples anywhere."""
+    x = np.stack([speech_like(3000, seed=seed) for seed in range(channels)])
+    raw = (x if kind == "f32" else np.rint(x * 32767)).astype(dtype)
+    data = raw.T.tobytes()
+    arguments = ["stream", "--input", kind, "--output", kind, "--channels", str(channels)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "novasr_np.cli", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        for start in range(0, len(data), 1001):
+            process.stdin.write(data[start : start + 1001])
+            process.stdin.flush()
+        out, _ = process.communicate()
+    assert process.returncode == 0
+    y = np.frombuffer(out, dtype).reshape(-1, channels).T
+    want = upsample(raw.astype(dtype[1:]), weights=params)
+    check(y if kind == "f32" else y / 32767, want, 2e-6 if kind == "f32" else 2e-5)
+
+
+def test_stream_that_ends_inside_a_frame(cli):
+    done = command("stream", "--channels", "2", input=bytes(1003))
+    assert done.returncode == 1
+    assert b"ended inside a frame: 3 of its 8 bytes" in done.stderr
+    assert len(done.stdout) == 3 * 125 * 8
+
+
+def test_stream_refuses_nan_and_bad_usage(cli):
+    done = command("stream", input=np.full(10, np.nan, "<f4").tobytes())
+    assert done.returncode == 1
+    assert b"nan at index (0, 0)" in done.stderr
+    assert command("stream", "--rate", "7", input=b"").returncode == 2
+    assert command("stream", "--channels", "0", input=b"").returncode == 2
+    assert command("stream", input=b"").returncode == 0
+
+
+def test_threads(cli):
+    speech("a.wav", samples=30_000)
+    outputs = []
+    for threads in (1, 2, 3):
+        assert cli("upsample", "a.wav", "-o", f"{threads}.wav", "--threads", threads)[0] == 0
+        outputs.append(Path(f"{threads}.wav").read_bytes())
+    assert outputs[0] == outputs[1] == outputs[2]
+    assert cli("upsample", "a.wav", "--threads", "0")[0] == 2
+
+
+def test_ctrl_c_while_a_long_file_is_written(cli):
+    """A real SIGINT, sent once the temporary file is there."""
+    speech("long.wav", samples=16_000 * 400)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "novasr_np.cli", "upsample", "long.wav"], stderr=subprocess.PIPE
+    )
+    while not list(Path().glob(".*.part*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"interrupted" in err
+    assert b"Traceback" not in err
+    assert tree() == ["long.wav"]
