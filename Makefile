@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test check lint types parity clean
+.PHONY: test check lint types parity bench clean
 
 test: .venv/test  ## install what the tests need, run them all
 	$(BIN)/python -m pytest
@@ -18,6 +18,16 @@ types: .venv/dev
 
 parity: .venv/test  ## the README's table: this code against the original's outputs
 	$(BIN)/python -m bench.parity
+
+bench: .venv/bench  ## speed beside the peers; writes bench/RESULTS.md (needs NOVASR_SHARED)
+	mkdir -p .benchmarks
+	$(BIN)/python -m pytest bench -q -p no:cacheprovider --benchmark-json=.benchmarks/speed.json
+	$(BIN)/python -m bench.report .benchmarks/speed.json bench/RESULTS.md
+
+.venv/bench: pyproject.toml .venv/test
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python -m pip install --quiet torch==2.13.0 || echo "no torch: its rows are left out"
+	touch $@
 
 .venv/test: pyproject.toml
 	$(PYTHON) -m venv .venv

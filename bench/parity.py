@@ -6,21 +6,13 @@ Reads the original's checkpoints and the float64 outputs recorded from it (``gol
 folder NOVASR_SHARED, by default ``../shared``.
 """
 
-import os
-import sys
-from pathlib import Path
-
 import numpy as np
 
+from bench.material import SHARED, upstream
 from novasr_np import forward, load_weights, stages
 
-SHARED = Path(os.environ.get("NOVASR_SHARED") or Path(__file__).parents[2] / "shared")
 
-
-def main() -> int:
-    if not SHARED.is_dir():
-        print(f"no folder {SHARED}: set NOVASR_SHARED", file=sys.stderr)
-        return 1
+def main() -> None:
     columns = [column for version in (1, 2) for column in _errors(version)]
     print("| case | samples | peak | v1 float64 | v1 float32 | v2 float64 | v2 float32 |")
     print("|---|---:|---:|---:|---:|---:|---:|")
@@ -29,12 +21,11 @@ def main() -> int:
             x = golden.get(f"{case}.x")
             shape = f"{x.size} | {np.abs(x).max():.3g}" if x is not None else "64 | "
             print(f"| {case} | {shape} | {' | '.join(f'{c[case]:.1e}' for c in columns)} |")
-    return 0
 
 
 def _errors(version: int) -> list[dict[str, float]]:
     """For float64 and float32: case -> max-abs error to the original's float64 output."""
-    params = load_weights(SHARED / f"upstream/pytorch_model_v{version}.bin")
+    params = load_weights(upstream(f"pytorch_model_v{version}.bin"))
     columns = []
     for dtype in (np.float64, np.float32):
         errors = {}
@@ -52,4 +43,4 @@ def _errors(version: int) -> list[dict[str, float]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -34,7 +34,7 @@ CONTEXT = CONTEXT_LEFT + CONTEXT_RIGHT
 
 # How many steps of time one row of a product covers. More makes products larger, and the
 # share of zeros in their matrices too. Speed depends on them, results do not.
-_FILTER = 12
+_FILTER = 8
 _PRE, _CONV1, _POST, _SKIP = 8, 2, 16, 10
 # Rows computed beyond the last one asked for, at most, when those numbers do not divide it.
 _SLACK = 64
@@ -160,7 +160,7 @@ def interior(p: Prepared, x, y, s: Scratch) -> None:
 
 def _snake(p: Activation, h, bias, s: Scratch, count) -> None:
     """``h += bias``, then count steps of ``v = r L h - m - D cos(U h)``."""
-    # Rows of 12 steps: numpy is slow at repeating a row as short as one step's 32 channels.
+    # Rows of 8 steps: numpy is slow at repeating a row as short as one step's 32 channels.
     rows = -(-(count + 11) // _FILTER)
     tall = h[: rows * _FILTER].reshape(rows, -1)
     tall += bias

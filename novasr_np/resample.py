@@ -97,7 +97,7 @@ class Upstream:
         windows = sliding_window_view(recent, taps, axis=-1) if y.size else recent
         before = -(taps // 2 - 1) - self._begin
         for start in range(self._given, ready, _BLOCK):
-            m = np.arange(start, min(start + _BLOCK, ready))
+            m = np.arange(start, min(start + _BLOCK, ready), dtype=np.int64)
             y[:, m - self._given] = np.einsum(
                 "cmk,mk->cm", windows[:, m * o // n + before], self._kernels[m % n]
             )
@@ -152,7 +152,7 @@ def _kernels(o, n):
     """
     base = min(o, n) * _ROLLOFF
     width = math.ceil(_ZERO_CROSSINGS * o / base)
-    fraction = (np.arange(n) * o % n) / n
+    fraction = (np.arange(n, dtype=np.int64) * o % n) / n
     distance = np.arange(-width, width + 2) - fraction[:, np.newaxis]
     t = np.clip(distance * base / o, -_ZERO_CROSSINGS, _ZERO_CROSSINGS)
     window = np.i0(_KAISER_BETA * np.sqrt(1 - (t / _ZERO_CROSSINGS) ** 2)) / np.i0(_KAISER_BETA)

@@ -2,12 +2,16 @@
 
 import ast
 import importlib.util
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+import soundfile
+from conftest import speech_like
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("soundfile", "tqdm", "safetensors", "scipy", "soxr", "jax", "torch")
@@ -80,3 +84,19 @@ def test_wheel_from_its_own_sdist(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"novasr_np/cli.py", "novasr_np/py.typed", "novasr_np/weights_data/README.md"} <= names
     assert wheel.stat().st_size < 1_000_000
+
+
+def test_readme_python_runs_as_it_stands(weights_file, tmp_path):
+    """The README's Python, in order, in a folder with a speech.wav and weights of that name."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    soundfile.write(tmp_path / "speech.wav", speech_like(4000), 16_000)
+    shutil.copy(weights_file, tmp_path / "pytorch_model_v1.bin")
+    subprocess.run([sys.executable, "-c", "\n".join(blocks)], check=True, cwd=tmp_path)
+    assert soundfile.info(tmp_path / "speech_48k.wav").frames == 12_000
+
+
+def test_readme_names_every_module():
+    text = (ROOT / "README.md").read_text()
+    for path in (ROOT / "novasr_np").glob("[!_]*.py"):
+        assert f"`novasr_np/{path.name}`" in text

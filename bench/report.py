@@ -1,0 +1,125 @@
+"""Write RESULTS.md from the times that ``pytest bench`` recorded. usage: BENCHMARK.json OUT.md"""
+
+import json
+import platform
+import sys
+from importlib import metadata
+
+GFLOP_PER_SECOND = 2.34  # of audio, by the spec's count of the network as it is written
+
+
+def main(source: str, target: str) -> None:
+    with open(source) as file:
+        record = json.load(file)
+    cases: dict[str, list[dict]] = {}
+    for case in record["benchmarks"]:
+        info = case["extra_info"] | {"time": case["stats"]["median"], "best": case["stats"]["min"]}
+        cases.setdefault(info["group"], []).append(info)
+    text = "\n".join([*_machine(record), *_peers(cases), *_rest(cases)])
+    with open(target, "w") as file:
+        file.write(text + "\n")
+    print(text)
+
+
+def _machine(record):
+    cpu = record["machine_info"]["cpu"]
+    versions = ", ".join(
+        f"{name} {metadata.version(name)}"
+        for name in ("numpy", "onnxruntime", "torch", "soundfile")
+        if _installed(name)
+    )
+    return [
+        "# Speed on a CPU",
+        "",
+        "Written by `make bench`; times are medians of one run, all in it on the same machine.",
+        "The clip is speech, the weights the original's v1; errors are against float64.",
+        "",
+        f"{cpu.get('brand_raw', platform.machine())}, {cpu.get('count')} cores; "
+        f"Python {platform.python_version()}, {versions}; {record['datetime'][:10]}",
+        "",
+    ]
+
+
+def _peers(cases):
+    lines = [
+        "## Beside its peers",
+        "",
+        "| | clip, s | threads | x real time | x ONNX Runtime | x torch | max-abs | SNR, dB |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    peers = sorted(cases["peers"], key=lambda c: (c["seconds"], c["threads"], c["time"]))
+    for case in peers:
+        same = {
+            c["name"]: c["time"]
+            for c in peers
+            if (c["seconds"], c["threads"]) == (case["seconds"], case["threads"])
+        }
+        ratios = (
+            f"{same[name] / case['time']:.2f}" if name in same else "-"
+            for name in ("ONNX Runtime", "torch mirror")
+        )
+        lines.append(
+            f"| {case['name']} | {case['seconds']} | {case['threads']} | "
+            f"{case['seconds'] / case['time']:.1f} | {' | '.join(ratios)} | "
+            f"{case['max_abs']:.1e} | {case['snr_db']:.1f} |"
+        )
+    (sgemm,) = cases["sgemm"]
+    ours = {(c["seconds"], c["threads"]): c for c in peers if c["name"] == "novasr_np"}
+    one, most = ours[10, 1], ours[10, max(threads for _, threads in ours)]
+    lines += ["", "One thread against the machine's own `sgemm` (2048 x 2048):", ""]
+    for kind in ("time", "best"):
+        rate = GFLOP_PER_SECOND * 10 / one[kind]
+        peak = sgemm["gflop"] / sgemm[kind]
+        word = "median" if kind == "time" else "best"
+        lines.append(
+            f"- {word}: {rate:.1f} of {peak:.1f} GFLOP/s, {rate / peak:.0%}, counting "
+            f"{GFLOP_PER_SECOND} GFLOP per second of audio, as the layers are written"
+        )
+    lines += [
+        "",
+        f"{most['threads']} threads are {one['time'] / most['time']:.2f} x as fast as one "
+        f"on 10 s, {ours[60, 1]['time'] / ours[60, most['threads']]['time']:.2f} x on 60 s.",
+        "",
+    ]
+    return lines
+
+
+def _rest(cases):
+    yield from ("## Length", "", "All cores, array to array.", "")
+    yield from ("| audio, s | x real time | time per second, to 60 s |", "|---:|---:|---:|")
+    per_second = {c["seconds"]: c["time"] / c["seconds"] for c in cases["length"]}
+    for seconds, cost in per_second.items():
+        yield f"| {seconds} | {1 / cost:.1f} | {cost / per_second[60]:.2f} |"
+    yield from ("", "## Streaming", "", "The work of one `push` on one thread.", "")
+    yield from ("| block, ms | median, ms | 99th percentile, ms |", "|---:|---:|---:|")
+    for case in cases["stream"]:
+        yield f"| {case['milliseconds']} | {case['median_ms']:.2f} | {case['p99_ms']:.2f} |"
+    yield from ("", "## Cold start", "", "A process that turns a 10 s WAV file into one of 48 kHz.")
+    yield from ("", "| | time, to the fastest | peak memory, MB | max-abs error |")
+    yield "|---|---:|---:|---:|"
+    fastest = min(c["time"] for c in cases["cold"])
+    for case in sorted(cases["cold"], key=lambda c: c["time"]):
+        yield (
+            f"| {case['name']} | {case['time'] / fastest:.2f} | {case['peak_mb']:.0f} | "
+            f"{case['max_abs']:.1e} |"
+        )
+    (hour,) = cases["hour"]
+    yield ""
+    yield (
+        f"`novasr upsample` on an hour of audio: {hour['peak_mb']:.0f} MB at most, "
+        f"{hour['seconds'] / hour['time']:.1f} x real time from file to file."
+    )
+    (long,) = cases["three hours"]
+    yield ""
+    yield (
+        f"A stream of three hours: the process's peak is {long['after_mb']:.1f} MB after ten "
+        f"minutes and {long['end_mb']:.1f} MB at the end."
+    )
+
+
+def _installed(name):
+    return any(d.metadata["Name"] == name for d in metadata.distributions())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

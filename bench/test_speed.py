@@ -1,0 +1,213 @@
+"""Speed of the numpy network beside its peers, in one run. Run by ``make bench``.
+
+Every case warms up first. `report` makes RESULTS.md from the recorded times and from what each
+case notes in `extra_info`: the error against float64 stands beside every time.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from functools import cache
+
+import numpy as np
+import pytest
+import soundfile
+
+from bench.material import speech, upstream
+from novasr_np import Stream, forward, load_weights, upsample
+from novasr_np.blas import one_thread
+from novasr_np.blocks import Workers, available_cores, network, run
+
+CORES = available_cores()
+THREADS = pytest.mark.parametrize("threads", sorted({1, CORES}))
+SECONDS = pytest.mark.parametrize("seconds", [10, 60])
+
+
+@cache
+def weights():
+    return load_weights(upstream("pytorch_model_v1.bin"))
+
+
+@cache
+def clip(seconds):
+    return speech(seconds)
+
+
+@cache
+def truth(seconds):
+    """forward in float64 (in blocks, for memory); the tests hold the two together."""
+    with Workers() as workers:
+        net = network(weights(), np.float64)
+        return run(net, clip(seconds)[None].astype(np.float64), True, True, workers)[0]
+
+
+def note(benchmark, seconds, y, **more):
+    """The error of an output and the length of its input, for the report."""
+    want = truth(seconds)
+    y = np.asarray(y, np.float64)[: len(want)]
+    noise = np.sum((y - want) ** 2)
+    benchmark.extra_info.update(
+        seconds=seconds,
+        max_abs=float(np.abs(y - want).max()),
+        snr_db=float(10 * np.log10(np.sum(want**2) / noise)),
+        **more,
+    )
+
+
+@SECONDS
+@THREADS
+def test_numpy(benchmark, seconds, threads):
+    x = clip(seconds)
+    net = network(weights(), np.float32)
+    with Workers(threads) as workers:
+        y = benchmark.pedantic(
+            lambda: run(net, x[None], True, True, workers), rounds=7, warmup_rounds=2
+        )
+    note(benchmark, seconds, y[0], name="novasr_np", threads=threads, group="peers")
+
+
+@THREADS
+def test_numpy_plain(benchmark, threads):
+    """The text to audit, run as it is on the whole clip."""
+    if threads > 1:
+        pytest.skip("one thread says enough")
+    with one_thread():
+        y = benchmark.pedantic(lambda: forward(weights(), clip(10)), rounds=3, warmup_rounds=1)
+    note(benchmark, 10, y, name="novasr_np, plain layers", threads=threads, group="peers")
+
+
+@SECONDS
+@THREADS
+def test_onnxruntime(benchmark, seconds, threads):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    session = onnxruntime.InferenceSession(
+        upstream("novasr_v1.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+    feed = {session.get_inputs()[0].name: clip(seconds)[None, None]}
+    y = benchmark.pedantic(lambda: session.run(None, feed)[0], rounds=3, warmup_rounds=1)
+    note(benchmark, seconds, y[0, 0], name="ONNX Runtime", threads=threads, group="peers")
+
+
+@SECONDS
+@THREADS
+def test_torch(benchmark, seconds, threads):
+    torch = pytest.importorskip("torch")
+    from bench import torch_mirror  # noqa: PLC0415
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    p, x = torch_mirror.prepare(weights()), torch.from_numpy(clip(seconds))[None]
+    y = benchmark.pedantic(lambda: torch_mirror.forward(p, x), rounds=3, warmup_rounds=1)
+    torch.set_num_threads(before)
+    note(benchmark, seconds, y[0].numpy(), name="torch mirror", threads=threads, group="peers")
+
+
+def test_sgemm(benchmark):
+    """What the machine gives at best: a large product of matrices, on one thread."""
+    a, b = np.random.default_rng(0).normal(size=(2, 2048, 2048)).astype(np.float32)
+    with one_thread():
+        benchmark.pedantic(lambda: a @ b, rounds=15, warmup_rounds=3)
+    benchmark.extra_info.update(group="sgemm", gflop=2 * 2048**3 / 1e9)
+
+
+@pytest.mark.parametrize("seconds", [10, 60, 600, 3600])
+def test_length(benchmark, seconds):
+    x = np.resize(clip(60), 16_000 * seconds)
+    rounds = max(1, 180 // seconds)
+    benchmark.pedantic(
+        lambda: upsample(x, weights=weights()), rounds=min(rounds, 7), warmup_rounds=seconds < 600
+    )
+    benchmark.extra_info.update(group="length", seconds=seconds)
+
+
+@pytest.mark.parametrize("milliseconds", [5, 10, 20, 100])
+def test_stream_block(benchmark, milliseconds):
+    """The work of one push, one thread; the first pushes are left out."""
+    samples = 16 * milliseconds
+    stream, x = Stream(weights()), clip(10)
+    starts = iter(range(0, 10**9, samples))
+
+    def push():
+        start = next(starts) % (len(x) - samples)
+        return stream.push(x[start : start + samples])
+
+    benchmark.pedantic(push, rounds=2000, warmup_rounds=50)
+    times = 1e3 * np.array(benchmark.stats.stats.data)
+    benchmark.extra_info.update(
+        group="stream",
+        milliseconds=milliseconds,
+        median_ms=float(np.median(times)),
+        p99_ms=float(np.percentile(times, 99)),
+    )
+
+
+COMMANDS = {
+    "novasr upsample": lambda i, o: [
+        *("-m", "novasr_np.cli", "upsample", i, "-o", o, "-q", "--if-exists", "overwrite"),
+        *("--weights", str(upstream("pytorch_model_v1.bin"))),
+    ],
+    "ONNX Runtime script": lambda i, o: [
+        "bench/cold_onnx.py",
+        str(upstream("novasr_v1.onnx")),
+        i,
+        o,
+    ],
+    "torch script": lambda i, o: [
+        *("-m", "bench.cold_torch", str(upstream("pytorch_model_v1.bin")), i, o)
+    ],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_cold_start(benchmark, name):
+    """A 10 s file to a 48 kHz file, from the start of the process to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = COMMANDS[name](_wav(folder, 10), f"{folder}/out.wav")
+        peaks = []
+        benchmark.pedantic(lambda: peaks.append(_peak_mb(arguments)), rounds=5, warmup_rounds=1)
+        y, _ = soundfile.read(f"{folder}/out.wav")
+    note(benchmark, 10, y, name=name, group="cold", peak_mb=max(peaks))
+
+
+def test_command_on_an_hour(benchmark):
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = COMMANDS["novasr upsample"](_wav(folder, 3600), f"{folder}/out.wav")
+        peak = benchmark.pedantic(lambda: _peak_mb(arguments), rounds=1)
+        assert soundfile.info(f"{folder}/out.wav").frames == 3600 * 48_000
+    benchmark.extra_info.update(group="hour", seconds=3600, peak_mb=peak)
+
+
+def test_three_hour_stream(benchmark):
+    """A second at a time, all cores; what the process holds after ten minutes and at the end."""
+    code = (
+        "import sys, resource, numpy; from novasr_np import Stream\n"
+        "stream = Stream(sys.argv[1], threads=None); x = numpy.sin(numpy.arange(16000))\n"
+        "for second in range(3 * 3600):\n"
+        "    stream.push(x)\n"
+        "    if second in (600, 3 * 3600 - 1):\n"
+        "        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)\n"
+    )
+    command = [sys.executable, "-c", code, str(upstream("pytorch_model_v1.bin"))]
+    done = benchmark.pedantic(
+        lambda: subprocess.run(command, check=True, capture_output=True, text=True), rounds=1
+    )
+    after, end = map(float, done.stdout.split())
+    benchmark.extra_info.update(group="three hours", after_mb=after, end_mb=end)
+
+
+def _wav(folder, seconds):
+    path = f"{folder}/in.wav"
+    soundfile.write(path, np.resize(clip(60), 16_000 * seconds), 16_000, subtype="FLOAT")
+    return path
+
+
+def _peak_mb(arguments):
+    """Run Python on these arguments; the most memory it held, in MB."""
+    process = subprocess.Popen([sys.executable, *arguments])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss / 1e3
