@@ -19,6 +19,16 @@ def main(source: str, target: str) -> None:
     with open(target, "w") as file:
         file.write(text + "\n")
     print(text)
+    _quote("README.md", [*_peers(cases)[2:], *_memory(cases)])
+
+
+def _quote(path, lines):
+    """Put the lines between the marks of this report in another file."""
+    with open(path) as file:
+        before, _, rest = file.read().partition("<!-- speed -->\n")
+    _, mark, after = rest.partition("<!-- /speed -->")
+    with open(path, "w") as file:
+        file.write(before + "<!-- speed -->\n" + "\n".join(lines) + "\n" + mark + after)
 
 
 def _machine(record):
@@ -103,8 +113,12 @@ def _rest(cases):
             f"| {case['name']} | {case['time'] / fastest:.2f} | {case['peak_mb']:.0f} | "
             f"{case['max_abs']:.1e} |"
         )
-    (hour,) = cases["hour"]
     yield ""
+    yield from _memory(cases)
+
+
+def _memory(cases):
+    (hour,) = cases["hour"]
     yield (
         f"`novasr upsample` on an hour of audio: {hour['peak_mb']:.0f} MB at most, "
         f"{hour['seconds'] / hour['time']:.1f} x real time from file to file."

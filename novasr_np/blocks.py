@@ -38,7 +38,12 @@ class Network(NamedTuple):
 
 
 def network(params, dtype) -> Network:
-    """Ready a tree of weights (`load_weights`) to run in `dtype`, float32 or float64."""
+    """Ready a tree of weights (`load_weights`) to run in `dtype`.
+
+    Raises TypeError if that is neither float32 nor float64.
+    """
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(f"the network runs in float32 or float64, got {np.dtype(dtype)}")
     return Network(params, prepare(params, dtype))
 
 

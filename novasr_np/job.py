@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +100,8 @@ def run(source: str, target: str, options: Options, progress: Callable[[float], 
                 raise FileExistsError(f"{target} exists: see --if-exists")
             if not os.path.isfile(target):
                 raise FileExistsError(f"{target} exists and is no regular file")
-        with tempfile.TemporaryDirectory(prefix="novasr-") as spool:
+        piped = PIPE in (source, target)
+        with tempfile.TemporaryDirectory(prefix="novasr-") if piped else nullcontext("") as spool:
             _convert(_spooled_source(source, spool), target, spool, options, result, progress)
         result.status = "done"
     except (OSError, ValueError, MemoryError) as error:

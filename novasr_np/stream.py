@@ -9,6 +9,9 @@ from .resample import make
 from .spec import CONTEXT_LEFT, CONTEXT_RIGHT, SAMPLE_RATE_IN, UPSAMPLING
 from .weights import Source, load_weights
 
+# Far beyond any audio, and far below where the network's arithmetic overflows in float32.
+MAX_LEVEL = 1e9
+
 
 class State(NamedTuple):
     """What a stream has to remember: never more than 24 samples of each channel."""
@@ -147,9 +150,12 @@ def as_samples(x, offset: int = 0) -> np.ndarray:
         return x.astype(np.float32) / np.float32(32768)
     if x.dtype not in (np.float32, np.float64):
         raise TypeError(f"audio is float32, float64 or int16, got {x.dtype}")
-    finite = np.isfinite(x)
-    if not finite.all():
-        first = tuple(int(i) for i in np.argwhere(~finite)[0])
+    sound = np.abs(x) <= MAX_LEVEL  # false for NaN, too
+    if not sound.all():
+        first = tuple(int(i) for i in np.argwhere(~sound)[0])
         place = (*first[:-1], first[-1] + offset)
-        raise ValueError(f"audio must be finite, got {x[first]} at index {place}")
+        raise ValueError(
+            f"audio must be finite, with full scale 1 and no value above {MAX_LEVEL:.0e}; "
+            f"got {x[first]} at index {place}"
+        )
     return x

@@ -59,12 +59,20 @@ def test_dtypes(params):
     check(upsample(swapped, weights=params), y, 0)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_non_finite_is_refused_with_its_place(params, bad):
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 2e9])
+def test_what_is_no_audio_is_refused_with_its_place(params, bad):
     x = np.zeros((2, 50))
     x[1, 7] = bad
     with pytest.raises(ValueError, match=rf"{bad} at index \(1, 7\)"):
         upsample(x, weights=params)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_loudest_input_stays_finite(upstream, dtype):
+    x = np.random.default_rng(0).choice([-1e9, 1e9], 500).astype(dtype)
+    y = upsample(x, weights=upstream[1])
+    assert np.isfinite(y).all()
+    assert np.abs(y).max() <= 1
 
 
 def test_other_arrays_are_refused(params):
