@@ -58,6 +58,17 @@ def test_cut_short(format, keep, tmp_path):
         audio.read(path)
 
 
+def test_ogg_cut_between_two_pages(tmp_path):
+    """Every page is whole, but the last one is not marked as the end."""
+    path = tmp_path / "x.ogg"
+    save(path, speech_like(200_000, 48_000)[np.newaxis])
+    whole = path.read_bytes()
+    assert whole.count(b"OggS") > 3
+    path.write_bytes(whole[: whole.rfind(b"OggS")])
+    with pytest.raises(AudioError, match="the Ogg stream has no end"):
+        audio.read(path)
+
+
 @FORMATS
 def test_no_samples(format, tmp_path):
     path = tmp_path / "x"
