@@ -240,7 +240,7 @@ def _summarise(results: list[job.Result], seconds: float, args: argparse.Namespa
         files = [dataclasses.asdict(result) for result in results]
         print(json.dumps({"files": files, "summary": summary}, indent=2))
     elif not args.quiet:
-        text = ", ".join(f"{n} {state}" for state, n in counts.items() if n) or "nothing to do"
+        text = ", ".join(f"{n} {state}" for state, n in counts.items() if n) or "nothing done"
         print(f"{text}: {_rate(results)}", file=sys.stderr)
 
 
