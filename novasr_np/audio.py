@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -30,6 +31,10 @@ _BLOCK = 1 << 16
 # Bytes of a sample, and how many a WAV or AIFF file can hold (their sizes have 32 bits).
 _BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 _MAX_BYTES = (1 << 32) - (1 << 16)
+# libsndfile's Vorbis encoder crashes on more.
+_MAX_CHANNELS = 255
+# An Ogg page has at most 255 Vorbis packets of at most 8192 samples.
+_PAGE_MAX_SAMPLES = 255 * 8192
 # A recorder writing WAV to a pipe cannot know its size, and puts the largest there is.
 _UNKNOWN_SIZE = 0x7FFF_0000
 
@@ -57,8 +62,12 @@ class Source:
             raise _unreadable(error) from error
         if there < self.frames:
             raise AudioError(f"cut short: {there} of {self.frames} samples are there")
-        if self._file.format == "OGG" and not _ogg_ends(self._path):
-            raise AudioError(f"cut short: the Ogg stream has no end after {there} samples")
+        if self._file.format == "OGG":
+            length = _ogg_length(self._path)
+            if length is None:
+                raise AudioError(f"cut short: the Ogg stream has no end after {there} samples")
+            if self._file.subtype == "VORBIS" and there < length:
+                raise AudioError(f"damaged: {there} of {length} samples can be decoded")
 
 
 @contextmanager
@@ -71,7 +80,7 @@ def reading(path: Path) -> Iterator[Source]:
     with open(path, "rb"):  # the system's own words for what is missing or forbidden
         pass
     try:
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(_name(path))
     except (soundfile.LibsndfileError, TypeError) as error:
         raise _unreadable(error) from error
     with file:
@@ -97,8 +106,8 @@ def writing(
     format: str,
     subtype: str | None = None,
     frames: int = 0,
-) -> Iterator[soundfile.SoundFile]:
-    """An open sound file that appears under `path` when the block ends without error.
+) -> Iterator["Sink"]:
+    """A sound file to write to, that appears under `path` when the block ends without error.
 
     format: a key of FORMATS; subtype: libsndfile's name of a coding, None for the usual one.
     frames: how many are expected; WAV that they would take past its 4 GB becomes RF64.
@@ -110,15 +119,21 @@ def writing(
         if major == "AIFF":
             raise AudioError("an AIFF file holds at most 4 GB: choose wav or flac")
         major = "RF64" if major == "WAV" else major
+    if channels > _MAX_CHANNELS:
+        raise AudioError(f"{channels} channels; a file gets at most {_MAX_CHANNELS}")
     with replacing(path) as temporary:
-        with open(temporary, "xb") as raw:
+        with open(temporary, "xb") as raw, ThreadPoolExecutor(1) as thread:
             output = _Output(raw)
             try:
-                with soundfile.SoundFile(
-                    output, "w", sample_rate, channels, subtype, format=major
-                ) as file:
-                    yield file
-                    empty = file.frames == 0
+                file = thread.submit(
+                    soundfile.SoundFile, output, "w", sample_rate, channels, subtype, format=major
+                ).result()
+                sink = Sink(file, thread)
+                try:
+                    yield sink
+                    sink.wait()
+                finally:
+                    thread.submit(file.close).result()
             except (soundfile.LibsndfileError, AssertionError) as error:
                 if output.error is None:
                     raise AudioError(
@@ -127,14 +142,39 @@ def writing(
                     ) from error
             if output.error is not None:
                 raise output.error
-        if empty:
+        if sink.frames == 0:
             _refuse_unreadable(temporary, format)
 
 
-def write(file: soundfile.SoundFile, y: np.ndarray) -> None:
-    """Append samples [channels, T], full scale 1, to an open sound file."""
-    for start in range(0, y.shape[-1], _BLOCK):
-        file.write(y[:, start : start + _BLOCK].T)
+class Sink:
+    """A sound file that is being written, by a thread of its own.
+
+    The thread is not for speed alone: Python raises KeyboardInterrupt in the main thread, and
+    inside libsndfile's callbacks, where it would be lost, only if they run there.
+    """
+
+    def __init__(self, file: soundfile.SoundFile, thread: ThreadPoolExecutor) -> None:
+        self._file, self._thread = file, thread
+        self._pending: Future | None = None
+        self.frames = 0
+
+    def write(self, y: np.ndarray) -> None:
+        """Append samples [channels, T], full scale 1, which are not to change any more.
+
+        Raises what went wrong with the samples before.
+        """
+        self.wait()
+        self.frames += y.shape[-1]
+        self._pending = self._thread.submit(self._write, y)
+
+    def wait(self) -> None:
+        """Wait until all samples are written. Raises what went wrong."""
+        if self._pending:
+            self._pending.result()
+
+    def _write(self, y: np.ndarray) -> None:
+        for start in range(0, y.shape[-1], _BLOCK):
+            self._file.write(y[:, start : start + _BLOCK].T)
 
 
 def check_format(format: str, subtype: str | None = None) -> tuple[str, str]:
@@ -152,7 +192,7 @@ def check_format(format: str, subtype: str | None = None) -> tuple[str, str]:
 def seconds(path: Path) -> float:
     """How long a file is by its header; 0 if that cannot be told."""
     try:
-        info = soundfile.info(path)
+        info = soundfile.info(_name(path))
     except (soundfile.LibsndfileError, TypeError):
         return 0.0
     return info.frames / info.samplerate
@@ -178,22 +218,35 @@ def _refuse_cut_header(file: soundfile.SoundFile) -> None:
         raise AudioError("its header says 0 samples, but data follow: a recording never finished")
 
 
-def _ogg_ends(path: Path) -> bool:
-    """Whether the last Ogg page is marked as the end of its stream (RFC 3533, section 6)."""
+def _ogg_length(path: Path) -> int | None:
+    """How many samples an Ogg stream has by its pages (RFC 3533, section 6).
+
+    None if its last page is cut off or not marked as the end; 0 if it was recorded from the
+    middle of a broadcast, whose first page has a number far from 0, so that nothing is known.
+    """
     with open(path, "rb") as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - (1 << 17)))  # a page has at most 65 307 bytes
+        head = file.read(1 << 17)  # a page has at most 65 307 bytes
+        file.seek(max(0, os.path.getsize(path) - (1 << 17)))
         tail = file.read()
     page = tail[tail.rfind(b"OggS") :]
     if not page.startswith(b"OggS") or len(page) < 27 or len(page) < 27 + page[26]:
-        return False
+        return None
     segments = page[27 : 27 + page[26]]
-    return bool(page[5] & 4) and len(page) >= 27 + len(segments) + sum(segments)
+    if not page[5] & 4 or len(page) < 27 + len(segments) + sum(segments):
+        return None
+    numbers = (_page_number(head[match.start() :]) for match in re.finditer(b"OggS", head))
+    first = next((number for number in numbers if number > 0), 0)
+    return _page_number(page) if first < _PAGE_MAX_SAMPLES else 0
+
+
+def _page_number(page: bytes) -> int:
+    """The number of the last sample that an Ogg page completes."""
+    return int.from_bytes(page[6:14], "little", signed=True)
 
 
 def _refuse_unreadable(path: Path, format: str) -> None:
     try:
-        soundfile.info(path)
+        soundfile.info(_name(path))
     except soundfile.LibsndfileError as error:
         raise AudioError(f"a {format} file cannot hold 0 samples") from error
 
@@ -207,19 +260,24 @@ class _Output:
     def __init__(self, raw: BinaryIO) -> None:
         self.raw = raw
         self.seek, self.tell = raw.seek, raw.tell
-        self.error: BaseException | None = None
+        self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
         if self.error is None:
             try:
                 return self.raw.write(data)
-            except BaseException as error:
+            except OSError as error:
                 self.error = error
         return 0
 
 
 def _unreadable(error: BaseException) -> AudioError:
     return AudioError(f"not audio that libsndfile can read whole: {_words(error)}")
+
+
+def _name(path: Path) -> Path | bytes:
+    """What to call a file towards soundfile, which would refuse names that are not Unicode."""
+    return os.fsencode(path) if os.name == "posix" else path
 
 
 def _words(error: BaseException) -> str:

@@ -14,7 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-_NAMES = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads")
+_NAMES = tuple(
+    f"{prefix}openblas_{{}}_num_threads{suffix}"
+    for prefix in ("scipy_", "")
+    for suffix in ("64_", "")
+)
 _lock = threading.Lock()
 _held = {"users": 0, "threads": 0}
 

@@ -51,12 +51,14 @@ class Workers:
     """Threads with working memory of their own. A context manager; leaving it ends the threads.
 
     threads: how many, None for one on each core this process may use.
-    Raises ValueError if it is less than 1.
+    Raises ValueError if it is less than 1, TypeError if it is no whole number.
     """
 
     def __init__(self, threads: int | None = None, block: int = BLOCK) -> None:
         if threads is None:
             threads = available_cores()
+        if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)):
+            raise TypeError(f"threads is a whole number, got {threads!r}")
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         if block < 1:

@@ -70,7 +70,7 @@ def _members(data: bytes) -> dict[str, bytes]:
             names = [info.filename for info in infos]
             tops = {name.split("/")[0] for name in names}
             if len(set(names)) != len(names) or len(tops) != 1:
-                raise WeightsError("checkpoint zip has doubled names or several top folders")
+                raise WeightsError("checkpoint zip is empty or has doubled names or top folders")
             for info in infos:
                 if not _MEMBER.fullmatch(info.filename):
                     raise WeightsError(f"unexpected member {info.filename!r} in the checkpoint")

@@ -1,6 +1,7 @@
 """The ``novasr`` command."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -20,7 +21,6 @@ from .spec import SAMPLE_RATE_IN, UPSTREAM_CHECKPOINTS
 from .stream import Stream
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
-EXIT_TERMINATED = 128 + signal.SIGTERM
 
 _RAW: dict[str, np.dtype] = {
     "f32": np.dtype("<f4"),
@@ -40,19 +40,54 @@ done), 2 wrong usage, 130 interrupted
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv` (default: the process's) and return its exit status."""
-    parser = _parser()
-    options = parser.parse_args(argv)
-    # So that temporary files go when a job scheduler ends the run, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    _open_closed_streams()
+    options = _parser().parse_args(argv)
+    # So that temporary files go when a job scheduler or a closed terminal ends the run, too.
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
     try:
-        return options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
-        print("novasr: interrupted", file=sys.stderr)
+        _say("novasr: interrupted")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Nobody reads any more; keep Python from complaining once more at its exit.
+    except OSError as error:
+        # Of standard output alone; files are dealt with one by one. Keep Python from complaining
+        # once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            _say(f"novasr: standard output: {error.strerror}")
         return EXIT_SOME_FAILED
+
+
+def _open_closed_streams() -> None:
+    """Where a standard stream was closed (``>&-``), open an empty one, or one that fails.
+
+    Otherwise the next file to be opened would take its number, and get the messages.
+    """
+    for number, name, flags in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_RDONLY)):
+        if getattr(sys, name) is None:
+            _open_null(number, flags)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+    if sys.stderr is None:
+        _open_null(2, os.O_WRONLY)
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _open_null(number: int, flags: int) -> None:
+    null = os.open(os.devnull, flags)
+    if null != number:
+        os.dup2(null, number)
+        os.close(null)
+
+
+def _say(text: str) -> None:
+    """A message to standard error; if that cannot take it, the work goes on all the same."""
+    with contextlib.suppress(OSError):
+        tqdm.write(text, file=sys.stderr)
+        sys.stderr.flush()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,7 +108,12 @@ def _parser() -> argparse.ArgumentParser:
     p.set_defaults(run=_upsample)
     p.add_argument("input", nargs="+", metavar="INPUT", help="audio file, folder (with -r) or -")
     p.add_argument("-o", "--output", metavar="OUT", help="file, folder or -")
-    p.add_argument("-r", "--recursive", action="store_true", help="take all audio below folders")
+    p.add_argument(
+        "-r",
+        "--recursive",
+        action="store_true",
+        help="take all audio below folders, but for files named *_48k",
+    )
     _add_network(p)
     p.add_argument(
         "--channels",
@@ -122,7 +162,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        default=os.environ.get("NOVASR_WEIGHTS"),
+        default=os.environ.get("NOVASR_WEIGHTS") or None,
         help="name or path, .safetensors or the original's .bin (default: $NOVASR_WEIGHTS)",
     )
     parser.add_argument("--resampler", choices=RESAMPLERS, default="upstream", help="to 16 kHz")
@@ -148,10 +188,11 @@ def _upsample(args: argparse.Namespace) -> int:
             for source, target in pairs:
                 if target in taken:
                     result = job.Result(source, target)
-                    result.error = f"{target} is another input's output"
+                    result.error = f"{target} is another input's output already: give it its own -o"
                 else:
                     result = job.run(source, target, options, bar.update)
-                taken.add(target)
+                if result.status != "failed":
+                    taken.add(target)
                 results.append(result)
                 _report(result, args)
     finally:
@@ -220,9 +261,9 @@ def _progress_bar(pairs: list[tuple[str, str]], args: argparse.Namespace) -> tqd
 
 def _report(result: job.Result, args: argparse.Namespace) -> None:
     if result.status == "failed":
-        tqdm.write(f"novasr: {result.source}: {result.error}", file=sys.stderr)
+        _say(f"novasr: {result.source}: {result.error}")
     elif args.verbose:
-        tqdm.write(f"{result.source} -> {result.target}: {_rate([result])}", file=sys.stderr)
+        _say(f"{result.source} -> {result.target}: {_rate([result])}")
 
 
 def _summarise(results: list[job.Result], seconds: float, args: argparse.Namespace) -> None:
@@ -241,7 +282,7 @@ def _summarise(results: list[job.Result], seconds: float, args: argparse.Namespa
         print(json.dumps({"files": files, "summary": summary}, indent=2))
     elif not args.quiet:
         text = ", ".join(f"{n} {state}" for state, n in counts.items() if n) or "nothing done"
-        print(f"{text}: {_rate(results)}", file=sys.stderr)
+        _say(f"{text}: {_rate(results)}")
 
 
 def _rate(results: list[job.Result]) -> str:
@@ -263,7 +304,7 @@ def _stream(args: argparse.Namespace) -> int:
             resampler=args.resampler,
             threads=args.threads,
         )
-    except (OSError, ValueError, ModuleNotFoundError) as error:
+    except (OSError, ValueError, ModuleNotFoundError, MemoryError) as error:
         _usage(error)
     dtype, out = _RAW[args.input], _RAW[args.output]
     frame = dtype.itemsize * args.channels
@@ -284,8 +325,8 @@ def _stream(args: argparse.Namespace) -> int:
                 break
         if rest:
             raise ValueError(f"input ended inside a frame: {len(rest)} of its {frame} bytes came")
-    except ValueError as error:
-        print(f"novasr: {error}", file=sys.stderr)
+    except (ValueError, MemoryError) as error:
+        _say(f"novasr: {error}")
         return EXIT_SOME_FAILED
     return EXIT_DONE
 
@@ -314,13 +355,16 @@ def _convert(args: argparse.Namespace) -> int:
     try:
         if args.if_exists == "error" and os.path.lexists(args.output):
             raise FileExistsError(f"{args.output} exists: see --if-exists")
+        if os.path.exists(args.output) and os.path.samefile(args.input, args.output):
+            raise ValueError(f"{args.output} would replace its own input")
+        params = weights.load_weights(Path(args.input))
         sha256 = weights.file_sha256(args.input)
         published = UPSTREAM_CHECKPOINTS.get(sha256)
         licence = args.licence or (published and "Apache-2.0")
         if not licence:
             raise ValueError(f"{args.input} is no published checkpoint: give its --licence")
         weights.save_weights(
-            weights.load_weights(Path(args.input)),
+            params,
             args.output,
             provenance=f"{published or 'checkpoint'}, converted from sha256 {sha256}",
             licence=licence,
@@ -331,7 +375,7 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _usage(error: Exception) -> NoReturn:
-    print(f"novasr: {error}", file=sys.stderr)
+    _say(f"novasr: {error}")
     sys.exit(EXIT_USAGE)
 
 

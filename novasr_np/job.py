@@ -127,7 +127,7 @@ def _convert(
                 final, SAMPLE_RATE_OUT, result.channels, options.format, options.subtype, frames
             ) as file:
                 for y in _upsampled(source, result.channels, options):
-                    audio.write(file, y)
+                    file.write(y)
                     result.audio_seconds += y.shape[-1] / SAMPLE_RATE_OUT
                     result.saturated += count_saturated(y)
                     progress(y.shape[-1] / SAMPLE_RATE_OUT)

@@ -18,6 +18,7 @@ def stages(params, x):
     Raises TypeError if x is of another dtype, ValueError if T < 2.
     """
     x = np.asarray(x)
+    x = x.astype(x.dtype.newbyteorder("="), copy=False)
     if x.dtype not in (np.float32, np.float64):
         raise TypeError(f"the network takes float32 or float64, got {x.dtype}")
     if x.ndim == 0 or x.shape[-1] < MIN_INPUT_SAMPLES:

@@ -34,13 +34,20 @@ def resample(x, sample_rate, resampler="upstream"):
     (steep, quality VHQ, needs the extra ``soxr``).
 
     Raises ValueError for another resampler or a rate outside 1000 .. 768000, TypeError for a
-    rate that is no whole number, ModuleNotFoundError if soxr is asked for and absent.
+    rate that is no whole number or another dtype, ModuleNotFoundError if soxr is asked for and
+    absent.
     """
     x = np.asarray(x)
+    if x.ndim == 0 or x.dtype not in (np.float32, np.float64):
+        raise TypeError(f"resample takes float32 or float64 [..., T], got {x.dtype} {x.shape}")
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     stream = make(resampler, sample_rate, len(rows), x.dtype)
     if isinstance(stream, Unchanged):
         return x
+    if len(rows) == 0:
+        return np.zeros(
+            (*x.shape[:-1], -(-x.shape[-1] * SAMPLE_RATE_IN // int(sample_rate))), x.dtype
+        )
     y = stream.push(rows, last=True)
     return y.reshape(*x.shape[:-1], y.shape[-1])
 

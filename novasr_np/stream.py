@@ -74,12 +74,13 @@ class Stream:
         dtype=np.float32,
         threads: int | None = 1,
     ) -> None:
+        if isinstance(channels, bool) or not isinstance(channels, (int, np.integer)):
+            raise TypeError(f"channels is a whole number, got {channels!r}")
         if channels < 1:
             raise ValueError(f"a stream has at least 1 channel, got {channels}")
-        self.channels = channels
-        self.sample_rate = sample_rate
-        self._resampler = make(resampler, sample_rate, channels, dtype)
         self._network = network(load_weights(weights), dtype)
+        self._resampler = make(resampler, sample_rate, channels, dtype)
+        self.channels, self.sample_rate = int(channels), int(sample_rate)
         self._workers = Workers(threads)
         self._state = init(channels, dtype)
         self._pushed = 0

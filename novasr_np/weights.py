@@ -120,7 +120,10 @@ def save_weights(
             raise ValueError(f"weights are stored as float16 or float32, not {np.dtype(dtype)}")
         tensors = _check({name: value.astype(dtype) for name, value in tensors.items()})
     metadata = {"model": "NovaSR", "provenance": provenance, "licence": licence}
-    with replacing(Path(path)) as temporary:
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} exists and is no regular file")
+    with replacing(path) as temporary:
         temporary.write_bytes(_write_safetensors(tensors, metadata))
 
 
@@ -192,7 +195,9 @@ def _read_safetensors(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str
 
     try:
         tensors = safetensors.numpy.load(data)
-    except (safetensors.SafetensorError, KeyError) as error:
+    except KeyError as error:
+        raise WeightsError(f"a tensor is of a type that numpy does not have: {error}") from error
+    except safetensors.SafetensorError as error:
         raise WeightsError(f"neither a checkpoint zip nor safetensors: {error}") from error
     size = int.from_bytes(data[:8], "little")
     return tensors, json.loads(data[8 : 8 + size]).get("__metadata__", {})

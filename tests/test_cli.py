@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from conftest import check, shared, speech_like
 
-from novasr_np import audio, job, load_weights, upsample
+from novasr_np import audio, load_weights, upsample
 from novasr_np.cli import main
 
 
@@ -234,7 +234,7 @@ def test_missing_soxr_names_the_extra(cli, monkeypatch):
 def test_interrupted_in_the_middle(cli, monkeypatch, error):
     speech("a.wav")
     speech("b.wav")
-    write = audio.write
+    write = audio.Sink.write
 
     calls = []
 
@@ -244,7 +244,7 @@ def test_interrupted_in_the_middle(cli, monkeypatch, error):
         if len(calls) == 3:  # two for a.wav, its body and its last samples
             raise error
 
-    monkeypatch.setattr(job.audio, "write", interrupt)
+    monkeypatch.setattr(audio.Sink, "write", interrupt)
     status, _, err = cli("upsample", "a.wav", "b.wav")
     assert status == (130 if error is KeyboardInterrupt else 143)
     assert "1 done" in err
@@ -373,18 +373,81 @@ def test_threads(cli):
     assert cli("upsample", "a.wav", "--threads", "0")[0] == 2
 
 
-def test_ctrl_c_while_a_long_file_is_written(cli):
-    """A real SIGINT, sent once the temporary file is there."""
-    speech("long.wav", samples=16_000 * 400)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "novasr_np.cli", "upsample", "long.wav"], stderr=subprocess.PIPE
+@pytest.mark.parametrize("format", ["wav", "mp3"])
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_signals_while_a_long_file_is_written(cli, format, sent, status):
+    """Real signals, once the temporary file is there, at several moments: never half a file."""
+    speech("long.wav", samples=16_000 * 600)
+    for delay in (0, 0.05, 0.2, 0.4):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "novasr_np.cli", "upsample", "long.wav", "--format", format],
+            stderr=subprocess.PIPE,
+        )
+        while not list(Path().glob(".*.part*")):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        time.sleep(delay)
+        process.send_signal(sent)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == status, err
+        assert b"Traceback" not in err
+        assert tree() == ["long.wav"]
+
+
+def shell(line):
+    return subprocess.run(
+        line.replace("novasr", f"{sys.executable} -m novasr_np.cli"),
+        shell=True,
+        capture_output=True,
+        check=False,
     )
-    while not list(Path().glob(".*.part*")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert b"interrupted" in err
-    assert b"Traceback" not in err
-    assert tree() == ["long.wav"]
+
+
+def test_closed_and_full_standard_streams(cli):
+    """No traceback, no message in the audio or the JSON, and the files get done."""
+    speech("a.wav")
+    done = shell("novasr upsample a.wav missing.wav --json 2>&-")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["summary"]["done"] == 1
+    assert shell("novasr upsample a.wav -o b.wav 2>&-").returncode == 0
+    assert shell("novasr upsample -v a.wav missing.wav -o out 2>/dev/full").returncode == 1
+    assert {"a_48k.wav", "b.wav", "out/a_48k.wav"} < set(tree())
+    assert len(shell("head -c 64001 /dev/zero | novasr stream 2>&-").stdout) == 192_000
+    for line in (
+        "novasr upsample a.wav -o - >&-",
+        "novasr upsample - -o c.wav <&-",
+        "novasr upsample a.wav -o d.wav --json >/dev/full",
+        "novasr weights show $NOVASR_WEIGHTS >/dev/full",
+        "novasr stream >&- <a.wav",
+        "novasr stream >/dev/full <a.wav",
+    ):
+        done = shell(line)
+        assert done.returncode == 1, line
+        assert b"Traceback" not in done.stderr, line
+        assert b"novasr: " in done.stderr, line
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are Unicode here")
+def test_a_name_that_is_not_unicode(cli):
+    name = os.fsdecode(b"bad\xff.wav")
+    os.rename(speech("a.wav"), name)
+    status, out, _ = cli("upsample", name, "--json")
+    assert status == 0
+    assert json.loads(out)["summary"]["done"] == 1
+    assert os.path.exists(os.fsdecode(b"bad\xff_48k.wav"))
+
+
+def test_convert_spares_what_it_must_not_replace(cli, weights_file):
+    shutil.copy(weights_file, "w.st")
+    os.mkfifo("pipe")
+    for target in ("w.st", "pipe"):
+        status, _, err = cli(
+            *("weights", "convert", "w.st", target, "--if-exists", "overwrite", "--licence", "x")
+        )
+        assert status == 2
+        assert target in err
+    assert os.path.exists("pipe")
+    assert not os.path.isfile("pipe")
+    assert cli("weights", "convert", "/dev/zero", "x.st")[0] == 2

@@ -74,6 +74,10 @@ def test_door():
     for rate in (0, -16_000, 999, 768_001):
         with pytest.raises(ValueError, match=str(rate)):
             resample(x, rate)
+    for bad in (np.zeros(5, np.int16), np.float32(1)):
+        with pytest.raises(TypeError, match="float32 or float64"):
+            resample(bad, 8000)
+    assert resample(np.zeros((2, 0, 5)), 8000).shape == (2, 0, 10)
     for rate in (44_100.5, True, "48000", None):
         with pytest.raises(TypeError, match="whole number"):
             resample(x, rate)

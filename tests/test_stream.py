@@ -110,6 +110,14 @@ def test_door(params):
         stream.push(np.zeros((2, 5)))
     with pytest.raises(ValueError, match="at least 1 channel"):
         Stream(params, channels=0)
+    for bad in ("1", None, 2.5):
+        with pytest.raises(TypeError, match="channels"):
+            Stream(params, channels=bad)
+    with pytest.raises(TypeError, match="threads"):
+        Stream(params, threads=1.5)
+    with pytest.raises(TypeError, match="float16"):
+        Stream(params, dtype="f2")
+    assert Stream(params, np.int16(16_000)).latency == 13
     with pytest.raises(ValueError, match="sample rate 5"):
         Stream(params, 5)
 
