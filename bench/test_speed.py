@@ -4,7 +4,6 @@ Every case warms up first. `report` makes RESULTS.md from the recorded times and
 case notes in `extra_info`: the error against float64 stands beside every time.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -43,8 +42,11 @@ def truth(seconds):
 
 
 def note(benchmark, seconds, y, **more):
-    """The error of an output and the length of its input, for the report."""
-    want = truth(seconds)
+    """The error of an output and the length of its input, for the report.
+
+    But for the last 13 input samples' outputs, which the front door defines its own way.
+    """
+    want = truth(seconds)[: 3 * (16_000 * seconds - 13)]
     y = np.asarray(y, np.float64)[: len(want)]
     noise = np.sum((y - want) ** 2)
     benchmark.extra_info.update(
@@ -166,16 +168,17 @@ def test_cold_start(benchmark, name):
     """A 10 s file to a 48 kHz file, from the start of the process to its end."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = COMMANDS[name](_wav(folder, 10), f"{folder}/out.wav")
-        peaks = []
-        benchmark.pedantic(lambda: peaks.append(_peak_mb(arguments)), rounds=5, warmup_rounds=1)
+        benchmark.pedantic(lambda: _python(arguments), rounds=5, warmup_rounds=1)
+        peak = _peak_mb(arguments)
         y, _ = soundfile.read(f"{folder}/out.wav")
-    note(benchmark, 10, y, name=name, group="cold", peak_mb=max(peaks))
+    note(benchmark, 10, y, name=name, group="cold", peak_mb=peak)
 
 
 def test_command_on_an_hour(benchmark):
     with tempfile.TemporaryDirectory() as folder:
         arguments = COMMANDS["novasr upsample"](_wav(folder, 3600), f"{folder}/out.wav")
-        peak = benchmark.pedantic(lambda: _peak_mb(arguments), rounds=1)
+        benchmark.pedantic(lambda: _python(arguments), rounds=1)
+        peak = _peak_mb(arguments)
         assert soundfile.info(f"{folder}/out.wav").frames == 3600 * 48_000
     benchmark.extra_info.update(group="hour", seconds=3600, peak_mb=peak)
 
@@ -183,12 +186,13 @@ def test_command_on_an_hour(benchmark):
 def test_three_hour_stream(benchmark):
     """A second at a time, all cores; what the process holds after ten minutes and at the end."""
     code = (
-        "import sys, resource, numpy; from novasr_np import Stream\n"
+        "import sys, numpy; from novasr_np import Stream\n"
+        "def held(): return next(l for l in open('/proc/self/status') if l.startswith('VmHWM'))\n"
         "stream = Stream(sys.argv[1], threads=None); x = numpy.sin(numpy.arange(16000))\n"
         "for second in range(3 * 3600):\n"
         "    stream.push(x)\n"
         "    if second in (600, 3 * 3600 - 1):\n"
-        "        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)\n"
+        "        print(int(held().split()[1]) / 1e3)\n"
     )
     command = [sys.executable, "-c", code, str(upstream("pytorch_model_v1.bin"))]
     done = benchmark.pedantic(
@@ -204,10 +208,18 @@ def _wav(folder, seconds):
     return path
 
 
+def _python(arguments):
+    subprocess.run([sys.executable, *arguments], check=True)
+
+
 def _peak_mb(arguments):
-    """Run Python on these arguments; the most memory it held, in MB."""
-    process = subprocess.Popen([sys.executable, *arguments])
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss / 1e3
+    """Run Python on these arguments; the most memory it held, in MB.
+
+    By way of a small process: what a process held before it became another one counts, too.
+    """
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3)"
+    )
+    command = [sys.executable, "-c", code, sys.executable, *arguments]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -21,7 +21,7 @@ from .spec import CONTEXT_LEFT, CONTEXT_RIGHT, EDGE_LOSS, UPSAMPLING
 
 # Input samples at a time. Smaller blocks stay in a core's own cache, but let the threads wait for
 # Python's lock more often.
-BLOCK = 3000
+BLOCK = 4000
 
 _CONTEXT = CONTEXT_LEFT + CONTEXT_RIGHT
 
