@@ -5,6 +5,12 @@ import platform
 import sys
 from importlib import metadata
 
+import numpy as np
+
+from bench.material import upstream
+from novasr_np import fused, load_weights
+from novasr_np.spec import CHANNELS
+
 GFLOP_PER_SECOND = 2.34  # of audio, by the spec's count of the network as it is written
 
 
@@ -13,7 +19,7 @@ def main(source: str, target: str) -> None:
         record = json.load(file)
     cases: dict[str, list[dict]] = {}
     for case in record["benchmarks"]:
-        info = case["extra_info"] | {"time": case["stats"]["median"], "best": case["stats"]["min"]}
+        info = case["extra_info"] | {"time": case["stats"]["median"]}
         cases.setdefault(info["group"], []).append(info)
     text = "\n".join([*_machine(record), *_peers(cases), *_rest(cases)])
     with open(target, "w") as file:
@@ -76,14 +82,16 @@ def _peers(cases):
     (sgemm,) = cases["sgemm"]
     ours = {(c["seconds"], c["threads"]): c for c in peers if c["name"] == "novasr_np"}
     one, most = ours[10, 1], ours[10, max(threads for _, threads in ours)]
-    lines += ["", "One thread against the machine's own `sgemm` (2048 x 2048):", ""]
-    for kind in ("time", "best"):
-        rate = GFLOP_PER_SECOND * 10 / one[kind]
-        peak = sgemm["gflop"] / sgemm[kind]
-        word = "median" if kind == "time" else "best"
+    lines += ["", "One thread against the machine's own `sgemm` (2048 x 2048), medians:", ""]
+    peak = sgemm["gflop"] / sgemm["time"]
+    for work, words in (
+        (GFLOP_PER_SECOND, "as the layers are written"),
+        (_multiplied(), "as it is multiplied, after folding and with the bands' zeros"),
+    ):
+        rate = work * 10 / one["time"]
         lines.append(
-            f"- {word}: {rate:.1f} of {peak:.1f} GFLOP/s, {rate / peak:.0%}, counting "
-            f"{GFLOP_PER_SECOND} GFLOP per second of audio, as the layers are written"
+            f"- counting {work:.2f} GFLOP per second of audio, {words}: "
+            f"{rate:.1f} of {peak:.1f} GFLOP/s, {rate / peak:.0%}"
         )
     lines += [
         "",
@@ -92,6 +100,20 @@ def _peers(cases):
         "",
     ]
     return lines
+
+
+def _multiplied():
+    """GFLOP per second of audio in the matrix products of `fused`."""
+    p = fused.prepare(load_weights(upstream("pytorch_model_v1.bin")), np.float32)
+    bands = sum(band.size for a in (p.activation0, p.activation1) for band in a[:3])
+    products = (
+        (16_000 * p.pre.size / fused._PRE)
+        + (16_000 * p.skip.size / fused._SKIP)
+        + (48_000 * p.conv1.size / fused._CONV1)
+        + (48_000 * p.post.size / fused._POST)
+        + (48_000 * bands * CHANNELS / fused._FILTER)
+    )
+    return 2 * products / 1e9
 
 
 def _rest(cases):

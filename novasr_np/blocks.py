@@ -17,13 +17,11 @@ import numpy as np
 from . import blas
 from .fused import Prepared, Scratch, interior, prepare, scratch
 from .model import forward
-from .spec import CONTEXT_LEFT, CONTEXT_RIGHT, EDGE_LOSS, UPSAMPLING
+from .spec import CONTEXT, CONTEXT_LEFT, CONTEXT_RIGHT, EDGE_LOSS, UPSAMPLING
 
 # Input samples at a time. Smaller blocks stay in a core's own cache, but let the threads wait for
 # Python's lock more often.
 BLOCK = 4000
-
-_CONTEXT = CONTEXT_LEFT + CONTEXT_RIGHT
 
 
 class Network(NamedTuple):
@@ -31,10 +29,6 @@ class Network(NamedTuple):
 
     params: dict
     prepared: Prepared
-
-    @property
-    def dtype(self):
-        return self.prepared.conv1.dtype
 
 
 def network(params, dtype) -> Network:
@@ -111,16 +105,16 @@ def run(net: Network, x, at_start: bool, at_end: bool, workers: Workers) -> np.n
     loss = EDGE_LOSS if at_end else 0
     if last <= first:
         return np.zeros((len(x), 0), x.dtype)
-    if (at_start or at_end) and samples <= 2 * _CONTEXT:
+    if (at_start or at_end) and samples <= 2 * CONTEXT:
         return forward(net.params, x)[:, UPSAMPLING * first : UPSAMPLING * last]
 
     y = np.empty((len(x), UPSAMPLING * (last - first) - loss), x.dtype)
     inside = range(CONTEXT_LEFT, samples - CONTEXT_RIGHT)
     if at_start:
-        head = forward(net.params, x[:, :_CONTEXT])
+        head = forward(net.params, x[:, :CONTEXT])
         y[:, : UPSAMPLING * CONTEXT_LEFT] = head[:, : UPSAMPLING * CONTEXT_LEFT]
     if at_end:
-        tail = forward(net.params, x[:, -_CONTEXT:])[:, UPSAMPLING * CONTEXT_LEFT :]
+        tail = forward(net.params, x[:, -CONTEXT:])[:, UPSAMPLING * CONTEXT_LEFT :]
         y[:, -tail.shape[-1] :] = tail
 
     def block(channel, start, memory):

@@ -28,9 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .layers import snake_beta
-from .spec import CHANNELS, CONTEXT_LEFT, CONTEXT_RIGHT, UPSAMPLING
-
-CONTEXT = CONTEXT_LEFT + CONTEXT_RIGHT
+from .spec import CHANNELS, CONTEXT, UPSAMPLING
 
 # How many steps of time one row of a product covers. More makes products larger, and the
 # share of zeros in their matrices too. Speed depends on them, results do not.

@@ -53,8 +53,8 @@ def forward(params, x):
     """Run the bare network: x [..., T] at 16 kHz -> [..., 3T - 4] at 48 kHz, the dtype of x.
 
     float32 in gives float32 out; float64 runs the same code and is the truth that the rest is
-    measured against. Memory grows with T (about 1.5 kB for each input sample in float32); the
-    front door, `upsample`, gives exactly 3T samples.
+    measured against. Every layer holds the whole signal; the front door, `upsample`, works in
+    blocks, and gives exactly 3T samples.
 
     Raises TypeError if x is neither float32 nor float64, ValueError if T < 2.
     """

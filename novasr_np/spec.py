@@ -14,6 +14,7 @@ EDGE_LOSS = 4  # samples at 48 kHz: T samples in give 3 T - 4 out
 # Outputs 3n, 3n+1, 3n+2 depend on the inputs n-11 .. n+13 and on no others.
 CONTEXT_LEFT = 11  # input samples
 CONTEXT_RIGHT = 13  # input samples; the look-ahead, 0.81 ms
+CONTEXT = CONTEXT_LEFT + CONTEXT_RIGHT
 
 # Our name (stage.parameter) -> the original's key in its checkpoint, and its shape there.
 # Convolution weights are [channel out, channel in, tap]. A filter is kept as [12].
