@@ -112,10 +112,11 @@ def test_wav_from_a_pipe_reads_and_an_unfinished_one_does_not(tmp_path):
     data[size : size + 4] = b"\xff" * 4
     path.write_bytes(data)
     assert audio.read(path)[0].shape == (1, 5000)
-    data[size : size + 4] = bytes(4)
-    path.write_bytes(data)
-    with pytest.raises(AudioError, match="never finished"):
-        audio.read(path)
+    for unfinished in (0, 1):
+        data[size : size + 4] = unfinished.to_bytes(4, "little")
+        path.write_bytes(data)
+        with pytest.raises(AudioError, match="never finished"):
+            audio.read(path)
 
 
 def test_system_errors_keep_the_systems_words(tmp_path):
