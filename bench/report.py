@@ -30,7 +30,7 @@ def main(source: str, target: str) -> None:
 
 def _ratios(cases):
     """For the README: what holds on other machines, too, more or less."""
-    yield "| clip, threads | x ONNX Runtime | x torch | max-abs error here | its, ONNX | its, torch |"
+    yield "| clip, threads | x ONNX Runtime | x torch | max-abs error | ONNX Runtime's | torch's |"
     yield "|---|---:|---:|---:|---:|---:|"
     plans = sorted({(c["seconds"], c["threads"]) for c in cases["peers"]})
     for seconds, threads in plans:
