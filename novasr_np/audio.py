@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -122,18 +122,18 @@ def writing(
     if channels > _MAX_CHANNELS:
         raise AudioError(f"{channels} channels; a file gets at most {_MAX_CHANNELS}")
     with replacing(path) as temporary:
-        with open(temporary, "xb") as raw, ThreadPoolExecutor(1) as thread:
+        with open(temporary, "xb", buffering=0) as raw, ThreadPoolExecutor(1) as thread:
             output = _Output(raw)
             try:
-                file = thread.submit(
+                opened = thread.submit(
                     soundfile.SoundFile, output, "w", sample_rate, channels, subtype, format=major
-                ).result()
-                sink = Sink(file, thread)
+                )
                 try:
+                    sink = Sink(opened.result(), thread)
                     yield sink
                     sink.wait()
                 finally:
-                    thread.submit(file.close).result()
+                    thread.submit(lambda: opened.result().close()).result()
             except (soundfile.LibsndfileError, AssertionError) as error:
                 if output.error is None:
                     raise AudioError(
@@ -254,21 +254,23 @@ def _refuse_unreadable(path: Path, format: str) -> None:
 class _Output:
     """A binary file that keeps what goes wrong, which cannot pass through libsndfile.
 
-    libsndfile itself would say "System error", or for some formats on a full disk nothing.
+    libsndfile itself would say "System error", or for some formats on a full disk nothing. The
+    file is unbuffered, so that only `write` can fail.
     """
 
-    def __init__(self, raw: BinaryIO) -> None:
+    def __init__(self, raw: FileIO) -> None:
         self.raw = raw
         self.seek, self.tell = raw.seek, raw.tell
         self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
-        if self.error is None:
-            try:
-                return self.raw.write(data)
-            except OSError as error:
-                self.error = error
-        return 0
+        written = 0
+        try:
+            while self.error is None and written < len(data):
+                written += self.raw.write(data[written:])
+        except OSError as error:
+            self.error = error
+        return written
 
 
 def _unreadable(error: BaseException) -> AudioError:

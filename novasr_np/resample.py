@@ -13,7 +13,6 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from .spec import SAMPLE_RATE_IN
 
@@ -101,7 +100,11 @@ class Upstream:
         silence = np.zeros((len(x), taps if last else 0), x.dtype)
         recent = np.concatenate([self._recent, x, silence], axis=-1)
         y = np.empty((len(x), ready - self._given), x.dtype)
-        windows = sliding_window_view(recent, taps, axis=-1) if y.size else recent
+        # All windows of `taps` samples, as a view; numpy's own function for it leaks a little in
+        # some versions, which a long stream would feel.
+        channel, item = recent.strides
+        count = max(0, recent.shape[-1] - taps + 1)
+        windows = np.ndarray((len(x), count, taps), x.dtype, recent, strides=(channel, item, item))
         before = -(taps // 2 - 1) - self._begin
         for start in range(self._given, ready, _BLOCK):
             m = np.arange(start, min(start + _BLOCK, ready), dtype=np.int64)

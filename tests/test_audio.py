@@ -179,6 +179,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(format, tmp_path):
         command = [sys.executable, "-c", _WRITE, str(tmp_path / "x"), format, str(limit)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stdout.split()[0] == "OSError", (limit, done)
+        assert not done.stderr
         assert not os.listdir(tmp_path)
 
 
