@@ -124,16 +124,14 @@ def writing(
     with replacing(path) as temporary:
         with open(temporary, "xb", buffering=0) as raw, ThreadPoolExecutor(1) as thread:
             output = _Output(raw)
+            sink = Sink(output, thread)
             try:
-                opened = thread.submit(
-                    soundfile.SoundFile, output, "w", sample_rate, channels, subtype, format=major
-                )
                 try:
-                    sink = Sink(opened.result(), thread)
+                    sink.open(sample_rate, channels, subtype, major)
                     yield sink
                     sink.wait()
                 finally:
-                    thread.submit(lambda: opened.result().close()).result()
+                    sink.close()
             except (soundfile.LibsndfileError, AssertionError) as error:
                 if output.error is None:
                     raise AudioError(
@@ -153,10 +151,30 @@ class Sink:
     inside libsndfile's callbacks, where it would be lost, only if they run there.
     """
 
-    def __init__(self, file: soundfile.SoundFile, thread: ThreadPoolExecutor) -> None:
-        self._file, self._thread = file, thread
+    def __init__(self, output: "_Output", thread: ThreadPoolExecutor) -> None:
+        self._output, self._thread = output, thread
+        self._file: soundfile.SoundFile | None = None
         self._pending: Future | None = None
         self.frames = 0
+
+    def open(self, sample_rate: int, channels: int, subtype: str, format: str) -> None:
+        """Begin the file. Raises what libsndfile does."""
+
+        def work():
+            self._file = soundfile.SoundFile(
+                self._output, "w", sample_rate, channels, subtype, format=format
+            )
+
+        self._thread.submit(work).result()
+
+    def close(self) -> None:
+        """Complete the file, after all that the thread was given, an interrupted `open` too."""
+
+        def work():
+            if self._file:
+                self._file.close()
+
+        self._thread.submit(work).result()
 
     def write(self, y: np.ndarray) -> None:
         """Append samples [channels, T], full scale 1, which are not to change any more.
@@ -173,6 +191,7 @@ class Sink:
             self._pending.result()
 
     def _write(self, y: np.ndarray) -> None:
+        assert self._file
         for start in range(0, y.shape[-1], _BLOCK):
             self._file.write(y[:, start : start + _BLOCK].T)
 

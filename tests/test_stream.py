@@ -81,17 +81,18 @@ def test_many_channels(params):
 
 
 def test_memory_does_not_grow(params):
-    """Three minutes in 10 ms chunks: what is allocated at the end was there after a second."""
+    """A minute in 10 ms chunks. A leak would show in both of its later parts; the interpreter's
+    own tables grow by a jump now and then, which shows in one at most."""
     stream = Stream(params, 48_000)
     chunk = speech_like(480, 48_000)
     tracemalloc.start()
     sizes = []
     for n in range(6000):
         stream.push(chunk)
-        if n in (100, 5999):
+        if n in (1000, 3500, 5999):
             sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert sizes[1] - sizes[0] < 20_000
+    assert min(sizes[1] - sizes[0], sizes[2] - sizes[1]) < 20_000
 
 
 def test_door(params):
