@@ -67,13 +67,15 @@ def _open_closed_streams() -> None:
 
     Otherwise the next file to be opened would take its number, and get the messages.
     """
-    for number, name, flags in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_RDONLY)):
+    for number, name, flags in (
+        (0, "stdin", os.O_RDONLY),
+        (1, "stdout", os.O_RDONLY),  # so that writing fails: the audio would be lost unnoticed
+        (2, "stderr", os.O_WRONLY),
+    ):
         if getattr(sys, name) is None:
             _open_null(number, flags)
-            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
-    if sys.stderr is None:
-        _open_null(2, os.O_WRONLY)
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
 
 
 def _open_null(number: int, flags: int) -> None:

@@ -61,9 +61,8 @@ class Prepared(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room for blocks of up to `samples` samples. Made by `scratch`, one for each thread."""
+    """Room for the steps of a block. Made by `scratch`, one for each thread."""
 
-    samples: int
     x: np.ndarray
     h: np.ndarray
     g: np.ndarray
@@ -125,7 +124,6 @@ def scratch(samples: int, dtype) -> Scratch:
 
     steps = UPSAMPLING * (samples + 16)
     return Scratch(
-        samples=samples,
         x=zeros(samples + CONTEXT),
         h=zeros(steps, CHANNELS),
         g=zeros(2 * steps, CHANNELS),
@@ -139,7 +137,7 @@ def interior(p: Prepared, x, y, s: Scratch) -> None:
     """x [n + 24] at 16 kHz, context included -> y [3 n] at 48 kHz, written in place.
 
     The first 11 and the last 13 samples of x are context; none of the 24 is the end of a signal.
-    n is at most s.samples. All arrays have the dtype of p.
+    n is at most what `scratch` made s for. All arrays have the dtype of p.
     """
     count = len(x) - CONTEXT
     s.x[: len(x)] = x
