@@ -21,17 +21,21 @@ def main(source: str, target: str) -> None:
     for case in record["benchmarks"]:
         info = case["extra_info"] | {"time": case["stats"]["median"]}
         cases.setdefault(info["group"], []).append(info)
-    text = "\n".join([*_machine(record), *_peers(cases), *_rest(cases)])
+    text = "\n".join([*_machine(record), *_peers(cases), *_precisions(cases), *_rest(cases)])
     with open(target, "w") as file:
         file.write(text + "\n")
     print(text)
-    _quote("README.md", _ratios(cases))
+    _quote("README.md", "speed", _ratios(cases))
+    _quote("README.md", "precision", _snr(cases))
 
 
 def _ratios(cases):
     """For the README: what holds on other machines, too, more or less."""
-    yield "| clip, threads | x ONNX Runtime | x torch | max-abs error | ONNX Runtime's | torch's |"
-    yield "|---|---:|---:|---:|---:|---:|"
+    yield (
+        "| clip, threads | x ONNX Runtime | x torch | `novasr_jax` to `novasr_np` "
+        "| max-abs error | ONNX Runtime's | torch's |"
+    )
+    yield "|---|---:|---:|---:|---:|---:|---:|"
     plans = sorted({(c["seconds"], c["threads"]) for c in cases["peers"]})
     for seconds, threads in plans:
         peers = {
@@ -41,8 +45,10 @@ def _ratios(cases):
         }
         names = ("novasr_np", "ONNX Runtime", "torch mirror")
         ours, *others = (peers[name] for name in names)
-        speed = (f"{other['time'] / ours['time']:.1f}" for other in others)
+        speed = [f"{other['time'] / ours['time']:.1f}" for other in others]
         errors = (f"{peers[name]['max_abs']:.0e}" for name in names)
+        compiled = peers.get("novasr_jax")
+        speed.append(f"{ours['time'] / compiled['time']:.1f}" if compiled else "")
         yield f"| {seconds} s, {threads} | {' | '.join(speed)} | {' | '.join(errors)} |"
     (hour,) = cases["hour"]
     cold = {c["name"]: c for c in cases["cold"]}
@@ -56,20 +62,29 @@ def _ratios(cases):
     )
 
 
-def _quote(path, lines):
-    """Put the lines between the marks of this report in another file."""
+def _snr(cases):
+    yield "| precision | SNR to float64, dB | max-abs error |"
+    yield "|---|---:|---:|"
+    for case in cases["precision"]:
+        if case["name"] != "high":
+            yield f"| `{case['name']}` | {case['snr_db']:.0f} | {case['max_abs']:.0e} |"
+
+
+def _quote(path, mark, lines):
+    """Put the lines between two marks in another file."""
+    start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
     with open(path) as file:
-        before, _, rest = file.read().partition("<!-- speed -->\n")
-    _, mark, after = rest.partition("<!-- /speed -->")
+        before, _, rest = file.read().partition(start)
+    _, _, after = rest.partition(end)
     with open(path, "w") as file:
-        file.write(before + "<!-- speed -->\n" + "\n".join(lines) + "\n" + mark + after)
+        file.write(before + start + "\n".join(lines) + "\n" + end + after)
 
 
 def _machine(record):
     cpu = record["machine_info"]["cpu"]
     versions = ", ".join(
         f"{name} {metadata.version(name)}"
-        for name in ("numpy", "onnxruntime", "torch", "soundfile")
+        for name in ("numpy", "jax", "onnxruntime", "torch", "soundfile")
         if _installed(name)
     )
     return [
@@ -142,6 +157,21 @@ def _multiplied():
         + (48_000 * bands * CHANNELS / fused._FILTER)
     )
     return 2 * products / 1e9
+
+
+def _precisions(cases):
+    yield from (
+        "## Precisions of `novasr_jax`",
+        "",
+        "On the CPU, which has no fast half precision:",
+    )
+    yield "the errors are those of an accelerator that rounds as the name says, the times are not."
+    yield "`high` is `highest` here; on a GPU its products have the 11 bits of `fp16`."
+    yield from ("", "| | x real time | max-abs | SNR, dB |", "|---|---:|---:|---:|")
+    for case in cases["precision"]:
+        rate = case["seconds"] / case["time"]
+        yield f"| {case['name']} | {rate:.1f} | {case['max_abs']:.1e} | {case['snr_db']:.1f} |"
+    yield ""
 
 
 def _rest(cases):

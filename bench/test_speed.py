@@ -107,6 +107,37 @@ def test_torch(benchmark, seconds, threads):
     note(benchmark, seconds, y[0].numpy(), name="torch mirror", threads=threads, group="peers")
 
 
+@SECONDS
+def test_jax(benchmark, seconds):
+    """Batches on all cores: XLA does not share a machine by threads."""
+    note(
+        benchmark,
+        seconds,
+        _jax(benchmark, seconds),
+        name="novasr_jax",
+        threads=CORES,
+        group="peers",
+    )
+
+
+@pytest.mark.parametrize("precision", ["highest", "high", "fp16", "bf16"])
+def test_jax_precision(benchmark, precision):
+    y = _jax(benchmark, 10, precision=precision)
+    note(benchmark, 10, y, name=precision, group="precision")
+
+
+def _jax(benchmark, seconds, **options):
+    pytest.importorskip("jax")
+    from novasr_jax import segments  # noqa: PLC0415
+
+    net = segments.network(weights(), devices="cpu", **options)
+    segments.compile(net)
+    x = clip(seconds)[None]
+    return benchmark.pedantic(
+        lambda: segments.run(net, x, True, True)[0], rounds=7, warmup_rounds=2
+    )
+
+
 def test_sgemm(benchmark):
     """What the machine gives at best: a large product of matrices, on one thread."""
     a, b = np.random.default_rng(0).normal(size=(2, 2048, 2048)).astype(np.float32)

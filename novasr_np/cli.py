@@ -3,12 +3,14 @@
 import argparse
 import contextlib
 import dataclasses
+import importlib.util
 import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -126,6 +128,23 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--format", choices=tuple(audio.FORMATS), help="default: by OUT's name, or wav")
     p.add_argument("--subtype", help="libsndfile's name of the coding, such as PCM_24 or FLOAT")
     p.add_argument("--if-exists", choices=("error", "skip", "overwrite"), default="error")
+    j = p.add_argument_group("the JAX backend (extra jax)")
+    j.add_argument("--backend", choices=("numpy", "jax"), default="numpy", help="default: numpy")
+    j.add_argument("--device", choices=("cpu", "gpu", "tpu"), help="default: JAX's own choice")
+    j.add_argument(
+        "--precision",
+        choices=("highest", "high", "fp16", "bf16"),
+        help="of the large products; default: highest, float32",
+    )
+    j.add_argument(
+        "--batch", type=_positive, metavar="N", help="rows computed at once, default: by device"
+    )
+    j.add_argument(
+        "--segment", type=_positive, metavar="N", help="samples at 16 kHz in a row, likewise"
+    )
+    j.add_argument(
+        "--compilation-cache", metavar="DIR", help="where compiled programs are kept for next time"
+    )
     loud = p.add_mutually_exclusive_group()
     loud.add_argument("-q", "--quiet", action="store_true", help="only failures")
     loud.add_argument("-v", "--verbose", action="store_true", help="a line for each file")
@@ -235,16 +254,56 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], job.Options]
         raise ValueError("--json and the audio both want standard output")
     if args.resampler == "soxr":
         import_soxr()
+    _check_backend(args)
+    params = weights.load_weights(args.weights)
     options = job.Options(
-        weights=weights.load_weights(args.weights),
+        weights=params,
         resampler=args.resampler,
         channels=args.channels,
         format=format,
         subtype=args.subtype,
         if_exists=args.if_exists,
         threads=args.threads,
+        **(_jax(args, params) if args.backend == "jax" else {}),
     )
     return [(source, path) for (source, _), path in zip(sources, paths, strict=True)], options
+
+
+def _check_backend(args: argparse.Namespace) -> None:
+    """Raises what makes the choice of a backend and its options wrong."""
+    if args.backend == "jax":
+        if importlib.util.find_spec("jax") is None:
+            raise ModuleNotFoundError("--backend jax needs JAX: pip install 'novasr-np[jax]'")
+        if args.threads is not None:
+            raise ValueError("--threads is for the numpy backend; JAX takes every core")
+        return
+    for name in ("device", "precision", "batch", "segment", "compilation_cache"):
+        if getattr(args, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} needs --backend jax")
+
+
+def _jax(args: argparse.Namespace, params: weights.Params) -> dict[str, Any]:
+    """The options of a job that has JAX compute."""
+    import jax  # noqa: PLC0415
+
+    from novasr_jax import segments  # noqa: PLC0415
+
+    if args.compilation_cache is not None:
+        jax.config.update("jax_compilation_cache_dir", args.compilation_cache)
+        # These programs compile faster than what JAX by default thinks worth keeping.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    net = segments.network(
+        params,
+        batch=args.batch,
+        segment=args.segment,
+        precision=args.precision or "highest",
+        devices=args.device,
+    )
+    return {
+        "run": partial(segments.run, net),
+        "chunk": net.batch * net.segment,
+        "segment": net.segment,
+    }
 
 
 def _progress_bar(pairs: list[tuple[str, str]], args: argparse.Namespace) -> tqdm:

@@ -16,13 +16,11 @@ from . import audio
 from .api import count_saturated
 from .errors import AudioError
 from .spec import SAMPLE_RATE_IN, SAMPLE_RATE_OUT, UPSAMPLING
-from .stream import Stream
+from .stream import Run, Stream
 from .weights import Params
 
 PIPE = "-"  # standard input as a source, standard output as a target
 SUFFIX = "_48k"  # what a default target's name has behind the source's stem
-
-_READ_SECONDS = 4  # audio taken from a file at a time: long enough to keep every thread busy
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,9 @@ class Options:
     subtype: str | None = None  # libsndfile's name; None for the format's usual one
     if_exists: str = "error"  # error, skip or overwrite
     threads: int | None = None  # None for one on each core
+    run: Run | None = None  # what computes instead of this package (`Stream`)
+    chunk: int = 4 * SAMPLE_RATE_IN  # samples at 16 kHz at a time: enough to keep threads busy
+    segment: int = 1  # of which each channel gets a multiple of this
 
 
 @dataclass
@@ -151,8 +152,10 @@ def _upsampled(source: audio.Source, channels: int, options: Options) -> Iterato
         channels,
         resampler=options.resampler,
         threads=options.threads,
+        run=options.run,
     ) as stream:
-        for x in source.blocks(_READ_SECONDS * source.sample_rate):
+        samples = max(1, options.chunk // channels // options.segment) * options.segment
+        for x in source.blocks(max(1, samples * source.sample_rate // SAMPLE_RATE_IN)):
             yield stream.push(choose(x))
         yield stream.push(np.zeros((channels, 0), np.float32), last=True)
 

@@ -1,16 +1,22 @@
 """Signals that come bit by bit: pure init, step and flush, and a `Stream` that holds the state."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from .blocks import Network, Workers, network, run
+from . import blocks
 from .resample import make
 from .spec import CONTEXT_LEFT, CONTEXT_RIGHT, SAMPLE_RATE_IN, UPSAMPLING
 from .weights import Source, load_weights
 
 # Far beyond any audio, and far below where the network's arithmetic overflows in float32.
 MAX_LEVEL = 1e9
+
+
+# What computes a piece of a signal, (x, at_start, at_end) -> y, as `blocks.run` defines it.
+Run = Callable[[np.ndarray, bool, bool], np.ndarray]
 
 
 class State(NamedTuple):
@@ -26,13 +32,13 @@ def init(channels: int, dtype) -> State:
     return State(np.zeros((channels, 0), dtype), 0, True)
 
 
-def step(net: Network, state: State, x, workers: Workers) -> tuple[State, np.ndarray]:
+def step(run: Run, state: State, x) -> tuple[State, np.ndarray]:
     """Take x [channels, n], n >= 0, and give every output that it settles, 3 for each sample.
 
     After N samples in all, 3 (N - 13) have come out: the look-ahead is 13 samples.
     """
     recent = np.concatenate([state.recent, x], axis=-1)
-    y = run(net, recent, state.at_start, False, workers)
+    y = run(recent, state.at_start, False)
     given = max(state.given, recent.shape[-1] - CONTEXT_RIGHT)
     if state.at_start:
         y = y[:, UPSAMPLING * state.given :]
@@ -42,13 +48,13 @@ def step(net: Network, state: State, x, workers: Workers) -> tuple[State, np.nda
     return State(recent, CONTEXT_LEFT, state.at_start and given == CONTEXT_LEFT), y
 
 
-def flush(net: Network, state: State, workers: Workers) -> np.ndarray:
+def flush(run: Run, state: State) -> np.ndarray:
     """The outputs of the last samples, so that 3 for each sample have come out in all."""
     samples = state.recent.shape[-1]
     if samples == 0:
         return state.recent
     silence = np.zeros((len(state.recent), 2), state.recent.dtype)
-    y = run(net, np.concatenate([state.recent, silence], -1), state.at_start, True, workers)
+    y = run(np.concatenate([state.recent, silence], -1), state.at_start, True)
     first = 0 if state.at_start else CONTEXT_LEFT
     return y[:, UPSAMPLING * (state.given - first) : UPSAMPLING * (samples - first)]
 
@@ -58,7 +64,8 @@ class Stream:
 
     weights, resampler: as for `upsample`. sample_rate: of what is pushed, in Hz. channels: how
     many; each on its own. dtype: float32, or float64, of the work and of what comes out.
-    threads: for large chunks; None for all cores.
+    threads: for large chunks; None for all cores. run: what computes instead of this package, from
+    other weights and with threads of its own (`Run`); weights and threads are not looked at then.
 
     What comes out in all equals what `upsample` gives for all that went in, to within rounding.
     Raises as `upsample` does.
@@ -73,15 +80,19 @@ class Stream:
         resampler: str = "upstream",
         dtype=np.float32,
         threads: int | None = 1,
+        run: Run | None = None,
     ) -> None:
         if isinstance(channels, bool) or not isinstance(channels, (int, np.integer)):
             raise TypeError(f"channels is a whole number, got {channels!r}")
         if channels < 1:
             raise ValueError(f"a stream has at least 1 channel, got {channels}")
-        self._network = network(load_weights(weights), dtype)
+        self._workers = blocks.Workers(threads if run is None else 1)
+        if run is None:
+            net = blocks.network(load_weights(weights), dtype)
+            run = partial(blocks.run, net, workers=self._workers)
+        self._run = run
         self._resampler = make(resampler, sample_rate, channels, dtype)
         self.channels, self.sample_rate = int(channels), int(sample_rate)
-        self._workers = Workers(threads)
         self._state = init(channels, dtype)
         self._pushed = 0
         self._ended = False
@@ -119,9 +130,9 @@ class Stream:
         self._pushed += rows.shape[-1]
         self._ended = last
         x = self._resampler.push(rows.astype(self._state.recent.dtype, copy=False), last)
-        self._state, y = step(self._network, self._state, x, self._workers)
+        self._state, y = step(self._run, self._state, x)
         if last:
-            rest = flush(self._network, self._state, self._workers)
+            rest = flush(self._run, self._state)
             y = np.concatenate([y, rest], axis=-1)
             self.close()
         return y if chunk.ndim == 2 else y[0]

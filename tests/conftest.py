@@ -1,5 +1,6 @@
 """What every test shares: the tolerance table, weights, signals, and what was found outside."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -17,16 +18,26 @@ hypothesis.settings.load_profile("suite")
 # Max-abs error of an output against float64 truth: (input within [-1, 1], louder input).
 TOLERANCE = {np.float64: (1e-11, 1e-11), np.float32: (2e-6, 1e-5)}
 
+# Likewise in JAX, float32 in "highest" precision, on a CPU.
+JAX_TOLERANCE = (5e-6, 2e-5)
+
 SHARED = Path(os.environ.get("NOVASR_SHARED") or Path(__file__).parents[2] / "shared")
 
 
 def pytest_report_header():
     found = "found" if SHARED.is_dir() else "absent: tests against the original are skipped"
     return [
+        "no jax: its tests are skipped" if importlib.util.find_spec("jax") is None else _jax(),
         f"numpy {np.__version__}, soundfile {soundfile.__version__} "
         f"({soundfile.__libsndfile_version__})",
         f"original's checkpoints, golden files and speech (NOVASR_SHARED): {found}",
     ]
+
+
+def _jax() -> str:
+    import jax  # noqa: PLC0415
+
+    return f"jax {jax.__version__}, {len(jax.devices())} devices of kind {jax.default_backend()}"
 
 
 def shared(name: str) -> Path:
@@ -86,6 +97,16 @@ def upstream(request) -> tuple[int, dict]:
     """(version, params) of the original's published checkpoints."""
     path = shared(f"upstream/pytorch_model_v{request.param}.bin")
     return request.param, load_weights(path)
+
+
+@pytest.fixture
+def x64():
+    """JAX with 64-bit numbers."""
+    import jax  # noqa: PLC0415
+
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
 
 
 def speech_like(samples: int, rate: int = 16_000, seed: int = 0) -> np.ndarray:

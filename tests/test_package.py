@@ -34,6 +34,17 @@ MAY_IMPORT = {
     "audio": {"errors", "files"},
     "job": {"api", "audio", "errors", "spec", "stream", "weights"},
 }
+# The same for novasr_jax; of novasr_np it may have data and files, never the network's arithmetic.
+JAX_MAY_IMPORT = {
+    "layers": set(),
+    "model": {"layers", "novasr_np.spec"},
+    "fused": {"layers", "novasr_np.spec"},
+    "segments": {"fused", "layers", "model", "novasr_np.spec"},
+    "api": {
+        "segments",
+        *(f"novasr_np.{name}" for name in ("resample", "spec", "stream", "weights")),
+    },
+}
 MATHS = {"layers", "model", "resample", "fused", "blocks", "stream", "api"}
 
 
@@ -63,6 +74,29 @@ def test_layers_of_the_package():
         assert outside <= {"numpy", "soxr"}, module
 
 
+def test_layers_of_the_jax_package():
+    files = {p.stem: p for p in (ROOT / "novasr_jax").glob("*.py")}
+    assert set(files) - {"__init__"} == set(JAX_MAY_IMPORT)
+    for module, allowed in JAX_MAY_IMPORT.items():
+        tree = ast.parse(files[module].read_text())
+        found = {
+            name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for name in ([node.module] if node.module else [a.name for a in node.names])
+            if node.level or name.startswith("novasr_np")
+        }
+        assert found <= allowed, module
+        outside = {p for p, _ in imports(files[module])} - sys.stdlib_module_names
+        assert outside <= {".", "jax", "numpy", "novasr_np"}, module
+
+
+def test_only_the_command_reaches_for_jax():
+    for path in (ROOT / "novasr_np").glob("*.py"):
+        packages = {package for package, _ in imports(path)}
+        assert path.stem == "cli" or not packages & {"jax", "novasr_jax"}, path
+
+
 def test_import_brings_numpy_alone():
     code = "import sys, novasr_np; print(*{m.split('.')[0] for m in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -83,13 +117,16 @@ def test_wheel_from_its_own_sdist(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"novasr_np/cli.py", "novasr_np/py.typed", "novasr_np/weights_data/README.md"} <= names
+    assert {"novasr_jax/api.py", "novasr_jax/py.typed"} <= names
     assert wheel.stat().st_size < 1_000_000
 
 
 def test_readme_python_runs_as_it_stands(weights_file, tmp_path):
     """The README's Python, in order, in a folder with a speech.wav and weights of that name."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
+    if importlib.util.find_spec("jax") is None:
+        blocks = [block for block in blocks if "novasr_jax" not in block]
     soundfile.write(tmp_path / "speech.wav", speech_like(4000), 16_000)
     shutil.copy(weights_file, tmp_path / "pytorch_model_v1.bin")
     subprocess.run([sys.executable, "-c", "\n".join(blocks)], check=True, cwd=tmp_path)
@@ -98,5 +135,6 @@ def test_readme_python_runs_as_it_stands(weights_file, tmp_path):
 
 def test_readme_names_every_module():
     text = (ROOT / "README.md").read_text()
-    for path in (ROOT / "novasr_np").glob("[!_]*.py"):
-        assert f"`novasr_np/{path.name}`" in text
+    for package in ("novasr_np", "novasr_jax"):
+        for path in (ROOT / package).glob("[!_]*.py"):
+            assert f"`{package}/{path.name}`" in text

@@ -1,0 +1,227 @@
+"""The inside of a signal, fast: the same network, with all that is linear in it multiplied out.
+
+Away from the ends of a signal nothing is padded, and but for two rows of cosines and the tanh
+the network is linear. With U and D the 12-tap filters of an activation, ``a = exp(alpha)``,
+``c = 1 / (2 exp(beta) + 1e-9)`` and s the sum of D's taps, it gives
+
+``D(U h + c (1 - cos(2 a U h))) = L h + c (s - D cos(2 a U h))``,  ``L = D U``
+
+For activation 0, h itself is linear in the input x, so all but D cos is a short filter of x, and
+so is its way through conv1. conv2, conv_post and the skip path join into 17 taps to one channel.
+What is left are four steps, each a program of its own where the fast path runs (`segments`):
+
+1. `wave0`   ``cos(2 a U h)``                 10 taps of x, 1 -> 6 x 32
+2. `hidden`  ``conv1(m - D wave0) + lin x``   11 taps, 32 -> 32: most of the arithmetic
+3. `wave1`   ``cos(2 a U hidden)``            6 taps for each of its two phases
+4. `output`  ``tanh(post(L hidden - D wave1) + skip x)``
+
+The constant m, the middle between a loud and a silent signal's D wave0, changes nothing but
+rounding. The operands of conv1's product are filtered cosines, so of the order of 1 at whatever
+level of x, since the linear part goes by: half precision loses little there.
+
+Cosines are taken of turns, not radians: ``t - round(t)`` is exact in floating point, and what is
+left to a polynomial is a quarter of a wave.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from novasr_np.spec import CHANNELS, CONTEXT, UPSAMPLING
+
+from .layers import PRECISIONS, correlate, fir
+
+Array = jax.Array | np.ndarray
+
+
+class Prepared(NamedTuple):
+    """A set of weights as the steps take them, arrays of one dtype. Made by `prepare`."""
+
+    wave0: Array  # [10, 6 * 32]: tap d is for input sample j + d - 4
+    wave0_bias: Array  # [6 * 32]
+    down0: Array  # [12], D
+    middle: Array  # [32], m
+    conv1: Array  # [11, 32, 32]
+    linear: Array  # [16, 3 * 32]: tap d is for input sample j + d - 7
+    linear_bias: Array  # [32]
+    up1: Array  # [12], U
+    down1: Array  # [12], D
+    through1: Array  # [12], L
+    slope: Array  # [32]: hidden is 2 a / 2 pi times what L takes
+    post: Array  # [32, 17]
+    skip: Array  # [11, 3]: tap d is for input sample j + d - 5
+    bias: Array  # []
+
+
+def prepare(params, dtype=np.float32) -> Prepared:
+    """Fold a tree of weights (`load_weights`), in float64 on the host, and cast to `dtype`."""
+    p = jax.tree.map(lambda value: np.asarray(value, np.float64), params)
+    pre, weight1, weight2, post = (
+        p[name]["weight"].transpose(2, 1, 0)  # [tap, channel in, channel out]
+        for name in ("conv_pre", "conv1", "conv2", "conv_post")
+    )
+    bias0 = p["conv_pre"]["bias"]
+    up0, down0, through0, turns0, depth0 = _activation(**p["activation0"])
+    up1, down1, through1, turns1, depth1 = _activation(**p["activation1"])
+
+    # conv_pre and the interpolation: h at step 3 j + phase is phases[phase] on x[j - 4 ..].
+    earlier, same, later = (np.pad(pre[:, 0], [(k, 2 - k), (0, 0)]) for k in range(3))
+    phases = np.stack([(earlier + 2 * same) / 3, same, (2 * same + later) / 3])
+
+    # Sample 2 i + s of U takes h at the steps i - 1 .. i + 4, with the taps of parity s.
+    each = np.eye(CHANNELS)
+    wave0 = [_on_input(phases, np.multiply.outer(up0[s::2], each), -1) for s in range(2)]
+    wave0_bias = np.stack([bias0 * up0[s::2].sum() for s in range(2)])
+    # The linear part of activation 0 (L, steps n - 4 .. n + 7) and conv1 (n - 5 .. n + 5).
+    joined1 = np.zeros((22, CHANNELS, CHANNELS))
+    for k in range(11):
+        joined1[k : k + 12] += through0[:, np.newaxis, np.newaxis] * weight1[k]
+    linear = _on_input(phases, joined1, -9)
+    # conv2 and conv_post, then the interpolation and conv_post.
+    joined2 = np.zeros((17, CHANNELS))
+    for k in range(7):
+        joined2[k : k + 11] += weight2 @ post[k, :, 0]
+    skip = _on_input(phases, post[:, :, 0], -3)
+
+    # In silence wave0 is the cosine of its bias, under a loud signal it is 0 on average.
+    middle = down0.sum() * np.cos(2 * np.pi * turns0 * wave0_bias.mean(0)) / 2
+    constant0 = through0.sum() * bias0 + depth0 * (down0.sum() - middle)
+    linear_bias = p["conv1"]["bias"] + constant0 @ weight1.sum(0)
+    bias = (bias0 + p["conv2"]["bias"]) @ post[:, :, 0].sum(0)
+    bias += depth1 * down1.sum() @ joined2.sum(0)
+
+    prepared = Prepared(
+        wave0=_trim(np.stack(wave0, axis=2) * turns0, -4, 10).reshape(10, -1),
+        wave0_bias=np.tile((wave0_bias * turns0).reshape(-1), UPSAMPLING),
+        down0=down0,
+        middle=middle,
+        conv1=depth0[:, np.newaxis] * weight1 * turns1,
+        linear=_trim(linear * turns1, -7, 16).reshape(16, -1),
+        linear_bias=linear_bias * turns1,
+        up1=up1,
+        down1=down1,
+        through1=through1,
+        slope=1 / (turns1 * depth1),
+        post=(depth1 * joined2).T,
+        skip=_trim(skip, -5, 11),
+        bias=bias,
+    )
+    return Prepared(*(np.asarray(value, dtype) for value in prepared))
+
+
+def interior(p: Prepared, x, *, precision="highest"):
+    """x [B, n + 24] at 16 kHz, context included -> y [B, 3 n] at 48 kHz.
+
+    The first 11 and the last 13 samples of x are context; none of the 24 is the end of a signal.
+    p and x of one dtype. The four steps in one; precision as for `forward`.
+    """
+    h = hidden(p, x, wave0(p, x, precision=precision), precision=precision)
+    return output(p, x, h, wave1(p, h, precision=precision))
+
+
+# The network's context, going backwards from the outputs of the input samples 0 .. n - 1, that
+# is from the steps 0 .. 3 n - 1: post looks 8 steps either way, D and U, so L as well, 4 back
+# and 7 ahead, conv1 5 either way. `wave0` begins with input sample -7 for D's first step, -17.
+
+
+def wave0(p, x, *, precision="highest"):
+    """x [B, n + 24] -> [B, n + 15, 6 * 32]: six phases at 96 kHz for each input sample."""
+    turns = _taps(x, p.wave0, x.shape[1] - 9) + p.wave0_bias
+    return _store(_cos(turns), precision)
+
+
+def hidden(p, x, wave, *, precision="highest"):
+    """x [B, n + 24], wave as `wave0` gives it -> [B, 3 n + 27, 32] at 48 kHz, in turns."""
+    rows, samples = x.shape[0], x.shape[1] - CONTEXT
+    wave = wave.reshape(rows, -1, CHANNELS).astype(x.dtype)
+    small = p.middle - fir(wave, p.down0, UPSAMPLING * samples + 37, 3, hop=2)
+    linear = _taps(x, p.linear, samples + 9).reshape(rows, -1, CHANNELS)
+    return correlate(small, p.conv1, precision) + (linear + p.linear_bias)
+
+
+def wave1(p, h, *, precision="highest"):
+    """h as `hidden` gives it -> the even and the odd samples at 96 kHz, [B, 3 n + 22, 32] each."""
+    steps = h.shape[1] - 5
+    return tuple(_store(_cos(fir(h, p.up1[s::2], steps)), precision) for s in range(2))
+
+
+def output(p, x, h, wave):
+    """x [B, n + 24], h as `hidden` gives it, wave as `wave1` does -> y [B, 3 n] at 48 kHz."""
+    rows, steps = x.shape[0], h.shape[1] - 11
+    even, odd = (phase.astype(x.dtype) for phase in wave)
+    v = p.slope * fir(h, p.through1, steps)
+    v -= fir(odd, p.down1[0::2], steps) + fir(even, p.down1[1::2], steps, 1)
+    # One channel out: a product for each tap, then their sum along the diagonals.
+    products = lax.dot_general(v, p.post, (((2,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
+    y = sum(products[:, k : k + steps - 16, k] for k in range(17))
+    skip = _taps(x[:, 6:], p.skip, x.shape[1] - CONTEXT)
+    return jnp.tanh(y + skip.reshape(rows, -1) + p.bias)
+
+
+def _taps(x, kernel, count):
+    """One channel to many: x [B, n], kernel [K, C] -> [B, count, C]."""
+    return sum(x[:, k : k + count, None] * kernel[k] for k in range(len(kernel)))
+
+
+def _store(wave, precision):
+    """Cosines wait in memory for the next step as narrow as the product's operands."""
+    return wave.astype(PRECISIONS[precision][1] or wave.dtype)
+
+
+def _fit_quarter_wave():
+    """Coefficients P with ``q P(q^2) = sin(2 pi q)`` for 0 <= q <= 1/4, to 4e-9."""
+    q = (1 + np.cos(np.linspace(0, np.pi, 401))) / 8  # Chebyshev's points: all but minimax
+    powers = q[:, np.newaxis] ** np.arange(1, 11, 2)
+    return np.linalg.lstsq(powers, np.sin(2 * np.pi * q), rcond=None)[0]
+
+
+_QUARTER_WAVE = _fit_quarter_wave()
+
+
+def _cos(turns):
+    """``cos(2 pi turns)``: within 2e-7 in float32, XLA's own in float64."""
+    r = turns - jnp.round(turns)
+    if turns.dtype == jnp.float64:
+        return jnp.cos(2 * np.pi * r)
+    q = 0.25 - jnp.abs(r)
+    square = q * q
+    p = jnp.full_like(q, _QUARTER_WAVE[-1])
+    for coefficient in _QUARTER_WAVE[-2::-1]:
+        p = p * square + np.float32(coefficient)
+    return q * p
+
+
+def _activation(upsample, snakebeta, downsample):
+    """(U, D, L [12 each], 2 a / 2 pi, c) of an activation."""
+    up, down = 2 * upsample["filter"], downsample["filter"]
+    # D takes the samples 2 n - 5 .. 2 n + 6 of U; tap 0 of L is for step n - 4.
+    through = np.zeros(12)
+    for k in range(12):
+        i, s = divmod(k - 5, 2)
+        through[i + 3 : i + 9] += down[k] * up[s::2]
+    turns = np.exp(snakebeta["alpha"]) / np.pi
+    return up, down, through, turns, 1 / (2 * np.exp(snakebeta["beta"]) + 1e-9)
+
+
+def _on_input(phases, taps, first):
+    """A filter of h as one of x: for each phase, taps on the input samples j - 16 .. j + 15.
+
+    phases [3, 9, C]: h at step 3 j + phase on x[j - 4 .. j + 4]. taps [K, C, ...]: tap k of the
+    filter is for step n + first + k.  ->  [32, 3, ...]
+    """
+    on_x = np.zeros((32, UPSAMPLING, *taps.shape[2:]))
+    for phase in range(UPSAMPLING):
+        for k, tap in enumerate(taps):
+            j, source = divmod(phase + first + k, UPSAMPLING)
+            on_x[16 + j - 4 : 16 + j + 5, phase] += phases[source] @ tap
+    return on_x
+
+
+def _trim(taps, first, count):
+    """Those of `_on_input` that are not zero: the input samples j + first .. , count of them."""
+    start = 16 + first
+    assert np.count_nonzero(taps) == np.count_nonzero(taps[start : start + count])
+    return taps[start : start + count]

@@ -1,0 +1,99 @@
+"""The front door in JAX: numpy's contract, and lists of clips."""
+
+import numpy as np
+import pytest
+from conftest import JAX_TOLERANCE, check, speech_like
+
+jax = pytest.importorskip("jax", reason="needs the extra jax")
+
+import novasr_np  # noqa: E402
+from novasr_jax import upsample  # noqa: E402
+
+SHAPE = {"batch": 8, "segment": 500}
+
+
+@pytest.mark.parametrize("samples", [0, 1, 2, 46, 47, 1600])
+def test_equals_numpys(samples, params):
+    x = speech_like(samples)
+    y = upsample(x, weights=params, **SHAPE)
+    assert y.dtype == np.float32
+    check(y, novasr_np.upsample(np.float64(x), weights=params), JAX_TOLERANCE[0])
+
+
+@pytest.mark.parametrize("resampler", ["upstream", "soxr"])
+@pytest.mark.parametrize("rate", [8000, 44_100])
+def test_other_rates(rate, resampler, params):
+    if resampler == "soxr":
+        pytest.importorskip("soxr")
+    x = np.stack([speech_like(rate // 5, rate, seed) for seed in (1, 2)])
+    want = novasr_np.upsample(np.float64(x), rate, weights=params, resampler=resampler)
+    got = upsample(x, rate, weights=params, resampler=resampler, **SHAPE)
+    check(got, want, JAX_TOLERANCE[0])
+
+
+def test_leading_axes_are_channels(params):
+    x = speech_like(1200).reshape(2, 3, 200)
+    check(upsample(x, weights=params, **SHAPE), novasr_np.upsample(x, weights=params), 1e-5)
+    assert upsample(x[:, :0], weights=params, **SHAPE).shape == (2, 0, 600)
+
+
+def test_a_list_gives_a_list(params):
+    clips = [speech_like(700), np.int16([[5, -5, 3], [1, 2, 3]]), speech_like(0), speech_like(61)]
+    ys = upsample(clips, weights=params, **SHAPE)
+    assert isinstance(ys, list)
+    for x, y in zip(clips, ys, strict=True):
+        assert y.dtype == np.float32
+        check(y, novasr_np.upsample(x, weights=params), 1e-5)
+    assert upsample([], weights=params, **SHAPE) == []
+
+
+def test_jax_arrays_are_taken(params):
+    x = speech_like(100)
+    y = upsample(jax.numpy.asarray(x), weights=params, **SHAPE)
+    assert isinstance(y, np.ndarray)
+    np.testing.assert_array_equal(y, upsample(x, weights=params, **SHAPE))
+
+
+def test_float64_is_float32_unless_jax_has_64_bits(params):
+    x = np.float64(speech_like(300))
+    assert upsample(x, weights=params, **SHAPE).dtype == np.float32
+
+
+def test_float64_where_jax_has_64_bits(params, x64):
+    x = np.float64(speech_like(300))
+    y = upsample(x, weights=params, **SHAPE)
+    assert y.dtype == np.float64
+    check(y, novasr_np.upsample(x, weights=params), 1e-12)
+
+
+@pytest.mark.parametrize("precision", ["high", "fp16", "bf16"])
+def test_precision_is_passed_on(precision, params):
+    x = speech_like(1600)
+    exact = upsample(x, weights=params, **SHAPE)
+    y = upsample(x, weights=params, precision=precision, **SHAPE)
+    check(y, exact, 0.05)
+    assert precision == "high" or np.abs(y - exact).max() > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("x", "rate", "error", "words"),
+    [
+        (np.float32([0, np.nan]), 16_000, ValueError, r"got nan at index \(1,\)"),
+        (np.float32(1), 16_000, ValueError, "scalar"),
+        ([np.zeros(3), 1.0], 16_000, ValueError, "scalar"),
+        (np.zeros(3, np.int32), 16_000, TypeError, "int32"),
+        (np.zeros(3), 16_000.5, TypeError, "16000.5"),
+        (np.zeros(3), 0, ValueError, "0"),
+    ],
+)
+def test_bad_input_is_refused_as_numpy_does(x, rate, error, words, params):
+    with pytest.raises(error, match=words):
+        upsample(x, rate, weights=params)
+
+
+def test_weights_by_path(weights_file, params):
+    x = speech_like(100)
+    got = upsample(x, weights=weights_file, **SHAPE)
+    np.testing.assert_array_equal(got, upsample(x, weights=params, **SHAPE))
+    with pytest.raises(novasr_np.WeightsError):
+        upsample(x, weights="nothing of this name")

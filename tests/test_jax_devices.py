@@ -1,0 +1,27 @@
+"""The JAX tests once more with eight devices, in a process of their own."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+EIGHT = "--xla_force_host_platform_device_count=8"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs the extra jax")
+def test_with_eight_devices():
+    files = [HERE / "test_jax_segments.py", HERE / "test_jax_api.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files],
+        env=os.environ | {"XLA_FLAGS": EIGHT, "JAX_PLATFORMS": "cpu"},
+        cwd=HERE.parent,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "8 devices of kind cpu" in done.stdout
