@@ -36,6 +36,13 @@ def test_float32(level, params):
     check(jitted(prepare(params), x), inside(params, x), tolerance)
 
 
+def test_float32_on_full_scale_noise(upstream):
+    """The worst there is for rounding; without the constant m it is twice as much."""
+    version, params = upstream
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 20_000)).astype(np.float32)
+    check(jitted(prepare(params), x), inside(params, x), 2e-6, f"v{version}")
+
+
 def test_looks_at_its_context_and_no_further(params):
     """A NaN just outside an output's context does not reach it, one just inside does."""
     x = np.zeros((1, 60 + CONTEXT), np.float32)

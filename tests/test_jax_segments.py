@@ -112,6 +112,7 @@ def test_a_device_holds_two_batches_whatever_the_length(net, monkeypatch):
 
 def test_all_devices_share_the_rows(net):
     assert len(net.rows.device_set) == len(jax.devices())
+    assert net.rows.shard_shape((BATCH, 5)) == (BATCH // len(jax.devices()), 5)
     assert net.prepared.conv1.sharding.is_fully_replicated
 
 
