@@ -53,52 +53,56 @@ class Prepared(NamedTuple):
     slope: Array  # [32]: hidden is 2 a / 2 pi times what L takes
     post: Array  # [32, 17]
     skip: Array  # [11, 3]: tap d is for input sample j + d - 5
-    bias: Array  # []
+    bias: Array  # [1]
 
 
 def prepare(params, dtype=np.float32) -> Prepared:
     """Fold a tree of weights (`load_weights`), in float64 on the host, and cast to `dtype`."""
-    p = jax.tree.map(lambda value: np.asarray(value, np.float64), params)
+    exact = fold(jax.tree.map(lambda value: np.asarray(value, np.float64), params), np)
+    return Prepared(*(np.asarray(value, dtype) for value in exact))
+
+
+def fold(p, xp=jnp) -> Prepared:
+    """`prepare` in the arithmetic of a module, numpy or jax.numpy: traceable, for gradients."""
     pre, weight1, weight2, post = (
         p[name]["weight"].transpose(2, 1, 0)  # [tap, channel in, channel out]
         for name in ("conv_pre", "conv1", "conv2", "conv_post")
     )
     bias0 = p["conv_pre"]["bias"]
-    up0, down0, through0, turns0, depth0 = _activation(**p["activation0"])
-    up1, down1, through1, turns1, depth1 = _activation(**p["activation1"])
+    up0, down0, through0, turns0, depth0 = _activation(xp, **p["activation0"])
+    up1, down1, through1, turns1, depth1 = _activation(xp, **p["activation1"])
 
     # conv_pre and the interpolation: h at step 3 j + phase is phases[phase] on x[j - 4 ..].
-    earlier, same, later = (np.pad(pre[:, 0], [(k, 2 - k), (0, 0)]) for k in range(3))
-    phases = np.stack([(earlier + 2 * same) / 3, same, (2 * same + later) / 3])
+    earlier, same, later = (xp.pad(pre[:, 0], [(k, 2 - k), (0, 0)]) for k in range(3))
+    phases = (earlier + 2 * same) / 3, same, (2 * same + later) / 3
 
     # Sample 2 i + s of U takes h at the steps i - 1 .. i + 4, with the taps of parity s.
-    each = np.eye(CHANNELS)
-    wave0 = [_on_input(phases, np.multiply.outer(up0[s::2], each), -1) for s in range(2)]
-    wave0_bias = np.stack([bias0 * up0[s::2].sum() for s in range(2)])
+    each = np.eye(CHANNELS, dtype=pre.dtype)
+    wave0 = [_on_input(xp, phases, up0[s::2, None, None] * each, -1) for s in range(2)]
+    wave0_bias = xp.stack([bias0 * up0[s::2].sum() for s in range(2)])
     # The linear part of activation 0 (L, steps n - 4 .. n + 7) and conv1 (n - 5 .. n + 5).
-    joined1 = np.zeros((22, CHANNELS, CHANNELS))
-    for k in range(11):
-        joined1[k : k + 12] += through0[:, np.newaxis, np.newaxis] * weight1[k]
-    linear = _on_input(phases, joined1, -9)
+    joined1 = sum(
+        xp.pad(through0[:, None, None] * weight1[k], [(k, 10 - k), (0, 0), (0, 0)])
+        for k in range(11)
+    )
+    linear = _on_input(xp, phases, joined1, -9)
     # conv2 and conv_post, then the interpolation and conv_post.
-    joined2 = np.zeros((17, CHANNELS))
-    for k in range(7):
-        joined2[k : k + 11] += weight2 @ post[k, :, 0]
-    skip = _on_input(phases, post[:, :, 0], -3)
+    joined2 = sum(xp.pad(weight2 @ post[k, :, 0], [(k, 6 - k), (0, 0)]) for k in range(7))
+    skip = _on_input(xp, phases, post, -3)
 
     # In silence wave0 is the cosine of its bias, under a loud signal it is 0 on average.
-    middle = down0.sum() * np.cos(2 * np.pi * turns0 * wave0_bias.mean(0)) / 2
+    middle = down0.sum() * xp.cos(2 * np.pi * turns0 * wave0_bias.mean(0)) / 2
     constant0 = through0.sum() * bias0 + depth0 * (down0.sum() - middle)
     linear_bias = p["conv1"]["bias"] + constant0 @ weight1.sum(0)
     bias = (bias0 + p["conv2"]["bias"]) @ post[:, :, 0].sum(0)
     bias += depth1 * down1.sum() @ joined2.sum(0)
 
-    prepared = Prepared(
-        wave0=_trim(np.stack(wave0, axis=2) * turns0, -4, 10).reshape(10, -1),
-        wave0_bias=np.tile((wave0_bias * turns0).reshape(-1), UPSAMPLING),
+    return Prepared(
+        wave0=_trim(xp.stack(wave0, 2) * turns0, -4, 10).reshape(10, -1),
+        wave0_bias=xp.tile((wave0_bias * turns0).reshape(-1), UPSAMPLING),
         down0=down0,
         middle=middle,
-        conv1=depth0[:, np.newaxis] * weight1 * turns1,
+        conv1=depth0[:, None] * weight1 * turns1,
         linear=_trim(linear * turns1, -7, 16).reshape(16, -1),
         linear_bias=linear_bias * turns1,
         up1=up1,
@@ -106,10 +110,9 @@ def prepare(params, dtype=np.float32) -> Prepared:
         through1=through1,
         slope=1 / (turns1 * depth1),
         post=(depth1 * joined2).T,
-        skip=_trim(skip, -5, 11),
+        skip=_trim(skip, -5, 11)[..., 0],
         bias=bias,
     )
-    return Prepared(*(np.asarray(value, dtype) for value in prepared))
 
 
 def interior(p: Prepared, x, *, precision="highest"):
@@ -194,34 +197,34 @@ def _cos(turns):
     return q * p
 
 
-def _activation(upsample, snakebeta, downsample):
+def _activation(xp, upsample, snakebeta, downsample):
     """(U, D, L [12 each], 2 a / 2 pi, c) of an activation."""
     up, down = 2 * upsample["filter"], downsample["filter"]
     # D takes the samples 2 n - 5 .. 2 n + 6 of U; tap 0 of L is for step n - 4.
-    through = np.zeros(12)
+    through = 0
     for k in range(12):
         i, s = divmod(k - 5, 2)
-        through[i + 3 : i + 9] += down[k] * up[s::2]
-    turns = np.exp(snakebeta["alpha"]) / np.pi
-    return up, down, through, turns, 1 / (2 * np.exp(snakebeta["beta"]) + 1e-9)
+        through += xp.pad(down[k] * up[s::2], (i + 3, 3 - i))
+    turns = xp.exp(snakebeta["alpha"]) / np.pi
+    return up, down, through, turns, 1 / (2 * xp.exp(snakebeta["beta"]) + 1e-9)
 
 
-def _on_input(phases, taps, first):
+def _on_input(xp, phases, taps, first):
     """A filter of h as one of x: for each phase, taps on the input samples j - 16 .. j + 15.
 
-    phases [3, 9, C]: h at step 3 j + phase on x[j - 4 .. j + 4]. taps [K, C, ...]: tap k of the
-    filter is for step n + first + k.  ->  [32, 3, ...]
+    phases, three of [9, C]: h at step 3 j + phase on x[j - 4 .. j + 4]. taps [K, C, O]: tap k of
+    the filter is for step n + first + k.  ->  [32, 3, O]
     """
-    on_x = np.zeros((32, UPSAMPLING, *taps.shape[2:]))
+    rows = []
     for phase in range(UPSAMPLING):
+        row = 0
         for k, tap in enumerate(taps):
             j, source = divmod(phase + first + k, UPSAMPLING)
-            on_x[16 + j - 4 : 16 + j + 5, phase] += phases[source] @ tap
-    return on_x
+            row += xp.pad(phases[source] @ tap, [(12 + j, 11 - j), (0, 0)])
+        rows.append(row)
+    return xp.stack(rows, 1)
 
 
 def _trim(taps, first, count):
     """Those of `_on_input` that are not zero: the input samples j + first .. , count of them."""
-    start = 16 + first
-    assert np.count_nonzero(taps) == np.count_nonzero(taps[start : start + count])
-    return taps[start : start + count]
+    return taps[16 + first : 16 + first + count]

@@ -6,6 +6,9 @@ input and any leading dimensions, and works under ``jit``, ``vmap`` and ``grad``
 to audit; `fused` computes the same faster and is tested against it.
 """
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -87,18 +90,44 @@ def downsample2(x, filter):
 
 
 def correlate(x, kernel, precision):
-    """A convolution without padding: x [..., T, I], kernel [K, I, O] -> [..., T - K + 1, O]."""
+    """A convolution without padding: x [..., T, I], kernel [K, I, O] -> [..., T - K + 1, O].
+
+    Gradients of half precision's products are float32's.
+    """
     level, operands = PRECISIONS[precision]
-    y = lax.conv_general_dilated(
-        x.reshape(-1, *x.shape[-2:]).astype(operands or x.dtype),
-        kernel.astype(operands or x.dtype),
+    rows = x.reshape(-1, *x.shape[-2:])
+    y = _half(rows, kernel, operands) if operands else _convolve(rows, kernel, level)
+    return y.reshape(*x.shape[:-2], *y.shape[-2:])
+
+
+def _convolve(x, kernel, level, dtype=None):
+    return lax.conv_general_dilated(
+        x,
+        kernel,
         window_strides=(1,),
         padding="VALID",
         dimension_numbers=("NWC", "WIO", "NWC"),
         precision=level,
-        preferred_element_type=x.dtype,
+        preferred_element_type=dtype,
     )
-    return y.reshape(*x.shape[:-2], *y.shape[-2:])
+
+
+# Older releases of JAX (0.6) cannot differentiate a convolution whose sums are wider than its operands.
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _half(x, kernel, operands):
+    return _convolve(x.astype(operands), kernel.astype(operands), None, x.dtype)
+
+
+def _half_forward(x, kernel, operands):
+    return _half(x, kernel, operands), (x, kernel)
+
+
+def _half_backward(operands, given, dy):
+    exact = partial(_convolve, level=lax.Precision.HIGHEST)
+    return jax.vjp(exact, *given)[1](dy)
+
+
+_half.defvjp(_half_forward, _half_backward)
 
 
 def fir(x, taps, count, start=0, hop=1):
