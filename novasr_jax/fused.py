@@ -92,6 +92,7 @@ def fold(p, xp=jnp) -> Prepared:
 
     # In silence wave0 is the cosine of its bias, under a loud signal it is 0 on average.
     middle = down0.sum() * xp.cos(2 * np.pi * turns0 * wave0_bias.mean(0)) / 2
+    middle = lax.stop_gradient(middle) if xp is jnp else middle
     constant0 = through0.sum() * bias0 + depth0 * (down0.sum() - middle)
     linear_bias = p["conv1"]["bias"] + constant0 @ weight1.sum(0)
     bias = (bias0 + p["conv2"]["bias"]) @ post[:, :, 0].sum(0)

@@ -112,7 +112,7 @@ def _convolve(x, kernel, level, dtype=None):
     )
 
 
-# Older releases of JAX (0.6) cannot differentiate a convolution whose sums are wider than its operands.
+# JAX 0.6 cannot differentiate a convolution whose sums are wider than its operands.
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _half(x, kernel, operands):
     return _convolve(x.astype(operands), kernel.astype(operands), None, x.dtype)
