@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test check lint types parity bench clean
+.PHONY: test check lint types parity bench quality clean
 
 test: .venv/test  ## install what the tests need, run them all
 	$(BIN)/python -m pytest
@@ -23,6 +23,13 @@ bench: .venv/bench  ## speed beside the peers; writes bench/RESULTS.md (needs NO
 	mkdir -p .benchmarks
 	$(BIN)/python -m pytest bench -q -p no:cacheprovider --benchmark-json=.benchmarks/speed.json
 	$(BIN)/python -m bench.report .benchmarks/speed.json bench/RESULTS.md
+
+quality: .venv/quality  ## how good weights are on real speech; writes bench/QUALITY.md (needs NOVASR_SHARED)
+	$(BIN)/python -m bench.quality -o bench/QUALITY.md
+
+.venv/quality: pyproject.toml .venv/test
+	$(BIN)/python -m pip install --quiet --editable '.[quality]'
+	touch $@
 
 .venv/bench: pyproject.toml .venv/test
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'

@@ -1,0 +1,202 @@
+"""Score weights, or 48 kHz outputs, against real full-band speech; write QUALITY.md and a figure.
+
+    python -m bench.quality [NAME=WEIGHTS ...] [--outputs NAME=FOLDER ...] [-o bench/QUALITY.md]
+
+Scores sinc interpolation, the original's v1 and v2, and each NAME, file by file on ``eval/`` of
+NOVASR_SHARED, which nobody trains on. WEIGHTS is a file or a name, FOLDER has outputs at 48 kHz
+named like the truth. The input is the truth by torchaudio's default resampler; --input cheby1 for
+scipy's decimation. The network is alone: `forward`, compared over its own 3T - 4 samples.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from scipy import signal
+
+from bench import metrics
+from bench.material import SHARED, upstream
+from novasr_np import load_weights
+from novasr_np.blocks import Workers, network, run
+from novasr_np.spec import SAMPLE_RATE_IN, SAMPLE_RATE_OUT, UPSAMPLING
+
+GROUPS = {"VCTK": "vctk", "BibleTTS": "bibletts", "TSP": "tsp"}
+COLUMNS = ("LSD", "LSD high", "LSD low", "LSD 16 bit", "8.5-12", "12-16", "16-20", "floor", "SNR")
+FIGURE = ("vctk_p257_audiodec-035", "vctk-test8_spkunk_apbwe-8kto48k", "bibletts_yor_original")
+
+
+def sinc_resample(x, rate: int, new_rate: int) -> np.ndarray:
+    """torchaudio's default: sinc under a Hann window of 6 zeros a side, roll-off 0.99."""
+    divisor = np.gcd(rate, new_rate)
+    old, new = rate // divisor, new_rate // divisor
+    base = 0.99 * min(old, new)
+    half = int(np.ceil(6 * old * new / base / old)) * old  # so that outputs fall on the grid
+    t = np.clip(np.arange(-half, half + 1) / (old * new) * base, -6, 6)
+    taps = np.sinc(t) * np.cos(np.pi * t / 12) ** 2 * base / old
+    y = signal.upfirdn(taps, x, new, old)
+    return y[half // old :][: -(-len(x) * new // old)]
+
+
+def cheby1(x, rate: int, new_rate: int) -> np.ndarray:
+    """Chebyshev's order 8, 0.05 dB, forwards and back, then every third sample."""
+    return signal.decimate(x, rate // new_rate, ftype="iir")
+
+
+INPUTS = {"torchaudio": sinc_resample, "cheby1": cheby1}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", nargs="*", metavar="NAME=WEIGHTS")
+    parser.add_argument("--outputs", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--input", choices=tuple(INPUTS), default="torchaudio")
+    parser.add_argument("-o", "--output", type=Path, help="QUALITY.md, with quality.png beside it")
+    parser.add_argument("--json", type=Path, help="the scores of every file")
+    parser.add_argument("--no-visqol", action="store_true", help="leave it out (3 s a clip)")
+    args = parser.parse_args()
+
+    systems: dict[str, Callable] = {"sinc": lambda path, x: sinc_up(x)}
+    given = [("v1", upstream("pytorch_model_v1.bin")), ("v2", upstream("pytorch_model_v2.bin"))]
+    for name, source in [*given, *(pair.split("=", 1) for pair in args.weights)]:
+        systems[name] = partial(network_alone, network(load_weights(source), np.float32))
+    for name, folder in (pair.split("=", 1) for pair in args.outputs):
+        systems[name] = partial(from_folder, Path(folder))
+
+    paths = sorted((SHARED / "speech/eval").glob("*.flac"))
+    if not paths:
+        sys.exit(f"no speech in {SHARED}: set NOVASR_SHARED to the folder with it")
+    scores: dict[str, dict[str, dict]] = {name: {} for name in systems}
+    pairs = []
+    for path in paths:
+        truth, rate = soundfile.read(path)
+        assert rate == SAMPLE_RATE_OUT, path
+        x = INPUTS[args.input](truth, rate, SAMPLE_RATE_IN)
+        for name, system in systems.items():
+            y = np.float64(system(path, x))
+            samples = min(len(y), len(truth))
+            scores[name][path.stem] = score(y[:samples], truth[:samples])
+            pairs.append((name, path.stem, y[:samples], truth[:samples]))
+    if not args.no_visqol:
+        with ProcessPoolExecutor() as pool:
+            for (name, stem, _, _), mos in zip(pairs, pool.map(visqol, pairs), strict=True):
+                scores[name][stem]["ViSQOL"] = mos
+    text = report(scores, args.input)
+    print(text)
+    if args.json:
+        args.json.write_text(json.dumps(scores, indent=1))
+    if args.output:
+        figure(args.output.with_name("quality.png"), systems, args.input)
+        args.output.write_text(text)
+
+
+def sinc_up(x) -> np.ndarray:
+    return sinc_resample(x, SAMPLE_RATE_IN, SAMPLE_RATE_OUT)[: UPSAMPLING * len(x) - 4]
+
+
+def network_alone(net, path, x) -> np.ndarray:
+    with Workers() as workers:
+        return run(net, np.float32(x)[np.newaxis], True, True, workers)[0]
+
+
+def from_folder(folder, path, x) -> np.ndarray:
+    (found,) = folder.glob(f"{path.stem}*.*")
+    y, rate = soundfile.read(found)
+    assert rate == SAMPLE_RATE_OUT, found
+    return y
+
+
+def score(y, truth) -> dict[str, float]:
+    distance = metrics.lsd(y, truth)
+    in_16_bits = metrics.lsd(metrics.pcm16(y), metrics.pcm16(truth))
+    values = (
+        *(distance[bins] for bins in ("all", "high", "low")),
+        in_16_bits["all"],
+        *metrics.level_errors(y, truth),
+        metrics.noise_floor(y, truth),
+        metrics.low_band_snr(y, truth),
+    )
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def visqol(pair) -> float | None:
+    """MOS-LQO in audio mode, of 16-bit files; None where a clip is too short for it."""
+    from visqol import VisqolApi  # noqa: PLC0415
+
+    _, _, y, truth = pair
+    api = VisqolApi()
+    api.create(mode="audio")
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, samples in (("truth", truth), ("y", y)):
+            soundfile.write(f"{folder}/{name}.wav", metrics.pcm16(samples), SAMPLE_RATE_OUT)
+        try:
+            return float(api.measure(f"{folder}/truth.wav", f"{folder}/y.wav").moslqo)
+        except (ValueError, IndexError, RuntimeError):
+            return None
+
+
+def report(scores, source: str) -> str:
+    lines = [
+        "# Quality",
+        "",
+        "Written by `make quality`. Speech nobody trained on, taken to 16 kHz "
+        f"({source}) and back by each network alone; means over files, below them the middle "
+        "95 % of bootstrapped means. LSD as in AP-BWE's code; levels against the truth in three "
+        "bands (kHz) and, above 8 kHz, in the quietest tenth of the frames (floor), in dB; SNR of "
+        "the band below 7 kHz, in dB. `bench/metrics.py` has the definitions.",
+    ]
+    columns = [c for c in ("ViSQOL", *COLUMNS) if any(c in s for s in scores["sinc"].values())]
+    for group, prefix in GROUPS.items():
+        stems = [stem for stem in scores["sinc"] if stem.startswith(prefix)]
+        lines += ["", f"## {group}, {len(stems)} clip{'s' * (len(stems) > 1)}", ""]
+        lines += ["| | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
+        for name, by_file in scores.items():
+            means, ranges = [], []
+            for column in columns:
+                values = [by_file[stem].get(column) for stem in stems]
+                values = [value for value in values if value is not None]
+                means.append(f"{np.mean(values):.2f}" if values else "-")
+                low, high = metrics.bootstrap(values) if len(values) > 1 else (np.nan, np.nan)
+                ranges.append(f"{low:.2f} .. {high:.2f}" if len(values) > 1 else "")
+            lines.append(f"| **{name}** | " + " | ".join(means) + " |")
+            lines.append("| | " + " | ".join(ranges) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def figure(target: Path, systems, source: str) -> None:
+    """Spectrograms of three clips: the input, each system, the truth."""
+    import matplotlib  # noqa: PLC0415
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    names = [*systems, "truth"]
+    grid, axes = pyplot.subplots(
+        len(FIGURE), len(names), figsize=(4 * len(names), 3 * len(FIGURE)), layout="constrained"
+    )
+    for row, stem in zip(axes, FIGURE, strict=True):
+        path = SHARED / "speech/eval" / f"{stem}.flac"
+        truth, rate = soundfile.read(path)
+        x = INPUTS[source](truth, rate, SAMPLE_RATE_IN)
+        for axis, name in zip(row, names, strict=True):
+            y = truth if name == "truth" else systems[name](path, x)
+            level = 10 * np.log10(np.maximum(metrics.power(np.float64(y[:144_000])), 1e-8))
+            axis.imshow(
+                level, origin="lower", aspect="auto", vmin=-60, vmax=30, cmap="magma",
+                extent=(0, min(len(y), 144_000) / rate, 0, 24),
+            )  # fmt: skip
+            axis.set_title(f"{name}: {stem[:24]}", fontsize=8)
+    axes[0, 0].set_ylabel("kHz")
+    grid.savefig(target, dpi=60)
+
+
+if __name__ == "__main__":
+    main()

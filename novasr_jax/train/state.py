@@ -1,0 +1,151 @@
+"""The state of a run: weights, optimiser, average; a step of learning; and files to go on from."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from novasr_np.files import replacing
+from novasr_np.spec import TENSORS
+
+from .. import fused
+from . import network
+from .data import Batch
+from .losses import Weights, loss
+
+
+class Plan(NamedTuple):
+    """What stays the same throughout a run."""
+
+    steps: int
+    batch: int = 8
+    samples: int = 6000  # of a crop, at 16 kHz
+    seed: int = 0
+    rate: float = 2e-3  # of learning, at its highest
+    warm_up: int = 200  # steps
+    average: float = 0.998  # how much of the averaged weights each step keeps
+    weights: Weights = Weights()
+
+
+class State(NamedTuple):
+    step: int  # how many have been taken
+    trained: dict  # the weights but for the filters, as a flat dict of arrays
+    optimiser: tuple
+    averaged: dict
+
+
+def initial(plan: Plan) -> State:
+    """Random weights: uniform within 1 / sqrt(fan in), as torch's convolutions begin."""
+    rng = np.random.default_rng(plan.seed)
+    trained = {}
+    for name, (_, shape) in TENSORS.items():
+        kind = name.split(".")[-1]
+        if kind == "weight":
+            bound = 1 / np.sqrt(np.prod(shape[1:]))
+            trained[name] = jnp.asarray(rng.uniform(-bound, bound, shape), jnp.float32)
+        elif kind in ("bias", "alpha", "beta"):
+            trained[name] = jnp.zeros(shape, jnp.float32)
+    return State(0, trained, _optimiser(plan).init(trained), trained)
+
+
+def filter_taps() -> np.ndarray:
+    """The fixed filter of both activations, [12]: a half-band sinc under a Kaiser window.
+
+    BigVGAN's design (arXiv 2206.04658): cutoff 1/4 of the rate, transition 0.6 of it, 12 taps,
+    the window's beta by Kaiser's rule for what attenuation these allow.
+    """
+    attenuation = 2.285 * (12 // 2 - 1) * np.pi * 4 * 0.3 + 7.95  # dB
+    window = np.kaiser(12, 0.1102 * (attenuation - 8.7))
+    taps = window * np.sinc((np.arange(12) - 5.5) / 2)
+    return taps / taps.sum()
+
+
+def tree(trained) -> dict:
+    """The parameters as `load_weights` gives them, filters included."""
+    params: dict = {}
+    taps = np.float32(np.float16(filter_taps()))  # as they are stored
+    for name in TENSORS:
+        *path, leaf = name.split(".")
+        branch = params
+        for part in path:
+            branch = branch.setdefault(part, {})
+        branch[leaf] = taps if leaf == "filter" else trained[name]
+    return params
+
+
+def advance(plan: Plan, state: State, batch: Batch) -> tuple[State, jax.Array]:
+    """One step of learning, and the loss before it."""
+    prepared = _fold(state.trained)
+    y, pullback = network.interior(prepared, _filters(), batch.x)
+    value, dy = _loss(y, batch.truth, batch.edge, plan.weights)
+    gradient = pullback(dy)
+    trained, optimiser, averaged = _update(
+        plan, state.step, state.trained, state.optimiser, state.averaged, gradient
+    )
+    return State(state.step + 1, trained, optimiser, averaged), value
+
+
+def learning_rate(plan: Plan):
+    return optax.warmup_cosine_decay_schedule(
+        0, plan.rate, min(plan.warm_up, plan.steps // 2), plan.steps, plan.rate / 100
+    )
+
+
+def save(path: Path, plan: Plan, state: State) -> None:
+    """Everything needed to `resume`, under its name only when whole."""
+    leaves = jax.tree.leaves(state)
+    arrays = {str(i): np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    arrays["plan"] = np.array(json.dumps(plan))
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def resume(path: Path) -> tuple[Plan, State]:
+    """What `save` wrote: the run goes on as if it had never stopped."""
+    with np.load(path) as file:
+        *values, weights = json.loads(str(file["plan"]))
+        plan = Plan(*values)._replace(weights=Weights(*weights))
+        kinds, structure = jax.tree.flatten(initial(plan))
+        state = jax.tree.unflatten(structure, [file[str(i)] for i in range(len(kinds))])
+    return plan, jax.tree.map(jnp.asarray, state)._replace(step=int(state.step))
+
+
+def _filters() -> network.Filters:
+    taps = filter_taps()
+    activation = {"filter": np.float64(np.float16(taps))}
+    zero = {"alpha": np.zeros(1), "beta": np.zeros(1)}
+    up, down, through, _, _ = fused._activation(np, activation, zero, activation)
+    return network.Filters(*(tuple(t.tolist()) for t in (down, up, down, through)))
+
+
+@jax.jit
+def _fold(trained):
+    return fused.fold(tree(trained))
+
+
+@partial(jax.jit, static_argnames="weights")
+def _loss(y, truth, edge, weights):
+    return jax.value_and_grad(loss)(y, truth, edge, weights)
+
+
+@partial(jax.jit, static_argnames="plan")
+def _update(plan, step, trained, optimiser, averaged, gradient):
+    (gradient,) = jax.vjp(lambda t: fused.fold(tree(t)), trained)[1](gradient)
+    updates, optimiser = _optimiser(plan).update(gradient, optimiser, trained)
+    trained = optax.apply_updates(trained, updates)
+    # Young averages follow more closely.
+    keep = jnp.minimum(plan.average, (1 + step) / (10 + step))
+    averaged = jax.tree.map(lambda a, t: keep * a + (1 - keep) * t, averaged, trained)
+    return trained, optimiser, averaged
+
+
+def _optimiser(plan):
+    return optax.chain(
+        optax.clip_by_global_norm(5.0),
+        optax.adamw(learning_rate(plan), b1=0.8, b2=0.99, weight_decay=1e-4),
+    )

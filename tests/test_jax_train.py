@@ -1,0 +1,183 @@
+"""The parts of training: gradients, losses, data, a run that learns, and one that is resumed."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import check, speech_like
+
+jax = pytest.importorskip("jax", reason="needs the extra train")
+pytest.importorskip("optax", reason="needs the extra train")
+pytest.importorskip("scipy", reason="needs the extra train")
+
+import novasr_np  # noqa: E402
+from novasr_jax import fused  # noqa: E402
+from novasr_jax.train import __main__ as command  # noqa: E402
+from novasr_jax.train import data, losses, network, state  # noqa: E402
+from novasr_np.spec import CONTEXT, CONTEXT_LEFT  # noqa: E402
+
+SMALL = state.Plan(steps=6, batch=2, samples=1200, rate=2e-3, warm_up=2)
+
+
+@pytest.fixture(scope="module")
+def recordings():
+    return [
+        data.Recording(speech_like(24_000, 48_000, seed), edge, "none")
+        for seed, edge in ((1, 24_000.0), (2, 15_000.0))
+    ]
+
+
+def test_network_and_its_pullback(params):
+    """Beside `fused.interior` as JAX differentiates it."""
+    trained = _flat(params)
+    prepared = fused.fold(state.tree(trained))
+    x = np.random.default_rng(1).uniform(-1, 1, (2, 200 + CONTEXT)).astype(np.float32)
+    y, pullback = network.interior(prepared, state._filters(), x)
+    check(y, jax.jit(fused.interior)(prepared, x), 2e-6)
+    dy = np.random.default_rng(2).normal(size=y.shape).astype(np.float32)
+    want = jax.jit(jax.grad(lambda p: (fused.interior(p, x) * dy).sum()))(prepared)
+    for name, got in pullback(dy)._asdict().items():
+        if name in ("down0", "up1", "down1", "through1", "middle"):
+            assert not np.any(got), name
+        else:
+            exact = getattr(want, name)
+            assert np.linalg.norm(got - exact) <= 1e-4 * np.linalg.norm(exact), name
+
+
+def test_the_middle_needs_no_gradient(params, x64):
+    """What runs does not depend on it: `fold` may hold it fixed."""
+    p = fused.prepare(params, np.float64)
+    moved = p._replace(middle=p.middle + 0.1, linear_bias=p.linear_bias - 0.1 * p.conv1.sum((0, 1)))
+    x = np.random.default_rng(3).uniform(-1, 1, (1, 60 + CONTEXT))
+    run = jax.jit(fused.interior)
+    check(run(moved, x), run(p, x), 1e-12)
+
+
+def test_filter_is_the_originals(upstream):
+    _, params = upstream
+    for activation in ("activation0", "activation1"):
+        for stage in ("upsample", "downsample"):
+            published = params[activation][stage]["filter"]
+            np.testing.assert_array_equal(np.float16(state.filter_taps()), np.float16(published))
+
+
+def test_loss_is_least_at_the_truth_and_stops_at_the_edge():
+    truth = speech_like(9000, 48_000)[None]
+    edge = np.array([12_000.0], np.float32)
+    weights = losses.Weights()
+    least = float(losses.loss(truth, truth, edge, weights))
+    t = np.arange(9000) / 48_000
+    for hertz, counts in ((3000, True), (10_000, True), (15_000, False), (20_000, False)):
+        y = truth + np.float32(0.1 * np.sin(2 * np.pi * hertz * t))
+        assert (float(losses.loss(y, truth, edge, weights)) > least + 0.05) == counts, hertz
+
+
+def test_crops_fit_their_input(recordings):
+    """Below every downsampler's edge, the input is each third sample of the truth."""
+    calm = [data.Recording(_low(r.samples), r.edge, r.licence) for r in recordings]
+    batches = data.batches(calm, 4, 1200, seed=5)
+    for _ in range(5):
+        batch = next(batches)
+        x = batch.x[:, CONTEXT_LEFT : CONTEXT_LEFT + 1200]
+        # Coarse quantisation, half a step of 7 bits, and Chebyshev's ripple stay.
+        check(x, batch.truth[:, ::3], 0.012)
+        assert np.abs(batch.truth).max() <= 1
+
+
+def test_batches_depend_on_seed_and_number_alone(recordings):
+    first = data.batches(recordings, 2, 600, seed=1)
+    ahead = [next(first) for _ in range(4)][3]
+    for a, b in zip(ahead, next(data.batches(recordings, 2, 600, seed=1, start=3)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    other = next(data.batches(recordings, 2, 600, seed=2, start=3))
+    assert np.abs(other.x - ahead.x).max() > 0
+
+
+def test_gaps_are_digital_silence_in_both(recordings):
+    batches = data.batches(recordings, 8, 1200, seed=6)
+    silent = 0
+    for _ in range(6):
+        batch = next(batches)
+        for x, truth in zip(batch.x, batch.truth, strict=True):
+            if not truth[1000:2600].any():
+                silent += 1
+                assert np.abs(x[CONTEXT_LEFT + 450 : CONTEXT_LEFT + 750]).max() < 1e-6
+    assert silent >= 2
+
+
+def test_loss_falls_on_a_tiny_set(recordings):
+    plan = SMALL._replace(steps=40)
+    now, history = state.initial(plan), []
+    for batch, _ in zip(data.batches(recordings, 2, 1200, seed=0), range(plan.steps), strict=False):
+        now, loss = state.advance(plan, now, batch)
+        history.append(float(loss))
+    assert np.mean(history[-5:]) < 0.7 * np.mean(history[:5]), history
+
+
+def test_resumed_run_equals_one_that_never_stopped(recordings, tmp_path):
+    def run(now, plan, until):
+        for batch in data.batches(recordings, plan.batch, plan.samples, plan.seed, now.step):
+            if now.step == until:
+                return now
+            now, _ = state.advance(plan, now, batch)
+
+    whole = run(state.initial(SMALL), SMALL, 6)
+    state.save(tmp_path / "a.npz", SMALL, run(state.initial(SMALL), SMALL, 3))
+    plan, now = state.resume(tmp_path / "a.npz")
+    assert (plan, now.step) == (SMALL, 3)
+    for a, b in zip(jax.tree.leaves(run(now, plan, 6)), jax.tree.leaves(whole), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib", reason="needs the extra train")
+    rows = []
+    for i, r in enumerate(recordings):
+        (tmp_path / "train").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / f"train/{i}.flac", r.samples, 48_000)
+        row = {"file": f"train/{i}.flac", "seconds": 0.5, "edge_hz": r.edge, "licence": f"L{i}"}
+        rows.append(json.dumps(row))
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("\n".join(rows))
+    monkeypatch.setattr(command, "Plan", lambda *a, **k: state.Plan(*a, **k | {"samples": 1200}))
+    target = tmp_path / "mine.safetensors"
+    arguments = ["--data", str(manifest), "-o", str(target), "--licence", "test"]
+
+    def run(*more):
+        monkeypatch.setattr(sys, "argv", ["train", *arguments, *more])
+        command.main()
+
+    run("--steps", "4", "--batch", "2")
+    assert "2 recordings, 0.0 minutes" in capsys.readouterr().out
+    assert (tmp_path / "mine.png").stat().st_size > 1000
+    assert (tmp_path / "mine.csv").read_text().startswith("step,loss,learning_rate,seconds\n4,")
+    tensors, metadata = novasr_np.weights.read_weights(target)
+    assert all(value.dtype == np.float16 for value in tensors.values())
+    assert "data: L0, L1" in metadata["provenance"]
+    assert metadata["licence"] == "test"
+
+    params = novasr_np.load_weights(target)
+    x = speech_like(500)
+    want = novasr_np.upsample(np.float64(x), weights=params)
+    check(novasr_np.upsample(x, weights=params), want, 1e-5)
+    check(jax.jit(fused.interior)(fused.prepare(params), x[None])[0], want[33 : 3 * 487], 1e-5)
+
+    run("--resume")  # at its end already: writes the same
+    assert novasr_np.weights.read_weights(target)[0].keys() == tensors.keys()
+
+
+def _flat(params) -> dict:
+    return {
+        ".".join(key.key for key in path): value
+        for path, value in jax.tree_util.tree_leaves_with_path(params)
+        if path[-1].key != "filter"
+    }
+
+
+def _low(x):
+    """x without what lies above 5 kHz."""
+    spectrum = np.fft.rfft(x)
+    spectrum[np.fft.rfftfreq(len(x), 1 / 48_000) > 5000] = 0
+    return np.fft.irfft(spectrum, len(x)).astype(np.float32)
