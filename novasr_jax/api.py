@@ -40,7 +40,8 @@ def upsample(
     Defined as `forward` of the 16 kHz samples followed by two zeros, cut to 3T.
 
     Raises TypeError and ValueError as `novasr_np.upsample` does, and for a batch, segment,
-    precision or device that cannot be; WeightsError as `load_weights` does.
+    precision or device that cannot be; WeightsError as `load_weights` does; MemoryError if a
+    batch does not fit a device.
     """
     several = isinstance(x, (list, tuple))
     clips = [as_samples(clip) for clip in (x if several else [x])]

@@ -103,7 +103,10 @@ def run(net: Network, x, at_start: bool, at_end: bool) -> np.ndarray:
 
 
 def run_all(net: Network, xs: Sequence, at_start: bool = True, at_end: bool = True) -> list:
-    """`run` for several pieces at once, which share the batches."""
+    """`run` for several pieces at once, which share the batches.
+
+    Raises MemoryError if a batch does not fit a device.
+    """
     ys = []
     for x in xs:
         first, last = _settled(x.shape[-1], at_start, at_end)
@@ -112,8 +115,16 @@ def run_all(net: Network, xs: Sequence, at_start: bool = True, at_end: bool = Tr
     signals = [(x[c], y[c]) for x, y in zip(xs, ys, strict=True) for c in range(len(x))]
     inside = (p for x, y in signals for p in _inside(net.segment, x, y, at_start, at_end))
     ends = (p for x, y in signals for p in _ends(x, y, at_start, at_end))
-    _each_batch(net, partial(_inner, net), inside, net.segment + CONTEXT)
-    _each_batch(net, partial(_outer, net), ends, _EDGE)
+    try:
+        _each_batch(net, partial(_inner, net), inside, net.segment + CONTEXT)
+        _each_batch(net, partial(_outer, net), ends, _EDGE)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise MemoryError(
+            f"a device has no room for {net.batch} rows of {net.segment} samples: "
+            "take a smaller batch or segment"
+        ) from error
     return ys
 
 

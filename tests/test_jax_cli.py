@@ -63,6 +63,22 @@ def test_compilation_cache_fills_a_folder(folder):
     assert kept == sorted(p.name for p in (folder / "cache").iterdir() if p.name.endswith("-cache"))
 
 
+@needs_jax
+def test_a_device_out_of_memory_is_told(folder, capfd, monkeypatch):
+    import jax  # noqa: PLC0415
+
+    from novasr_jax import segments  # noqa: PLC0415
+
+    def full(*_, **__):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes.")
+
+    monkeypatch.setattr(segments, "_wave0", full)
+    soundfile.write("a.wav", speech_like(2000), 16_000)
+    assert main(["upsample", "a.wav", *JAX]) == 1
+    assert "no room for 8 rows of 500 samples: take a smaller batch" in capfd.readouterr().err
+    assert not (folder / "a_48k.wav").exists()
+
+
 def test_without_jax_a_message_names_the_extra(folder, capfd, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     soundfile.write("a.wav", speech_like(200), 16_000)
