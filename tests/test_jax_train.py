@@ -143,7 +143,16 @@ def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, c
     manifest.write_text("\n".join(rows))
     monkeypatch.setattr(command, "Plan", lambda *a, **k: state.Plan(*a, **k | {"samples": 1200}))
     target = tmp_path / "mine.safetensors"
-    arguments = ["--data", str(manifest), "-o", str(target), "--licence", "test"]
+    arguments = [
+        "--data",
+        str(manifest),
+        "--folders",
+        "train",
+        "-o",
+        str(target),
+        "--licence",
+        "test",
+    ]
 
     def run(*more):
         monkeypatch.setattr(sys, "argv", ["train", *arguments, *more])

@@ -1,6 +1,6 @@
 """Train weights from random numbers, or go on with a run.
 
-    python -m novasr_jax.train --data MANIFEST --minutes 60 -o NAME.safetensors
+    python -m novasr_jax.train --data MANIFEST --folders train --minutes 60 -o NAME.safetensors
 
 Writes, next to the weights, NAME.csv and NAME.png (the curve) and NAME.state.npz, from which
 --resume goes on exactly where it was.
@@ -34,7 +34,7 @@ def main() -> None:
         prog="python -m novasr_jax.train", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--data", type=Path, required=True, metavar="MANIFEST", help="JSON lines")
-    parser.add_argument("--folders", nargs="+", default=["train", "train_44k", "train_vorbis"])
+    parser.add_argument("--folders", nargs="+", required=True, help="of it, to learn from")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.safetensors")
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--steps", type=int, help="the length of the run: exactly repeatable")
