@@ -373,11 +373,19 @@ def test_threads(cli):
     assert cli("upsample", "a.wav", "--threads", "0")[0] == 2
 
 
+@pytest.fixture
+def heeding_ctrl_c():
+    """Shells have their background jobs ignore SIGINT, and their children would, too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("format", ["wav", "mp3"])
 @pytest.mark.parametrize(
     ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-def test_signals_while_a_long_file_is_written(cli, format, sent, status):
+def test_signals_while_a_long_file_is_written(cli, format, sent, status, heeding_ctrl_c):
     """Real signals, once the temporary file is there, at several moments: never half a file."""
     speech("long.wav", samples=16_000 * 600)
     for delay in (0, 0.05, 0.2, 0.4):

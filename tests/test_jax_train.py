@@ -55,6 +55,12 @@ def test_the_middle_needs_no_gradient(params, x64):
     check(run(moved, x), run(p, x), 1e-12)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_begins_with_the_waves_polarity(seed):
+    params = state.tree(state.initial(SMALL._replace(seed=seed)).trained)
+    assert fused.prepare(params).skip.sum() > 0
+
+
 def test_filter_is_the_originals(upstream):
     _, params = upstream
     for activation in ("activation0", "activation1"):

@@ -50,6 +50,9 @@ def initial(plan: Plan) -> State:
             trained[name] = jnp.asarray(rng.uniform(-bound, bound, shape), jnp.float32)
         elif kind in ("bias", "alpha", "beta"):
             trained[name] = jnp.zeros(shape, jnp.float32)
+    # Levels of spectra cannot tell a wave from its negative: begin on the right side.
+    if np.sum(_fold(trained).skip) < 0:
+        trained["conv_post.weight"] = -trained["conv_post.weight"]
     return State(0, trained, _optimiser(plan).init(trained), trained)
 
 
