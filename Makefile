@@ -2,7 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test check lint types parity bench quality clean
+.PHONY: demo test check lint types parity bench quality clean
+
+demo: .venv/demo  ## upsample a short clip; demo/ gets the sound and pictures of before and after
+	$(BIN)/python -m bench.demo
 
 test: .venv/test  ## install what the tests need, run them all
 	$(BIN)/python -m pytest
@@ -36,6 +39,11 @@ quality: .venv/quality  ## how good weights are on real speech; writes bench/QUA
 	$(BIN)/python -m pip install --quiet torch==2.13.0 || echo "no torch: its rows are left out"
 	touch $@
 
+.venv/demo: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[plot]'
+	touch $@
+
 .venv/test: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
@@ -46,4 +54,4 @@ quality: .venv/quality  ## how good weights are on real speech; writes bench/QUA
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks

@@ -2,10 +2,11 @@
 
     python -m bench.quality [NAME=WEIGHTS ...] [--outputs NAME=FOLDER ...] [-o bench/QUALITY.md]
 
-Scores sinc interpolation, the original's v1 and v2, and each NAME, file by file on ``eval/`` of
-NOVASR_SHARED, which nobody trains on. WEIGHTS is a file or a name, FOLDER has outputs at 48 kHz
-named like the truth. The input is the truth by torchaudio's default resampler; --input cheby1 for
-scipy's decimation. The network is alone: `forward`, compared over its own 3T - 4 samples.
+Scores sinc interpolation, the original's v1 and v2, the embedded weights ("ours"), these with the
+input's low band kept, and each NAME, file by file on ``eval/`` of NOVASR_SHARED, which nobody
+trains on. WEIGHTS is a file or a name, FOLDER has outputs at 48 kHz named like the truth. The input
+is the truth by torchaudio's default resampler; once more by scipy's decimation; and at rates above
+16 kHz. Unless its low band is kept a network is alone: `forward`, over its own 3T - 4 samples.
 """
 
 import argparse
@@ -24,9 +25,11 @@ from scipy import signal
 
 from bench import metrics
 from bench.material import SHARED, upstream
-from novasr_np import load_weights
+from bench.report import quote
+from novasr_np import load_weights, upsample
 from novasr_np.blocks import Workers, network, run
 from novasr_np.spec import SAMPLE_RATE_IN, SAMPLE_RATE_OUT, UPSAMPLING
+from novasr_np.weights import embedded_weights
 
 GROUPS = {"VCTK": "vctk", "BibleTTS": "bibletts", "TSP": "tsp"}
 COLUMNS = ("LSD", "LSD high", "LSD low", "LSD 16 bit", "8.5-12", "12-16", "16-20", "floor", "SNR")
@@ -50,66 +53,90 @@ def cheby1(x, rate: int, new_rate: int) -> np.ndarray:
     return signal.decimate(x, rate // new_rate, ftype="iir")
 
 
-INPUTS = {"torchaudio": sinc_resample, "cheby1": cheby1}
+HIGHER_RATES = (24_000, 32_000, 44_100)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", nargs="*", metavar="NAME=WEIGHTS")
     parser.add_argument("--outputs", action="append", default=[], metavar="NAME=FOLDER")
-    parser.add_argument("--input", choices=tuple(INPUTS), default="torchaudio")
     parser.add_argument("-o", "--output", type=Path, help="QUALITY.md, with quality.png beside it")
     parser.add_argument("--json", type=Path, help="the scores of every file")
     parser.add_argument("--no-visqol", action="store_true", help="leave it out (3 s a clip)")
     args = parser.parse_args()
 
-    systems: dict[str, Callable] = {"sinc": lambda path, x: sinc_up(x)}
+    systems: dict[str, Callable] = {"sinc": lambda path, x, rate: sinc_up(x)}
     given = [("v1", upstream("pytorch_model_v1.bin")), ("v2", upstream("pytorch_model_v2.bin"))]
-    for name, source in [*given, *(pair.split("=", 1) for pair in args.weights)]:
+    for name, source in [*given, ("ours", None), *(pair.split("=", 1) for pair in args.weights)]:
         systems[name] = partial(network_alone, network(load_weights(source), np.float32))
+    kept = {"ours, low band kept": partial(low_band_kept, load_weights())}
     for name, folder in (pair.split("=", 1) for pair in args.outputs):
         systems[name] = partial(from_folder, Path(folder))
 
     paths = sorted((SHARED / "speech/eval").glob("*.flac"))
     if not paths:
         sys.exit(f"no speech in {SHARED}: set NOVASR_SHARED to the folder with it")
+    results = {
+        "Input by torchaudio's default resampler": evaluate(
+            systems | kept, paths, sinc_resample, visqol=not args.no_visqol
+        ),
+        "Input by Chebyshev's filter (scipy.signal.decimate)": evaluate(systems, paths, cheby1),
+    }
+    for rate in HIGHER_RATES:
+        ours = {"ours": partial(through_16_khz, load_weights())} | kept
+        results[f"Input at {rate / 1000:g} kHz"] = evaluate(ours, paths, sinc_resample, rate)
+    text = report(results)
+    print(text)
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1))
+    if args.output:
+        figure(args.output.with_name("quality.png"), systems)
+        args.output.write_text(text)
+        for page in ("README.md", "weights/README.md"):
+            quote(page, "quality", _excerpt(next(iter(results.values()))))
+
+
+def evaluate(systems, paths, make_input, rate=SAMPLE_RATE_IN, visqol=False) -> dict:
+    """system -> file -> measure -> score; make_input(truth, 48000, rate) is what they get."""
     scores: dict[str, dict[str, dict]] = {name: {} for name in systems}
     pairs = []
     for path in paths:
-        truth, rate = soundfile.read(path)
-        assert rate == SAMPLE_RATE_OUT, path
-        x = INPUTS[args.input](truth, rate, SAMPLE_RATE_IN)
+        truth, truth_rate = soundfile.read(path)
+        assert truth_rate == SAMPLE_RATE_OUT, path
+        x = make_input(truth, truth_rate, rate)
         for name, system in systems.items():
-            y = np.float64(system(path, x))
+            y = np.float64(system(path, x, rate))
             samples = min(len(y), len(truth))
             scores[name][path.stem] = score(y[:samples], truth[:samples])
             pairs.append((name, path.stem, y[:samples], truth[:samples]))
-    if not args.no_visqol:
+    if visqol:
         with ProcessPoolExecutor() as pool:
-            for (name, stem, _, _), mos in zip(pairs, pool.map(visqol, pairs), strict=True):
+            for (name, stem, _, _), mos in zip(pairs, pool.map(visqol_of, pairs), strict=True):
                 scores[name][stem]["ViSQOL"] = mos
-    text = report(scores, args.input)
-    print(text)
-    if args.json:
-        args.json.write_text(json.dumps(scores, indent=1))
-    if args.output:
-        figure(args.output.with_name("quality.png"), systems, args.input)
-        args.output.write_text(text)
+    return scores
 
 
 def sinc_up(x) -> np.ndarray:
     return sinc_resample(x, SAMPLE_RATE_IN, SAMPLE_RATE_OUT)[: UPSAMPLING * len(x) - 4]
 
 
-def network_alone(net, path, x) -> np.ndarray:
+def network_alone(net, path, x, rate) -> np.ndarray:
     with Workers() as workers:
         return run(net, np.float32(x)[np.newaxis], True, True, workers)[0]
 
 
-def from_folder(folder, path, x) -> np.ndarray:
+def through_16_khz(params, path, x, rate) -> np.ndarray:
+    return upsample(np.float32(x), rate, weights=params)
+
+
+def low_band_kept(params, path, x, rate) -> np.ndarray:
+    return upsample(np.float32(x), rate, weights=params, keep_lowband=True)
+
+
+def from_folder(folder, path, x, rate) -> np.ndarray:
     (found,) = folder.glob(f"{path.stem}*.*")
-    y, rate = soundfile.read(found)
-    assert rate == SAMPLE_RATE_OUT, found
+    y, found_rate = soundfile.read(found)
+    assert found_rate == SAMPLE_RATE_OUT, found
     return y
 
 
@@ -126,7 +153,7 @@ def score(y, truth) -> dict[str, float]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def visqol(pair) -> float | None:
+def visqol_of(pair) -> float | None:
     """MOS-LQO in audio mode, of 16-bit files; None where a clip is too short for it."""
     from visqol import VisqolApi  # noqa: PLC0415
 
@@ -143,35 +170,62 @@ def visqol(pair) -> float | None:
             return None
 
 
-def report(scores, source: str) -> str:
+def report(results) -> str:
     lines = [
         "# Quality",
         "",
-        "Written by `make quality`. Speech nobody trained on, taken to 16 kHz "
-        f"({source}) and back by each network alone; means over files, below them the middle "
-        "95 % of bootstrapped means. LSD as in AP-BWE's code; levels against the truth in three "
-        "bands (kHz) and, above 8 kHz, in the quietest tenth of the frames (floor), in dB; SNR of "
-        "the band below 7 kHz, in dB. `bench/metrics.py` has the definitions.",
+        "Written by `make quality`. Speech nobody trained on, taken down from 48 kHz and up by "
+        "a network alone, or with the input's low band kept (`keep_lowband`); means over "
+        "files, below them the middle 95 % of bootstrapped means. LSD as in AP-BWE's code; levels "
+        "against the truth in three bands (kHz) and, above 8 kHz, in the quietest tenth of the "
+        "frames (floor), in dB; SNR of the band below 7 kHz, in dB. `bench/metrics.py` has the "
+        "definitions. Weights: " + ", ".join(sorted(embedded_weights())) + ".",
+        "",
+        "![Spectrograms of three clips](quality.png)",
     ]
-    columns = [c for c in ("ViSQOL", *COLUMNS) if any(c in s for s in scores["sinc"].values())]
-    for group, prefix in GROUPS.items():
-        stems = [stem for stem in scores["sinc"] if stem.startswith(prefix)]
-        lines += ["", f"## {group}, {len(stems)} clip{'s' * (len(stems) > 1)}", ""]
-        lines += ["| | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
-        for name, by_file in scores.items():
-            means, ranges = [], []
-            for column in columns:
-                values = [by_file[stem].get(column) for stem in stems]
-                values = [value for value in values if value is not None]
-                means.append(f"{np.mean(values):.2f}" if values else "-")
-                low, high = metrics.bootstrap(values) if len(values) > 1 else (np.nan, np.nan)
-                ranges.append(f"{low:.2f} .. {high:.2f}" if len(values) > 1 else "")
-            lines.append(f"| **{name}** | " + " | ".join(means) + " |")
-            lines.append("| | " + " | ".join(ranges) + " |")
+    for title, scores in results.items():
+        lines += ["", f"## {title}"]
+        some = next(iter(scores.values()))
+        columns = [c for c in ("ViSQOL", *COLUMNS) if any(c in s for s in some.values())]
+        for group, prefix in GROUPS.items():
+            stems = [stem for stem in some if stem.startswith(prefix)]
+            lines += ["", f"| {group}, {len(stems)} | " + " | ".join(columns) + " |"]
+            lines += ["|---|" + "---:|" * len(columns)]
+            for name, by_file in scores.items():
+                means, ranges = [], []
+                for column in columns:
+                    values = [by_file[stem].get(column) for stem in stems]
+                    values = [value for value in values if value is not None]
+                    means.append(f"{np.mean(values):.2f}" if values else "-")
+                    low, high = metrics.bootstrap(values) if len(values) > 1 else (np.nan, np.nan)
+                    ranges.append(f"{low:.2f} .. {high:.2f}" if len(values) > 1 else "")
+                lines.append(f"| **{name}** | " + " | ".join(means) + " |")
+                if any(ranges):
+                    lines.append("| | " + " | ".join(ranges) + " |")
     return "\n".join(lines) + "\n"
 
 
-def figure(target: Path, systems, source: str) -> None:
+def _excerpt(scores):
+    """The first table's means and intervals in short."""
+    columns = [
+        c for c in ("ViSQOL", "LSD", *COLUMNS[4:]) if c in next(iter(scores["sinc"].values()))
+    ]
+    yield "| | " + " | ".join(columns) + " |"
+    yield "|---|" + "---:|" * len(columns)
+    for group, prefix in list(GROUPS.items())[:2]:
+        for name in [name for name in scores if name != "sinc"]:
+            cells = []
+            for column in columns:
+                values = [
+                    s.get(column) for stem, s in scores[name].items() if stem.startswith(prefix)
+                ]
+                values = [value for value in values if value is not None]
+                low, high = metrics.bootstrap(values)
+                cells.append(f"{np.mean(values):.2f} ({low:.2f} .. {high:.2f})")
+            yield f"| {group}: {name} | " + " | ".join(cells) + " |"
+
+
+def figure(target: Path, systems) -> None:
     """Spectrograms of three clips: the input, each system, the truth."""
     import matplotlib  # noqa: PLC0415
 
@@ -185,9 +239,9 @@ def figure(target: Path, systems, source: str) -> None:
     for row, stem in zip(axes, FIGURE, strict=True):
         path = SHARED / "speech/eval" / f"{stem}.flac"
         truth, rate = soundfile.read(path)
-        x = INPUTS[source](truth, rate, SAMPLE_RATE_IN)
+        x = sinc_resample(truth, rate, SAMPLE_RATE_IN)
         for axis, name in zip(row, names, strict=True):
-            y = truth if name == "truth" else systems[name](path, x)
+            y = truth if name == "truth" else systems[name](path, x, SAMPLE_RATE_IN)
             level = 10 * np.log10(np.maximum(metrics.power(np.float64(y[:144_000])), 1e-8))
             axis.imshow(
                 level, origin="lower", aspect="auto", vmin=-60, vmax=30, cmap="magma",

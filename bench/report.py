@@ -25,8 +25,8 @@ def main(source: str, target: str) -> None:
     with open(target, "w") as file:
         file.write(text + "\n")
     print(text)
-    _quote("README.md", "speed", _ratios(cases))
-    _quote("README.md", "precision", _snr(cases))
+    quote("README.md", "speed", _ratios(cases))
+    quote("README.md", "precision", _snr(cases))
 
 
 def _ratios(cases):
@@ -70,7 +70,7 @@ def _snr(cases):
             yield f"| `{case['name']}` | {case['snr_db']:.0f} | {case['max_abs']:.0e} |"
 
 
-def _quote(path, mark, lines):
+def quote(path, mark, lines):
     """Put the lines between two marks in another file."""
     start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
     with open(path) as file:

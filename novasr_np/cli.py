@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from . import __version__, audio, job, weights
+from .crossover import cutoff
 from .resample import RESAMPLERS, import_soxr
 from .spec import SAMPLE_RATE_IN, UPSTREAM_CHECKPOINTS
 from .stream import Stream
@@ -28,6 +29,7 @@ _RAW: dict[str, np.dtype] = {
     "f32": np.dtype("<f4"),
     "s16": np.dtype("<i2"),
 }  # samples on the pipes of `stream`
+_FULL_BAND = 44_100  # Hz: inputs from here on have little that the network could add
 _READ_BYTES = 1 << 16  # at most, from a pipe at a time
 
 _UPSAMPLE_NOTES = """\
@@ -184,9 +186,18 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         "--weights",
         metavar="FILE",
         default=os.environ.get("NOVASR_WEIGHTS") or None,
-        help="name or path, .safetensors or the original's .bin (default: $NOVASR_WEIGHTS)",
+        help="name or path, .safetensors or the original's .bin (default: $NOVASR_WEIGHTS, "
+        f"else {weights.DEFAULT})",
     )
     parser.add_argument("--resampler", choices=RESAMPLERS, default="upstream", help="to 16 kHz")
+    parser.add_argument(
+        "--keep-lowband",
+        type=_band,
+        default=True,
+        metavar="HZ",
+        help="put back what the input itself has below HZ; auto (default) for nearly all that its "
+        "sampling rate can hold, 7/16 of it; off for the network alone",
+    )
     parser.add_argument("--threads", type=_positive, metavar="N", help="default: one per core")
 
 
@@ -194,6 +205,15 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
     return int(text)
+
+
+def _band(text: str) -> bool | float:
+    if text in ("auto", "off"):
+        return text == "auto"
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected auto, off or Hz, got {text!r}") from None
 
 
 def _upsample(args: argparse.Namespace) -> int:
@@ -259,6 +279,7 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], job.Options]
     options = job.Options(
         weights=params,
         resampler=args.resampler,
+        keep_lowband=args.keep_lowband,
         channels=args.channels,
         format=format,
         subtype=args.subtype,
@@ -344,6 +365,13 @@ def _summarise(results: list[job.Result], seconds: float, args: argparse.Namespa
     elif not args.quiet:
         text = ", ".join(f"{n} {state}" for state, n in counts.items() if n) or "nothing done"
         _say(f"{text}: {_rate(results)}")
+        rate = max((r.sample_rate or 0 for r in results if r.status == "done"), default=0)
+        if args.keep_lowband is True and rate >= _FULL_BAND:
+            kept = cutoff(True, rate) or 0.0
+            _say(
+                f"novasr: of inputs at {rate / 1000:g} kHz all below {kept / 1000:.3g} kHz stays; "
+                "are they muffled? then --keep-lowband 7000"
+            )
 
 
 def _rate(results: list[job.Result]) -> str:
@@ -363,6 +391,7 @@ def _stream(args: argparse.Namespace) -> int:
             args.rate,
             args.channels,
             resampler=args.resampler,
+            keep_lowband=args.keep_lowband,
             threads=args.threads,
         )
     except (OSError, ValueError, ModuleNotFoundError, MemoryError) as error:
@@ -379,7 +408,7 @@ def _stream(args: argparse.Namespace) -> int:
             rest = rest[whole:]
             y = stream.push(x, last=not data).T
             if out.kind == "i":
-                y = np.rint(y * 32767)
+                y = np.clip(np.rint(y * 32767), -32768, 32767)
             sys.stdout.buffer.write(y.astype(out).tobytes())
             sys.stdout.buffer.flush()
             if not data:

@@ -29,6 +29,7 @@ class Options:
 
     weights: Params
     resampler: str = "upstream"
+    keep_lowband: bool | float = False
     channels: str = "each"  # each, first or mono
     format: str = "wav"  # a key of audio.FORMATS
     subtype: str | None = None  # libsndfile's name; None for the format's usual one
@@ -151,6 +152,7 @@ def _upsampled(source: audio.Source, channels: int, options: Options) -> Iterato
         source.sample_rate,
         channels,
         resampler=options.resampler,
+        keep_lowband=options.keep_lowband,
         threads=options.threads,
         run=options.run,
     ) as stream:

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from .polyphase import Polyphase, kernels
 from .spec import SAMPLE_RATE_IN
 
 RESAMPLERS = ("upstream", "soxr")
@@ -22,7 +23,6 @@ MIN_RATE, MAX_RATE = 1_000, 768_000  # Hz
 _ZERO_CROSSINGS = 6
 _ROLLOFF = 0.99
 _KAISER_BETA = 14.769656459379492
-_BLOCK = 1 << 14  # output samples made at a time
 
 
 def resample(x, sample_rate, resampler="upstream"):
@@ -65,7 +65,11 @@ def make(name, sample_rate, channels, dtype):
         raise ValueError(f"sample rate {sample_rate} Hz; expected {MIN_RATE} to {MAX_RATE}")
     if sample_rate == SAMPLE_RATE_IN:
         return Unchanged()
-    return {"upstream": Upstream, "soxr": Soxr}[name](int(sample_rate), channels, dtype)
+    if name == "soxr":
+        return Soxr(int(sample_rate), channels, dtype)
+    divisor = math.gcd(sample_rate, SAMPLE_RATE_IN)
+    o, n = int(sample_rate) // divisor, SAMPLE_RATE_IN // divisor
+    return Polyphase(_upstream(o, n), o, channels, dtype)
 
 
 class Unchanged:
@@ -75,46 +79,6 @@ class Unchanged:
 
     def push(self, x, last):
         return x
-
-
-class Upstream:
-    """The windowed sinc above."""
-
-    def __init__(self, sample_rate, channels, dtype):
-        divisor = math.gcd(sample_rate, SAMPLE_RATE_IN)
-        self._o, self._n = sample_rate // divisor, SAMPLE_RATE_IN // divisor
-        self._kernels = _kernels(self._o, self._n).astype(dtype)
-        taps = self._kernels.shape[-1]
-        self.latency = taps // 2
-        # Samples not yet done with, from input sample self._begin on; zeros before the first.
-        self._begin = -(taps // 2 - 1)
-        self._recent = np.zeros((channels, -self._begin), dtype)
-        self._given = 0
-
-    def push(self, x, last):
-        o, n, taps = self._o, self._n, self._kernels.shape[-1]
-        end = self._begin + self._recent.shape[-1] + x.shape[-1]
-        # Output m looks at the input samples up to floor(m o / n) + taps / 2, at the end at zeros.
-        ready = -(-(end if last else end - taps // 2) * n // o)
-        ready = max(ready, self._given)
-        silence = np.zeros((len(x), taps if last else 0), x.dtype)
-        recent = np.concatenate([self._recent, x, silence], axis=-1)
-        y = np.empty((len(x), ready - self._given), x.dtype)
-        # All windows of `taps` samples, as a view; numpy's own function for it leaks a little in
-        # some versions, which a long stream would feel.
-        channel, item = recent.strides
-        count = max(0, recent.shape[-1] - taps + 1)
-        windows = np.ndarray((len(x), count, taps), x.dtype, recent, strides=(channel, item, item))
-        before = -(taps // 2 - 1) - self._begin
-        for start in range(self._given, ready, _BLOCK):
-            m = np.arange(start, min(start + _BLOCK, ready), dtype=np.int64)
-            y[:, m - self._given] = np.einsum(
-                "cmk,mk->cm", windows[:, m * o // n + before], self._kernels[m % n]
-            )
-        self._given = ready
-        done = min(max(0, ready * o // n + before), recent.shape[-1])
-        self._recent, self._begin = recent[:, done:].copy(), self._begin + done
-        return y
 
 
 class Soxr:
@@ -154,19 +118,16 @@ class Soxr:
 
 
 @lru_cache(maxsize=8)
-def _kernels(o, n):
-    """[n, taps]: h for each fraction of an input sample that an output can lie at.
-
-    Row p serves the outputs m with m % n = p; its taps are the input samples
-    floor(m o / n) + k, k = -(taps/2 - 1) .. taps/2.
-    """
+def _upstream(o, n):
+    """The windowed sinc above, as a table."""
     base = min(o, n) * _ROLLOFF
-    width = math.ceil(_ZERO_CROSSINGS * o / base)
-    fraction = (np.arange(n, dtype=np.int64) * o % n) / n
-    distance = np.arange(-width, width + 2) - fraction[:, np.newaxis]
-    t = np.clip(distance * base / o, -_ZERO_CROSSINGS, _ZERO_CROSSINGS)
-    window = np.i0(_KAISER_BETA * np.sqrt(1 - (t / _ZERO_CROSSINGS) ** 2)) / np.i0(_KAISER_BETA)
-    return np.sinc(t) * window * base / o
+
+    def h(distance):
+        t = np.clip(distance * base / o, -_ZERO_CROSSINGS, _ZERO_CROSSINGS)
+        window = np.i0(_KAISER_BETA * np.sqrt(1 - (t / _ZERO_CROSSINGS) ** 2))
+        return np.sinc(t) * window / np.i0(_KAISER_BETA) * base / o
+
+    return kernels(o, n, h, _ZERO_CROSSINGS * o / base)
 
 
 def import_soxr():

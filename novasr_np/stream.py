@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import blocks
+from . import blocks, crossover
 from .resample import make
 from .spec import CONTEXT_LEFT, CONTEXT_RIGHT, SAMPLE_RATE_IN, UPSAMPLING
 from .weights import Source, load_weights
@@ -62,10 +62,11 @@ def flush(run: Run, state: State) -> np.ndarray:
 class Stream:
     """Speech to 48 kHz as it comes.
 
-    weights, resampler: as for `upsample`. sample_rate: of what is pushed, in Hz. channels: how
-    many; each on its own. dtype: float32, or float64, of the work and of what comes out.
-    threads: for large chunks; None for all cores. run: what computes instead of this package, from
-    other weights and with threads of its own (`Run`); weights and threads are not looked at then.
+    weights, resampler, keep_lowband: as for `upsample`. sample_rate: of what is pushed, in Hz.
+    channels: how many; each on its own. dtype: float32, or float64, of the work and of what comes
+    out. threads: for large chunks; None for all cores. run: what computes instead of this package,
+    from other weights and with threads of its own (`Run`); weights and threads are not looked at
+    then.
 
     What comes out in all equals what `upsample` gives for all that went in, to within rounding.
     Raises as `upsample` does.
@@ -78,6 +79,7 @@ class Stream:
         channels: int = 1,
         *,
         resampler: str = "upstream",
+        keep_lowband: bool | float = False,
         dtype=np.float32,
         threads: int | None = 1,
         run: Run | None = None,
@@ -92,6 +94,10 @@ class Stream:
             run = partial(blocks.run, net, workers=self._workers)
         self._run = run
         self._resampler = make(resampler, sample_rate, channels, dtype)
+        hertz = crossover.cutoff(keep_lowband, sample_rate)
+        self._crossover = (
+            None if hertz is None else crossover.Crossover(hertz, sample_rate, channels, dtype)
+        )
         self.channels, self.sample_rate = int(channels), int(sample_rate)
         self._state = init(channels, dtype)
         self._pushed = 0
@@ -100,10 +106,12 @@ class Stream:
     @property
     def latency(self) -> int:
         """Samples of look-ahead, at the pushed rate: 13 at 16 kHz, and at others the resampler's
-        in addition. An output comes as soon as that many samples follow the one it stands for.
+        and the crossover's in addition. An output comes as soon as that many samples follow the
+        one it stands for.
         """
         own = -(-CONTEXT_RIGHT * self.sample_rate // SAMPLE_RATE_IN)
-        return own + self._resampler.latency
+        beyond = self._crossover.latency if self._crossover else 0
+        return own + self._resampler.latency + beyond
 
     @property
     def latency_seconds(self) -> float:
@@ -129,12 +137,15 @@ class Stream:
             )
         self._pushed += rows.shape[-1]
         self._ended = last
-        x = self._resampler.push(rows.astype(self._state.recent.dtype, copy=False), last)
+        rows = rows.astype(self._state.recent.dtype, copy=False)
+        x = self._resampler.push(rows, last)
         self._state, y = step(self._run, self._state, x)
         if last:
             rest = flush(self._run, self._state)
             y = np.concatenate([y, rest], axis=-1)
             self.close()
+        if self._crossover:
+            y = self._crossover.push(rows, y, last)
         return y if chunk.ndim == 2 else y[0]
 
     def close(self) -> None:

@@ -17,6 +17,8 @@ from .spec import TENSORS
 Params = dict[str, Any]
 Source = str | os.PathLike[str] | Mapping[str, Any] | None
 
+DEFAULT = "novasr-open"  # of the embedded weights
+
 _MAX_FILE_BYTES = 1 << 20  # the original's files have 53 kB
 _SHAPES = {
     name: shape if name.split(".")[-1] != "filter" else shape[-1:]
@@ -31,7 +33,7 @@ def load_weights(source: Source = None) -> Params:
 
     source: the name of embedded weights, a path to a ``.safetensors`` file of ours or to the
     original's ``.bin`` checkpoint (told apart by content), or a tree of arrays as this function
-    returns it, which is checked and returned. None stands for the embedded default.
+    returns it, which is checked and returned. None stands for the embedded `DEFAULT`.
 
     Returns a nested dict whose keys are the stages and their parameters. Files give float32,
     which holds float16 weights exactly; a tree keeps its dtypes.
@@ -56,10 +58,7 @@ def weights_path(source: str | os.PathLike[str] | None) -> Path:
     Raises WeightsError if there is none of that name and no such file, TypeError for other types.
     """
     if source is None:
-        raise WeightsError(
-            "no weights are embedded in this version: give a path, such as the original's "
-            "pytorch_model_v1.bin"
-        )
+        source = DEFAULT
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"weights are a name, a path or a tree of arrays, got {type(source)}")
     embedded = embedded_weights()

@@ -56,7 +56,8 @@ def check(got, want, tolerance: float, what: str = "") -> None:
         return
     error = np.abs(got - want).max()
     noise = np.sum((got - want) ** 2)
-    snr = 10 * np.log10(np.sum(want**2) / noise) if noise else np.inf
+    with np.errstate(divide="ignore"):
+        snr = 10 * np.log10(np.sum(want**2) / noise) if noise else np.inf
     assert error <= tolerance, f"{what}: max-abs {error:.2e} > {tolerance:.0e}, SNR {snr:.1f} dB"
 
 

@@ -17,6 +17,7 @@ from conftest import check, shared, speech_like
 
 from novasr_np import audio, load_weights, upsample
 from novasr_np.cli import main
+from novasr_np.weights import DEFAULT
 
 
 @pytest.fixture
@@ -57,7 +58,34 @@ def test_default_name_summary_and_samples(cli, params):
     y, rate = soundfile.read("a_48k.wav", dtype="float32")
     assert rate == 48_000
     x, _ = soundfile.read("a.wav", dtype="float32")
-    check(y, upsample(x, weights=params), 2**-14)
+    check(y, upsample(x, weights=params, keep_lowband=True), 2**-14)
+
+
+def test_low_band_kept_or_not(cli, params):
+    speech("a.wav", 24_000)
+    x, _ = soundfile.read("a.wav", dtype="float32")
+    outputs = {}
+    for choice, keep in (("auto", True), ("off", False), ("5000", 5000)):
+        status, _, err = cli("upsample", "a.wav", "--keep-lowband", choice, "-o", f"{choice}.wav")
+        assert (status, "muffled" in err) == (0, False)
+        outputs[choice], _ = soundfile.read(f"{choice}.wav", dtype="float32")
+        check(outputs[choice], upsample(x, 24_000, weights=params, keep_lowband=keep), 2**-14)
+    assert np.abs(outputs["auto"] - outputs["off"]).max() > 0.01
+
+
+def test_full_band_inputs_are_pointed_out(cli):
+    speech("a.wav", 44_100)
+    _, _, err = cli("upsample", "a.wav")
+    assert "of inputs at 44.1 kHz all below 19.3 kHz stays" in err
+    assert "muffled" not in cli("upsample", "a.wav", "--keep-lowband", "7000", "-o", "b.wav")[2]
+
+
+def test_a_low_band_too_wide_for_a_file_is_its_failure(cli):
+    speech("a.wav")
+    status, _, err = cli("upsample", "a.wav", "--keep-lowband", "9000")
+    assert status == 1
+    assert "keep_lowband 9000.0 Hz; expected more than 0, and at most 7467" in err
+    assert tree() == ["a.wav"]
 
 
 @pytest.mark.parametrize("rate", [8000, 16_000, 24_000, 44_100, 48_000])
@@ -98,10 +126,11 @@ def test_output_formats(cli, format):
 def test_channels(cli):
     speech("a.wav", channels=3)
     x = audio.read(Path("a.wav"))[0]
-    for choice, want in (("each", x), ("first", x[:1]), ("mono", x.mean(axis=0, keepdims=True))):
+    for choice, heard in (("each", x), ("first", x[:1]), ("mono", x.mean(axis=0, keepdims=True))):
         assert cli("upsample", "a.wav", "--channels", choice, "-o", f"{choice}.wav")[0] == 0
         y = audio.read(Path(f"{choice}.wav"))[0]
-        check(y, upsample(want, weights=os.environ["NOVASR_WEIGHTS"]), 2**-14)
+        want = upsample(heard, weights=os.environ["NOVASR_WEIGHTS"], keep_lowband=True)
+        check(y, want, 2**-14)
 
 
 def test_folders_mirror_and_leave_out_own_outputs(cli):
@@ -214,12 +243,13 @@ def test_wrong_usage(cli, case, monkeypatch):
     assert tree() == ["a.wav"]
 
 
-def test_no_default_weights_is_said_clearly(cli, monkeypatch):
+def test_embedded_weights_are_the_default(cli, monkeypatch):
     monkeypatch.delenv("NOVASR_WEIGHTS")
     speech("a.wav")
-    status, _, err = cli("upsample", "a.wav")
-    assert status == 2
-    assert "no weights are embedded" in err
+    assert cli("upsample", "a.wav")[0] == 0
+    x, _ = soundfile.read("a.wav", dtype="float32")
+    y, _ = soundfile.read("a_48k.wav", dtype="float32")
+    check(y, upsample(x, weights=DEFAULT, keep_lowband=True), 2**-14)
 
 
 def test_missing_soxr_names_the_extra(cli, monkeypatch):
@@ -343,7 +373,7 @@ def test_stream(cli, params, kind, dtype, channels):
         out, _ = process.communicate()
     assert process.returncode == 0
     y = np.frombuffer(out, dtype).reshape(-1, channels).T
-    want = upsample(raw.astype(dtype[1:]), weights=params)
+    want = upsample(raw.astype(dtype[1:]), weights=params, keep_lowband=True)
     check(y if kind == "f32" else y / 32767, want, 2e-6 if kind == "f32" else 2e-5)
 
 

@@ -31,6 +31,14 @@ def test_other_rates(rate, resampler, params):
     check(got, want, JAX_TOLERANCE[0])
 
 
+@pytest.mark.parametrize(("rate", "keep"), [(16_000, True), (24_000, True), (44_100, 7000)])
+def test_low_band_kept(rate, keep, params):
+    clips = [np.float64(speech_like(samples, rate)) for samples in (rate // 5, 0, 3)]
+    got = upsample(clips, rate, weights=params, keep_lowband=keep, **SHAPE)
+    for x, y in zip(clips, got, strict=True):
+        check(y, novasr_np.upsample(x, rate, weights=params, keep_lowband=keep), JAX_TOLERANCE[0])
+
+
 def test_leading_axes_are_channels(params):
     x = speech_like(1200).reshape(2, 3, 200)
     check(upsample(x, weights=params, **SHAPE), novasr_np.upsample(x, weights=params), 1e-5)

@@ -80,6 +80,37 @@ def test_loss_is_least_at_the_truth_and_stops_at_the_edge():
         assert (float(losses.loss(y, truth, edge, weights)) > least + 0.05) == counts, hertz
 
 
+def test_recordings_at_44_khz_are_empty_above_their_edge():
+    """At a small weight: noise there costs, where a lower edge says nothing of it."""
+    truth = speech_like(9000, 48_000)[None]
+    tone = np.float32(0.1 * np.sin(2 * np.pi * 23_000 * np.arange(9000) / 48_000))
+    costs = []
+    for hertz in (15_000, 21_500, 24_000):
+        edge = np.array([hertz], np.float32)
+        clean, noisy = (
+            float(losses.loss(y, truth, edge, losses.Weights())) for y in (truth, truth + tone)
+        )
+        costs.append(noisy - clean)
+    assert costs[0] < 0.02 < costs[1] < costs[2] / 3
+
+
+def test_silence_is_learnt_through_the_wave_not_its_level():
+    """A bias far below hearing, where the truth is silent, must not outweigh all else."""
+    silence = np.zeros((1, 9000), np.float32)
+    edge = np.array([24_000], np.float32)
+    offset = float(losses.loss(silence + np.float32(1e-4), silence, edge, losses.Weights()))
+    assert offset - float(losses.loss(silence, silence, edge, losses.Weights())) < 0.2
+
+
+def test_small_folders_are_not_drowned():
+    """A folder's share grows with the root of its seconds."""
+    large = [data.Recording(np.zeros(48_000), 24_000, "", "", "large") for _ in range(100)]
+    small = [data.Recording(np.zeros(48_000), 24_000, "", "", "small")]
+    shares = data._shares(large + small)
+    check(shares.sum(), 1, 1e-12)
+    check(shares[-1] / shares[:-1].sum(), 0.1, 1e-12)
+
+
 def test_crops_fit_their_input(recordings):
     """Below every downsampler's edge, the input is each third sample of the truth."""
     calm = [data.Recording(_low(r.samples), r.edge, r.licence) for r in recordings]
@@ -144,6 +175,7 @@ def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, c
         (tmp_path / "train").mkdir(exist_ok=True)
         soundfile.write(tmp_path / f"train/{i}.flac", r.samples, 48_000)
         row = {"file": f"train/{i}.flac", "seconds": 0.5, "edge_hz": r.edge, "licence": f"L{i}"}
+        row["source"] = "us"
         rows.append(json.dumps(row))
     manifest = tmp_path / "manifest.jsonl"
     manifest.write_text("\n".join(rows))
@@ -170,7 +202,12 @@ def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, c
     assert (tmp_path / "mine.csv").read_text().startswith("step,loss,learning_rate,seconds\n4,")
     tensors, metadata = novasr_np.weights.read_weights(target)
     assert all(value.dtype == np.float16 for value in tensors.values())
-    assert "data: L0, L1" in metadata["provenance"]
+    for part in (
+        "python -m novasr_jax.train --data manifest.jsonl --folders train -o mine.safetensors",
+        "--steps 4 --batch 2 --rate 0.003 --seed 0; from random numbers; novasr-np 0.",
+        "; data: us (L0) 0.0 min, us (L1) 0.0 min; loss at the end ",
+    ):
+        assert part in metadata["provenance"]
     assert metadata["licence"] == "test"
 
     params = novasr_np.load_weights(target)

@@ -3,7 +3,6 @@
 import ast
 import importlib.util
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,6 +11,8 @@ from pathlib import Path
 import pytest
 import soundfile
 from conftest import speech_like
+
+from novasr_np.weights import DEFAULT
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("soundfile", "tqdm", "safetensors", "scipy", "soxr", "jax", "torch")
@@ -25,12 +26,14 @@ MAY_IMPORT = {
     "model": {"layers", "spec"},
     "checkpoint": {"errors"},
     "weights": {"checkpoint", "errors", "files", "spec"},
-    "resample": {"spec"},
+    "polyphase": set(),
+    "resample": {"polyphase", "spec"},
+    "crossover": {"polyphase", "spec"},
     "fused": {"layers", "spec"},
     "blas": set(),
     "blocks": {"blas", "fused", "model", "spec"},
-    "stream": {"blocks", "resample", "spec", "weights"},
-    "api": {"blocks", "resample", "spec", "stream", "weights"},
+    "stream": {"blocks", "crossover", "resample", "spec", "weights"},
+    "api": {"blocks", "crossover", "resample", "spec", "stream", "weights"},
     "audio": {"errors", "files"},
     "job": {"api", "audio", "errors", "spec", "stream", "weights"},
 }
@@ -42,10 +45,20 @@ JAX_MAY_IMPORT = {
     "segments": {"fused", "layers", "model", "novasr_np.spec"},
     "api": {
         "segments",
-        *(f"novasr_np.{name}" for name in ("resample", "spec", "stream", "weights")),
+        *(f"novasr_np.{name}" for name in ("crossover", "resample", "spec", "stream", "weights")),
     },
 }
-MATHS = {"layers", "model", "resample", "fused", "blocks", "stream", "api"}
+MATHS = {
+    "layers",
+    "model",
+    "polyphase",
+    "resample",
+    "crossover",
+    "fused",
+    "blocks",
+    "stream",
+    "api",
+}
 
 
 def imports(path: Path):
@@ -117,18 +130,18 @@ def test_wheel_from_its_own_sdist(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"novasr_np/cli.py", "novasr_np/py.typed", "novasr_np/weights_data/README.md"} <= names
+    assert f"novasr_np/weights_data/{DEFAULT}.safetensors" in names
     assert {"novasr_jax/api.py", "novasr_jax/py.typed", "novasr_jax/train/state.py"} <= names
     assert wheel.stat().st_size < 1_000_000
 
 
-def test_readme_python_runs_as_it_stands(weights_file, tmp_path):
-    """The README's Python, in order, in a folder with a speech.wav and weights of that name."""
+def test_readme_python_runs_as_it_stands(tmp_path):
+    """The README's Python, in order, in a folder with a speech.wav."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(blocks) == 3
     if importlib.util.find_spec("jax") is None:
         blocks = [block for block in blocks if "novasr_jax" not in block]
     soundfile.write(tmp_path / "speech.wav", speech_like(4000), 16_000)
-    shutil.copy(weights_file, tmp_path / "pytorch_model_v1.bin")
     subprocess.run([sys.executable, "-c", "\n".join(blocks)], check=True, cwd=tmp_path)
     assert soundfile.info(tmp_path / "speech_48k.wav").frames == 12_000
 

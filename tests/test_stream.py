@@ -34,14 +34,16 @@ def test_any_chunking(params, data, samples):
     rate=st.sampled_from([8000, 11_025, 22_050, 24_000, 44_100, 48_000]),
     samples=st.integers(0, 700),
 )
+@pytest.mark.parametrize("keep_lowband", [False, True, 2000])
 @pytest.mark.parametrize("resampler", ["upstream", "soxr"])
-def test_any_rate(params, resampler, data, rate, samples):
+def test_any_rate(params, resampler, keep_lowband, data, rate, samples):
     if resampler == "soxr":
         pytest.importorskip("soxr")
     x = np.random.default_rng(samples).uniform(-1, 1, (2, samples))
     cuts = data.draw(st.lists(st.integers(0, samples), max_size=10))
-    stream = Stream(params, rate, 2, resampler=resampler, dtype=np.float64)
-    want = upsample(x, rate, weights=params, resampler=resampler)
+    how = {"resampler": resampler, "keep_lowband": keep_lowband}
+    stream = Stream(params, rate, 2, dtype=np.float64, **how)
+    want = upsample(x, rate, weights=params, **how)
     check(pushed(stream, x, cuts), want, 1e-9 if resampler == "soxr" else 1e-12)
 
 
@@ -60,11 +62,12 @@ def test_sample_by_sample_latency_at_16_khz(params):
 
 @pytest.mark.parametrize("resampler", ["upstream", "soxr"])
 @pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 48_000])
-def test_latency_at_other_rates(params, rate, resampler):
+@pytest.mark.parametrize("keep_lowband", [False, True])
+def test_latency_at_other_rates(params, rate, resampler, keep_lowband):
     """Once `latency` samples have followed a sample, its outputs have come."""
     if resampler == "soxr":
         pytest.importorskip("soxr")
-    stream = Stream(params, rate, resampler=resampler)
+    stream = Stream(params, rate, resampler=resampler, keep_lowband=keep_lowband)
     given, worst = 0, 0
     for n in range(0, rate // 4, 7):
         given += stream.push(np.zeros(7)).size

@@ -6,6 +6,7 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
+from pathlib import Path
 
 import hypothesis
 import hypothesis.strategies as st
@@ -15,7 +16,13 @@ import safetensors.numpy
 from conftest import random_params, shared
 
 from novasr_np import WeightsError, load_weights, save_weights, spec
-from novasr_np.weights import file_sha256, parameter_counts, read_weights
+from novasr_np.weights import (
+    DEFAULT,
+    embedded_weights,
+    file_sha256,
+    parameter_counts,
+    read_weights,
+)
 
 
 def flat(tree, prefix=""):
@@ -317,8 +324,7 @@ def test_bad_safetensors(params, tmp_path):
 def test_sources(params, weights_file):
     assert_same(load_weights(params), params)
     assert_same(load_weights(str(weights_file)), params)
-    with pytest.raises(WeightsError, match="no weights are embedded"):
-        load_weights()
+    assert_same(load_weights(), load_weights(DEFAULT))
     with pytest.raises(WeightsError, match="'nonesuch'"):
         load_weights("nonesuch")
     with pytest.raises(TypeError, match="int"):
@@ -327,6 +333,22 @@ def test_sources(params, weights_file):
         load_weights({"conv1": {}})
     with pytest.raises(OSError, match="directory"):
         load_weights(weights_file.parent)
+
+
+def test_embedded_weights_are_what_their_sums_say():
+    """Half precision throughout, with provenance, and the original's fixed filters."""
+    folder = Path(__file__).parents[1] / "weights"
+    sums = dict(reversed(line.split()) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    embedded = embedded_weights()
+    assert DEFAULT in embedded
+    assert sums == {f"{name}.safetensors": file_sha256(p) for name, p in embedded.items()}
+    card = (folder / "README.md").read_text()
+    for name, path in embedded.items():
+        tensors, metadata = read_weights(path)
+        assert {value.dtype for value in tensors.values()} == {np.dtype(np.float16)}
+        assert name in card
+        assert metadata["licence"]
+        assert "python -m novasr_jax.train" in metadata["provenance"]
 
 
 def test_published_checkpoints_are_known_by_hash():

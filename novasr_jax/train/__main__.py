@@ -10,8 +10,7 @@ import argparse
 import csv
 import itertools
 import queue
-import shlex
-import sys
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -19,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from novasr_np.weights import load_weights, save_weights
+from novasr_np import __version__
+from novasr_np.spec import SAMPLE_RATE_OUT
+from novasr_np.weights import file_sha256, load_weights, save_weights, weights_path
 
 from . import data, state
 from .state import Plan
@@ -42,7 +43,7 @@ def main() -> None:
     length.add_argument("--resume", action="store_true", help="go on from NAME.state.npz")
     parser.add_argument("--init", help="weights to begin with, instead of random numbers")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=2e-3, help="of learning, at its highest")
+    parser.add_argument("--rate", type=float, default=3e-3, help="of learning, at its highest")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--licence", default="", help="of the weights, for the file")
     args = parser.parse_args()
@@ -53,13 +54,16 @@ def main() -> None:
     else:
         plan = Plan(args.steps or 0, batch=args.batch, rate=args.rate, seed=args.seed)
     recordings = data.read(args.data, args.folders, data.shortest(plan.samples))
-    minutes = sum(len(r.samples) for r in recordings) / 48_000 / 60
+    minutes = sum(len(r.samples) for r in recordings) / SAMPLE_RATE_OUT / 60
     print(f"{len(recordings)} recordings, {minutes:.1f} minutes", flush=True)
     if not args.resume:
         if args.minutes:
             plan = plan._replace(steps=_steps_within(args.minutes, plan, recordings))
         now = state.initial(plan)
         if args.init:
+            plan = plan._replace(
+                init=f"{Path(args.init).name}, sha256 {file_sha256(weights_path(args.init))}"
+            )
             now = _begin_with(args.init, now)
 
     curve = args.output.with_suffix(".csv")
@@ -81,16 +85,48 @@ def main() -> None:
             losses = []
         if now.step % _SAVE_EVERY == 0 or now.step == plan.steps:
             state.save(checkpoint, plan, now)
-    licences = ", ".join(sorted({r.licence for r in recordings}))
+    with open(curve, newline="") as file:
+        *_, last = csv.DictReader(file)
     save_weights(
         state.tree({name: np.asarray(value) for name, value in now.averaged.items()}),
         args.output,
-        provenance=f"trained by: python -m novasr_jax.train {shlex.join(sys.argv[1:])}; "
-        f"{plan.steps} steps; data: {licences}",
+        provenance=_provenance(args, plan, recordings) + f"; loss at the end {last['loss']}",
         licence=args.licence,
         dtype=np.float16,
     )
     _draw(curve, args.output.with_suffix(".png"))
+
+
+def _provenance(args, plan, recordings) -> str:
+    """What it takes to do the run again."""
+    command = f"--data {args.data.name} --folders {' '.join(args.folders)} -o {args.output.name}"
+    command += f" --steps {plan.steps} --batch {plan.batch} --rate {plan.rate} --seed {plan.seed}"
+    minutes: dict[str, float] = {}
+    for r in recordings:
+        source = f"{r.source} ({r.licence})"
+        minutes[source] = minutes.get(source, 0) + len(r.samples) / SAMPLE_RATE_OUT / 60
+    data = ", ".join(f"{source} {m:.1f} min" for source, m in sorted(minutes.items()))
+    return (
+        f"python -m novasr_jax.train {command}; from {plan.init}; novasr-np {__version__}, "
+        f"commit {_commit()}; data: {data}"
+    )
+
+
+def _commit() -> str:
+    """Of the checkout that this runs from, if it is one."""
+    git = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+    ]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def _steps_within(minutes, plan, recordings) -> int:

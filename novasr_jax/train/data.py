@@ -25,6 +25,8 @@ class Recording(NamedTuple):
     samples: np.ndarray  # [T] float32 at 48 kHz
     edge: float  # Hz, where its spectrum ends
     licence: str
+    source: str = ""
+    folder: str = ""
 
 
 class Batch(NamedTuple):
@@ -51,14 +53,23 @@ def read(manifest: Path, folders: Sequence[str], seconds: float) -> list[Recordi
             continue
         if row["seconds"] < seconds:
             continue
-        with audio.reading(manifest.parent / row["file"]) as source:
-            x = np.concatenate(list(source.blocks(1 << 20)), axis=-1)[0]
-            rate = source.sample_rate
+        with audio.reading(manifest.parent / row["file"]) as file:
+            x = np.concatenate(list(file.blocks(1 << 20)), axis=-1)[0]
+            rate = file.sample_rate
         if rate != SAMPLE_RATE_OUT:
             import soxr  # noqa: PLC0415
 
             x = soxr.resample(x, rate, SAMPLE_RATE_OUT, "VHQ")
-        recordings.append(Recording(x.astype(np.float32), float(row["edge_hz"]), row["licence"]))
+        folder = row["file"].split("/")[0]
+        recordings.append(
+            Recording(
+                x.astype(np.float32),
+                float(row["edge_hz"]),
+                row["licence"],
+                row.get("source", ""),
+                folder,
+            )
+        )
     if not recordings:
         raise ValueError(f"no recording of {seconds} s in {', '.join(folders)} of {manifest}")
     return recordings
@@ -100,15 +111,15 @@ def batches(
 ) -> Iterator[Batch]:
     """Random crops without end: `size` of them, of `samples` input samples each.
 
-    Batch number k depends on seed and k alone, so `start` takes up a run where it was left. Half
-    the crops are drawn by the clip, half by the second, so that neither many short nor few long
-    recordings take all. Each gets a level, a downsampler, at times coarse quantisation, and at
-    times gaps of digital silence, which have to stay silent.
+    Batch number k depends on seed and k alone, so `start` takes up a run where it was left. A
+    folder's share grows with the root of its seconds, so that the small and good are not drowned;
+    within it half the crops are drawn by the clip, half by the second. Each gets a level, a
+    downsampler, at times coarse quantisation, and at times gaps of digital silence, which have to
+    stay silent.
     """
     bank = list(downsamplers().values())
     odds, taps = np.array([p for p, _ in bank]), [np.float32(h) for _, h in bank]
-    lengths = np.array([len(r.samples) for r in recordings], np.float64)
-    by_second = 0.5 * lengths / lengths.sum() + 0.5 / len(recordings)
+    shares = _shares(recordings)
     span = UPSAMPLING * (samples + CONTEXT) + 2 * _HALF
     number = start
     while True:
@@ -120,7 +131,7 @@ def batches(
             np.empty(size, np.float32),
         )
         for row in range(size):
-            recording = recordings[rng.choice(len(recordings), p=by_second)]
+            recording = recordings[rng.choice(len(recordings), p=shares)]
             first = rng.integers(_MARGIN, len(recording.samples) - span - _MARGIN)
             wide = recording.samples[first : first + span] * 10 ** (rng.uniform(-16, 2) / 20)
             if rng.random() < 0.25:
@@ -135,6 +146,18 @@ def batches(
             batch.truth[row] = wide[inside : inside + UPSAMPLING * samples]
             batch.edge[row] = recording.edge
         yield batch
+
+
+def _shares(recordings) -> np.ndarray:
+    """How often each is drawn."""
+    lengths = np.array([len(r.samples) for r in recordings], np.float64)
+    folders = np.array([r.folder for r in recordings])
+    shares = np.empty(len(recordings))
+    for folder in np.unique(folders):
+        its = folders == folder
+        seconds = lengths[its] / lengths[its].sum()
+        shares[its] = np.sqrt(lengths[its].sum()) * (seconds + 1 / its.sum()) / 2
+    return shares / shares.sum()
 
 
 def _gap(rng, span) -> np.ndarray:

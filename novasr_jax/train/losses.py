@@ -8,57 +8,86 @@ import numpy as np
 from novasr_np.spec import SAMPLE_RATE_OUT
 
 SIZES = (2048, 1024, 512)  # samples of a frame; hops are a quarter
+# Hz. Where the truth is silent, log levels at 0 Hz would make the biases' gradients a hundred times
+# as large as all others; there the wave alone counts.
+LOWEST = 100
+# Recordings whose spectrum ends above FULL Hz, as at 44.1 kHz, are taken to be empty beyond it,
+# at a weight of BEYOND. Else the few that reach 24 kHz would fill the top of all with noise.
+FULL, BEYOND = 20_000, 0.08
 
 
 class Weights(NamedTuple):
     """How much each part counts."""
 
     spectrum: float = 1.0  # log levels of single bins, for each size of frame
-    floor: float = 1e-4  # added to |X|^2 of 2048 samples under a Hann window
-    bands: float = 2.0  # log levels of bands 1.5 kHz wide over the whole crop
-    excess: float = 0.3  # of them, levels above the truth's once more
-    wave: float = 40.0  # the wave itself below 7 kHz
+    floor: float = 7e-7  # added to |X|^2 of 2048 samples under a Hann window
+    bands: float = 1.0  # log levels of bands 1.5 kHz wide over the whole crop
+    moments: float = 1.0  # the same over each 75 ms
+    excess: float = 0.4  # of both, levels above the truth's once more
+    wave: float = 2.0  # the difference below 7 kHz, against the level there
 
 
 def loss(y, truth, edge, weights: Weights):
     """y, truth [B, T] at 48 kHz; edge [B] Hz, where the truth's spectrum ends  ->  scalar.
 
-    Levels are log10 of energies. Bins above a crop's edge do not count.
+    Levels are log10 of energies. Bins above a crop's edge count little, or not at all.
     """
     total = 0.0
     for size in SIZES:
         a, b = spectra(y, size), spectra(truth, size)
         hertz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE_OUT)
-        inside = (hertz < edge[:, None])[:, None, :]  # [B, 1, bins]
+        inside = ((hertz >= LOWEST) * _counts(hertz, edge))[:, None, :]  # [B, 1, bins]
         bins = inside.sum(axis=-1)
         floor = weights.floor * size / SIZES[0]
         energy_a, energy_b = _energy(a), _energy(b)
-        difference = inside * (jnp.log10(energy_a + floor) - jnp.log10(energy_b + floor))
-        square = (difference**2).sum(axis=-1) / bins
+        difference = jnp.log10(energy_a + floor) - jnp.log10(energy_b + floor)
+        square = (inside * difference**2).sum(axis=-1) / bins
         root = jnp.sqrt(square + 1e-6)
-        mean = jnp.abs(difference).sum(axis=-1) / bins
+        mean = (inside * jnp.abs(difference)).sum(axis=-1) / bins
         total += weights.spectrum * (root + 0.5 * mean).mean() / len(SIZES)
         if size == SIZES[0]:
             total += _bands(energy_a, energy_b, hertz, edge, floor, weights)
             low = hertz < 7000
-            total += weights.wave * _distance(a[..., low], b[..., low]) / size
+            total += weights.wave * _distance(a[..., low], b[..., low])
     return total
 
 
 def _bands(energy_a, energy_b, hertz, edge, floor, weights):
     edges = np.arange(0, 24_000, 1500)
-    member = (hertz[:, None] >= edges) & (hertz[:, None] < edges + 1500)  # [bins, bands]
-    full = edges + 1500 <= edge[:, None]  # [B, bands]
-    a, b = (jnp.log10(e.mean(axis=1) @ member + floor) for e in (energy_a, energy_b))
-    ratio = full * (a - b)
-    count = full.sum()
-    above = jnp.maximum(ratio, 0).sum() / count
-    return weights.bands * jnp.abs(ratio).sum() / count + weights.excess * above
+    member = (hertz[:, None] >= np.maximum(edges, LOWEST)) & (hertz[:, None] < edges + 1500)
+    member = member / member.sum(axis=0)
+    full = _counts(edges + 1500, edge)  # [B, bands]
+    a, b = energy_a @ member, energy_b @ member  # [B, frames, bands]
+    total = 0.0
+    for weight, over in ((weights.bands, _whole), (weights.moments, _moments)):
+        ratio = jnp.log10(over(a) + floor) - jnp.log10(over(b) + floor)
+        distance = jnp.abs(ratio) + weights.excess * jnp.maximum(ratio, 0)
+        total += weight * (full * distance.mean(axis=1)).sum() / full.sum()
+    return total
+
+
+def _counts(hertz, edge):
+    """How much each frequency counts in each crop, [B, frequencies]."""
+    edge = edge[:, None]
+    return jnp.where(hertz <= edge, 1.0, BEYOND * (edge >= FULL))
+
+
+def _whole(energy):
+    return energy.mean(axis=1, keepdims=True)
+
+
+def _moments(energy):
+    """Means over four frames, half overlapping."""
+    pairs = energy[:, : energy.shape[1] // 2 * 2].reshape(len(energy), -1, 2, energy.shape[2])
+    pairs = pairs.mean(axis=2)
+    return (pairs[:, 1:] + pairs[:, :-1]) / 2
 
 
 def _distance(a, b):
-    """Mean magnitude of the difference of two spectra, real [.., 2, ..] parts kept apart."""
-    return jnp.sqrt(((a - b) ** 2).sum(axis=0) + 1e-8).mean()
+    """Mean magnitude of the difference of two spectra against that of b; [2, B, frames, bins]."""
+    difference = jnp.sqrt(_energy(a - b) + 1e-8).mean(axis=(1, 2))
+    level = jnp.sqrt(_energy(b)).mean(axis=(1, 2))
+    return (difference / (level + 0.03)).mean()
 
 
 def _energy(spectrum):

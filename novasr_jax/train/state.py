@@ -26,9 +26,10 @@ class Plan(NamedTuple):
     batch: int = 8
     samples: int = 6000  # of a crop, at 16 kHz
     seed: int = 0
-    rate: float = 2e-3  # of learning, at its highest
+    rate: float = 3e-3  # of learning, at its highest
     warm_up: int = 200  # steps
     average: float = 0.998  # how much of the averaged weights each step keeps
+    init: str = "random numbers"  # what it began with
     weights: Weights = Weights()
 
 
@@ -149,6 +150,6 @@ def _update(plan, step, trained, optimiser, averaged, gradient):
 
 def _optimiser(plan):
     return optax.chain(
-        optax.clip_by_global_norm(5.0),
+        optax.clip_by_global_norm(20.0),
         optax.adamw(learning_rate(plan), b1=0.8, b2=0.99, weight_decay=1e-4),
     )
