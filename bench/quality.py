@@ -210,7 +210,8 @@ def _excerpt(scores):
     columns = [
         c for c in ("ViSQOL", "LSD", *COLUMNS[4:]) if c in next(iter(scores["sinc"].values()))
     ]
-    yield "| | " + " | ".join(columns) + " |"
+    heads = [f"{c} kHz, dB" if c[0].isdigit() else c for c in columns]
+    yield "| | " + " | ".join(heads) + " |"
     yield "|---|" + "---:|" * len(columns)
     for group, prefix in list(GROUPS.items())[:2]:
         for name in [name for name in scores if name != "sinc"]:

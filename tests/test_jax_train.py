@@ -102,6 +102,22 @@ def test_silence_is_learnt_through_the_wave_not_its_level():
     assert offset - float(losses.loss(silence, silence, edge, losses.Weights())) < 0.2
 
 
+def test_the_click_at_the_ends_of_silence_is_unlearnt(recordings):
+    """Crops have no ends; only this part of the loss sees them."""
+    plan = SMALL._replace(steps=30, weights=losses.Weights(0, 1e-6, 0, 0, 0, 0, silence=100.0))
+    now = state.initial(plan)
+    biased = {k: v + 0.02 if k.endswith("bias") else v for k, v in now.trained.items()}
+    now = now._replace(trained=biased)
+
+    def click():
+        return np.abs(novasr_np.forward(state.tree(now.trained), np.zeros(60, np.float32))).max()
+
+    before = click()
+    for batch, _ in zip(data.batches(recordings, 2, 1200, seed=0), range(plan.steps), strict=False):
+        now, _ = state.advance(plan, now, batch)
+    assert click() < 0.3 * before
+
+
 def test_small_folders_are_not_drowned():
     """A folder's share grows with the root of its seconds."""
     large = [data.Recording(np.zeros(48_000), 24_000, "", "", "large") for _ in range(100)]

@@ -25,6 +25,7 @@ class Weights(NamedTuple):
     moments: float = 1.0  # the same over each 75 ms
     excess: float = 0.4  # of both, levels above the truth's once more
     wave: float = 2.0  # the difference below 7 kHz, against the level there
+    silence: float = 100.0  # what silence makes of its own, at its ends above all
 
 
 def loss(y, truth, edge, weights: Weights):

@@ -11,9 +11,10 @@ import numpy as np
 import optax
 
 from novasr_np.files import replacing
-from novasr_np.spec import TENSORS
+from novasr_np.spec import CONTEXT, TENSORS
 
 from .. import fused
+from ..model import forward
 from . import network
 from .data import Batch
 from .losses import Weights, loss
@@ -137,9 +138,19 @@ def _loss(y, truth, edge, weights):
     return jax.value_and_grad(loss)(y, truth, edge, weights)
 
 
+def _silence(trained):
+    """The level of what the network makes of silence.
+
+    `interior` knows no ends; there, where the layers see zeros beside their biases, is the click.
+    """
+    return jnp.sqrt((forward(tree(trained), jnp.zeros((1, 2 * CONTEXT))) ** 2).mean() + 1e-12)
+
+
 @partial(jax.jit, static_argnames="plan")
 def _update(plan, step, trained, optimiser, averaged, gradient):
     (gradient,) = jax.vjp(lambda t: fused.fold(tree(t)), trained)[1](gradient)
+    aside = jax.grad(lambda t: plan.weights.silence * _silence(t))(trained)
+    gradient = jax.tree.map(jnp.add, gradient, aside)
     updates, optimiser = _optimiser(plan).update(gradient, optimiser, trained)
     trained = optax.apply_updates(trained, updates)
     # Young averages follow more closely.
