@@ -82,8 +82,8 @@ def main() -> None:
         ),
         "Input by Chebyshev's filter (scipy.signal.decimate)": evaluate(systems, paths, cheby1),
     }
+    ours = {"ours": partial(through_16_khz, load_weights())} | kept
     for rate in HIGHER_RATES:
-        ours = {"ours": partial(through_16_khz, load_weights())} | kept
         results[f"Input at {rate / 1000:g} kHz"] = evaluate(ours, paths, sinc_resample, rate)
     text = report(results)
     print(text)
@@ -179,7 +179,8 @@ def report(results) -> str:
         "files, below them the middle 95 % of bootstrapped means. LSD as in AP-BWE's code; levels "
         "against the truth in three bands (kHz) and, above 8 kHz, in the quietest tenth of the "
         "frames (floor), in dB; SNR of the band below 7 kHz, in dB. `bench/metrics.py` has the "
-        "definitions. Weights: " + ", ".join(sorted(embedded_weights())) + ".",
+        "definitions. The loss of our weights was set by these clips' scores: see "
+        "weights/README.md. Weights: " + ", ".join(sorted(embedded_weights())) + ".",
         "",
         "![Spectrograms of three clips](quality.png)",
     ]
@@ -192,17 +193,22 @@ def report(results) -> str:
             lines += ["", f"| {group}, {len(stems)} | " + " | ".join(columns) + " |"]
             lines += ["|---|" + "---:|" * len(columns)]
             for name, by_file in scores.items():
-                means, ranges = [], []
-                for column in columns:
-                    values = [by_file[stem].get(column) for stem in stems]
-                    values = [value for value in values if value is not None]
-                    means.append(f"{np.mean(values):.2f}" if values else "-")
-                    low, high = metrics.bootstrap(values) if len(values) > 1 else (np.nan, np.nan)
-                    ranges.append(f"{low:.2f} .. {high:.2f}" if len(values) > 1 else "")
+                cells = [_mean_and_range(by_file, prefix, column) for column in columns]
+                means, ranges = zip(*cells, strict=True)
                 lines.append(f"| **{name}** | " + " | ".join(means) + " |")
                 if any(ranges):
                     lines.append("| | " + " | ".join(ranges) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _mean_and_range(by_file, prefix, column) -> tuple[str, str]:
+    """Over a group's files that have the measure; no range for a single one."""
+    values = [s.get(column) for stem, s in by_file.items() if stem.startswith(prefix)]
+    values = [value for value in values if value is not None]
+    if len(values) < 2:
+        return f"{values[0]:.2f}" if values else "-", ""
+    low, high = metrics.bootstrap(values)
+    return f"{np.mean(values):.2f}", f"{low:.2f} .. {high:.2f}"
 
 
 def _excerpt(scores):
@@ -215,14 +221,10 @@ def _excerpt(scores):
     yield "|---|" + "---:|" * len(columns)
     for group, prefix in list(GROUPS.items())[:2]:
         for name in [name for name in scores if name != "sinc"]:
-            cells = []
-            for column in columns:
-                values = [
-                    s.get(column) for stem, s in scores[name].items() if stem.startswith(prefix)
-                ]
-                values = [value for value in values if value is not None]
-                low, high = metrics.bootstrap(values)
-                cells.append(f"{np.mean(values):.2f} ({low:.2f} .. {high:.2f})")
+            cells = (
+                "{} ({})".format(*_mean_and_range(scores[name], prefix, column))
+                for column in columns
+            )
             yield f"| {group}: {name} | " + " | ".join(cells) + " |"
 
 
