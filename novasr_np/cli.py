@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from . import __version__, audio, job, weights
 from .crossover import cutoff
+from .interrupts import held
 from .resample import RESAMPLERS, import_soxr
 from .spec import SAMPLE_RATE_IN, UPSTREAM_CHECKPOINTS
 from .stream import Stream
@@ -406,7 +407,8 @@ def _stream(args: argparse.Namespace) -> int:
             whole = len(rest) - len(rest) % frame
             x = np.frombuffer(rest[:whole], dtype).reshape(-1, args.channels).T
             rest = rest[whole:]
-            y = stream.push(x, last=not data).T
+            with held():
+                y = stream.push(x, last=not data).T
             if out.kind == "i":
                 y = np.clip(np.rint(y * 32767), -32768, 32767)
             sys.stdout.buffer.write(y.astype(out).tobytes())

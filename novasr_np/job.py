@@ -15,6 +15,7 @@ import numpy as np
 from . import audio
 from .api import count_saturated
 from .errors import AudioError
+from .interrupts import held
 from .spec import SAMPLE_RATE_IN, SAMPLE_RATE_OUT, UPSAMPLING
 from .stream import Run, Stream
 from .weights import Params
@@ -125,10 +126,14 @@ def _convert(
             if target != PIPE:
                 final.parent.mkdir(parents=True, exist_ok=True)
             frames = UPSAMPLING * -(-source.frames * SAMPLE_RATE_IN // source.sample_rate)
-            with audio.writing(
-                final, SAMPLE_RATE_OUT, result.channels, options.format, options.subtype, frames
-            ) as file:
+            with (
+                held() as interrupt,
+                audio.writing(
+                    final, SAMPLE_RATE_OUT, result.channels, options.format, options.subtype, frames
+                ) as file,
+            ):
                 for y in _upsampled(source, result.channels, options):
+                    interrupt()
                     file.write(y)
                     result.audio_seconds += y.shape[-1] / SAMPLE_RATE_OUT
                     result.saturated += count_saturated(y)

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "errors": set(),
     "spec": set(),
     "files": set(),
+    "interrupts": set(),
     "layers": set(),
     "model": {"layers", "spec"},
     "checkpoint": {"errors"},
@@ -35,7 +36,7 @@ MAY_IMPORT = {
     "stream": {"blocks", "crossover", "resample", "spec", "weights"},
     "api": {"blocks", "crossover", "resample", "spec", "stream", "weights"},
     "audio": {"errors", "files"},
-    "job": {"api", "audio", "errors", "spec", "stream", "weights"},
+    "job": {"api", "audio", "errors", "interrupts", "spec", "stream", "weights"},
 }
 # The same for novasr_jax; of novasr_np it may have data and files, never the network's arithmetic.
 JAX_MAY_IMPORT = {
