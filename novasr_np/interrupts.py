@@ -14,10 +14,10 @@ _ENDING = [
 def held() -> Iterator[Callable[[], None]]:
     """Put off the handlers of signals that end a run until what this yields is called.
 
-    They also run at the end of the block, after an error as well. Why: a handler that raises wherever the main thread
-    happens to be, as Ctrl-C's does, can leave a lock of the standard library taken, in
-    `Future.result` for one, and then the thread behind that future never ends. In threads other
-    than the main one, which runs all handlers, this does nothing.
+    They also run at the end of the block, after an error as well. Why: a handler that raises
+    wherever the main thread happens to be, as Ctrl-C's does, can leave a lock of the standard
+    library taken, in `Future.result` for one, and then the thread behind that future never ends.
+    In threads other than the main one, which runs all handlers, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
