@@ -130,7 +130,11 @@ def test_wheel_from_its_own_sdist(tmp_path):
     )
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"novasr_np/cli.py", "novasr_np/py.typed", "novasr_np/weights_data/README.md"} <= names
+    assert {
+        "novasr_np/cli/upsample.py",
+        "novasr_np/py.typed",
+        "novasr_np/weights_data/README.md",
+    } <= names
     assert f"novasr_np/weights_data/{DEFAULT}.safetensors" in names
     assert {"novasr_jax/api.py", "novasr_jax/py.typed", "novasr_jax/train/state.py"} <= names
     assert wheel.stat().st_size < 1_000_000

@@ -1,0 +1,75 @@
+"""`novasr stream`: raw samples through a pipe."""
+
+import argparse
+import os
+import sys
+
+import numpy as np
+
+from ..interrupts import held
+from ..spec import SAMPLE_RATE_IN
+from ..stream import Stream
+from .common import EXIT_DONE, EXIT_SOME_FAILED, add_network, positive, say, usage
+
+_RAW: dict[str, np.dtype] = {
+    "f32": np.dtype("<f4"),
+    "s16": np.dtype("<i2"),
+}  # samples on the pipes of `stream`
+_READ_BYTES = 1 << 16  # at most, from a pipe at a time
+
+
+def add(commands) -> None:
+    """The command and its options."""
+    p = commands.add_parser(
+        "stream",
+        help="raw samples from standard input to standard output, as they come",
+        description="Upsample raw little-endian samples, channels interleaved, as they come.",
+        epilog="arecord -t raw -f S16_LE -r 16000 | novasr stream --input s16 --output s16 | "
+        "aplay -t raw -f S16_LE -r 48000",
+        allow_abbrev=False,
+    )
+    p.set_defaults(run=_run)
+    add_network(p)
+    p.add_argument("--threads", type=positive, default=1, metavar="N", help="default: 1")
+    p.add_argument("--rate", type=positive, default=SAMPLE_RATE_IN, metavar="HZ", help="of input")
+    p.add_argument("--channels", type=positive, default=1, metavar="N")
+    p.add_argument("--input", choices=tuple(_RAW), default="f32", help="default: f32")
+    p.add_argument("--output", choices=tuple(_RAW), default="f32", help="default: f32")
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        stream = Stream(
+            args.weights,
+            args.rate,
+            args.channels,
+            resampler=args.resampler,
+            keep_lowband=args.keep_lowband,
+            threads=args.threads,
+        )
+    except (OSError, ValueError, ModuleNotFoundError, MemoryError) as error:
+        usage(error)
+    dtype, out = _RAW[args.input], _RAW[args.output]
+    frame = dtype.itemsize * args.channels
+    rest = b""
+    try:
+        while True:
+            data = os.read(sys.stdin.fileno(), _READ_BYTES)
+            rest += data
+            whole = len(rest) - len(rest) % frame
+            x = np.frombuffer(rest[:whole], dtype).reshape(-1, args.channels).T
+            rest = rest[whole:]
+            with held():
+                y = stream.push(x, last=not data).T
+            if out.kind == "i":
+                y = np.clip(np.rint(y * 32767), -32768, 32767)
+            sys.stdout.buffer.write(y.astype(out).tobytes())
+            sys.stdout.buffer.flush()
+            if not data:
+                break
+        if rest:
+            raise ValueError(f"input ended inside a frame: {len(rest)} of its {frame} bytes came")
+    except (ValueError, MemoryError) as error:
+        say(f"novasr: {error}")
+        return EXIT_SOME_FAILED
+    return EXIT_DONE

@@ -1,0 +1,67 @@
+"""`novasr weights`: what is in a file of weights, and the original's in our format."""
+
+import argparse
+import os
+from pathlib import Path
+
+from .. import weights
+from ..spec import UPSTREAM_CHECKPOINTS
+from .common import EXIT_DONE, usage
+
+
+def add(commands) -> None:
+    """The commands and their options."""
+    w = commands.add_parser("weights", help="look at weights, or convert the original's")
+    actions = w.add_subparsers(required=True, metavar="ACTION")
+    p = actions.add_parser("show", help="tensors, parameter count and sha256 of a weights file")
+    p.set_defaults(run=_show)
+    p.add_argument("file", metavar="FILE", help="name or path")
+    p = actions.add_parser("convert", help="the original's .bin to safetensors", allow_abbrev=False)
+    p.set_defaults(run=_convert)
+    p.add_argument("input", metavar="IN.bin")
+    p.add_argument("output", metavar="OUT.safetensors")
+    p.add_argument("--licence", help="goes into the file; known for the original's own")
+    p.add_argument("--if-exists", choices=("error", "overwrite"), default="error")
+
+
+def _show(args: argparse.Namespace) -> int:
+    try:
+        path = weights.weights_path(args.file)
+        tensors, metadata = weights.read_weights(path)
+    except (OSError, ValueError) as error:
+        usage(error)
+    sha256 = weights.file_sha256(path)
+    for name, value in tensors.items():
+        shape = " x ".join(map(str, value.shape))
+        print(f"{name:30} {shape:12} {value.dtype}  {value.min():+.4f} .. {value.max():+.4f}")
+    trained, total = weights.parameter_counts(tensors)
+    print(f"parameters  {trained:,} trained, {total:,} with the filters")
+    print(f"sha256      {sha256}")
+    if sha256 in UPSTREAM_CHECKPOINTS:
+        print(f"published   {UPSTREAM_CHECKPOINTS[sha256]}")
+    for key, text in sorted(metadata.items()):
+        print(f"{key:11} {text}")
+    return EXIT_DONE
+
+
+def _convert(args: argparse.Namespace) -> int:
+    try:
+        if args.if_exists == "error" and os.path.lexists(args.output):
+            raise FileExistsError(f"{args.output} exists: see --if-exists")
+        if os.path.exists(args.output) and os.path.samefile(args.input, args.output):
+            raise ValueError(f"{args.output} would replace its own input")
+        params = weights.load_weights(Path(args.input))
+        sha256 = weights.file_sha256(args.input)
+        published = UPSTREAM_CHECKPOINTS.get(sha256)
+        licence = args.licence or (published and "Apache-2.0")
+        if not licence:
+            raise ValueError(f"{args.input} is no published checkpoint: give its --licence")
+        weights.save_weights(
+            params,
+            args.output,
+            provenance=f"{published or 'checkpoint'}, converted from sha256 {sha256}",
+            licence=licence,
+        )
+    except (OSError, ValueError) as error:
+        usage(error)
+    return EXIT_DONE
