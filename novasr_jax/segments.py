@@ -99,25 +99,29 @@ def run(net: Network, x, at_start: bool, at_end: bool) -> np.ndarray:
     signal, its first 11 (last 13) samples are context and get no output. So it gives
     [channels, 3 (n - context)] at 48 kHz, less 4 at the signal's true end, as `forward` does.
     """
-    return run_all(net, [x], at_start, at_end)[0]
+    return run_all(net, [x], [(at_start, at_end)])[0]
 
 
-def run_all(net: Network, xs: Sequence, at_start: bool = True, at_end: bool = True) -> list:
+def run_all(net: Network, xs: Sequence, ends: Sequence[tuple[bool, bool]] | None = None) -> list:
     """`run` for several pieces at once, which share the batches.
 
-    Raises MemoryError if a batch does not fit a device.
+    ends: (at_start, at_end) of each piece; None if all are whole signals. Raises MemoryError if a
+    batch does not fit a device.
     """
+    ends = [(True, True)] * len(xs) if ends is None else ends
     ys = []
-    for x in xs:
+    for x, (at_start, at_end) in zip(xs, ends, strict=True):
         first, last = _settled(x.shape[-1], at_start, at_end)
         loss = EDGE_LOSS if at_end else 0
         ys.append(np.empty((len(x), max(0, UPSAMPLING * (last - first) - loss)), x.dtype))
-    signals = [(x[c], y[c]) for x, y in zip(xs, ys, strict=True) for c in range(len(x))]
-    inside = (p for x, y in signals for p in _inside(net.segment, x, y, at_start, at_end))
-    ends = (p for x, y in signals for p in _ends(x, y, at_start, at_end))
+    signals = [
+        (x[c], y[c], *true) for x, y, true in zip(xs, ys, ends, strict=True) for c in range(len(x))
+    ]
+    inside = (p for signal in signals for p in _inside(net.segment, *signal))
+    edges = (p for signal in signals for p in _ends(*signal))
     try:
         _each_batch(net, partial(_inner, net), inside, net.segment + CONTEXT)
-        _each_batch(net, partial(_outer, net), ends, _EDGE)
+        _each_batch(net, partial(_outer, net), edges, _EDGE)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise

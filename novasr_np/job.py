@@ -43,7 +43,11 @@ class Options:
 
 @dataclass
 class Result:
-    """What became of one source. Times are in seconds, saturated counts samples at 48 kHz."""
+    """What became of one source.
+
+    Times are in seconds; peak is the largest sample, full scale 1, before it is limited; saturated
+    counts samples at 48 kHz; errno is the number of the system's refusal.
+    """
 
     source: str
     target: str
@@ -53,7 +57,9 @@ class Result:
     channels: int | None = None  # of the target
     audio_seconds: float = 0.0
     work_seconds: float = 0.0
+    peak: float = 0.0
     saturated: int = 0
+    errno: int | None = None
 
 
 def find(inputs: Iterable[str], recursive: bool) -> Iterator[tuple[str, str]]:
@@ -108,8 +114,9 @@ def run(source: str, target: str, options: Options, progress: Callable[[float], 
             _convert(_spooled_source(source, spool), target, spool, options, result, progress)
         result.status = "done"
     except (OSError, ValueError, MemoryError) as error:
-        result.error = _words(error)
-        result.audio_seconds, result.saturated = 0.0, 0
+        result.error = words(error)
+        result.errno = getattr(error, "errno", None)
+        result.audio_seconds, result.peak, result.saturated = 0.0, 0.0, 0
     result.work_seconds = time.perf_counter() - start
     return result
 
@@ -136,6 +143,7 @@ def _convert(
                     interrupt()
                     file.write(y)
                     result.audio_seconds += y.shape[-1] / SAMPLE_RATE_OUT
+                    result.peak = max(result.peak, float(np.abs(y).max(initial=0.0)))
                     result.saturated += count_saturated(y)
                     progress(y.shape[-1] / SAMPLE_RATE_OUT)
         except OSError as error:
@@ -176,7 +184,8 @@ def _spooled_source(source: str, spool: str) -> Path:
     return path
 
 
-def _words(error: BaseException) -> str:
+def words(error: BaseException) -> str:
+    """What to tell the user about an error."""
     if isinstance(error, MemoryError):
         return f"out of memory: {error}"
     if isinstance(error, OSError) and error.strerror:

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from . import blas
+
 # Up to so many phases a filter is a matrix that gives some hundred outputs at a time; beyond, the
 # matrix would be too large.
 _MAX_PHASES = 640
@@ -60,7 +62,8 @@ class Polyphase:
         count = -(-stop // outputs) - first
         hop = outputs * self._o // self._n
         windows = self._windows(x, first * hop - self._before, count, hop, inputs)
-        y = np.ascontiguousarray(windows) @ self._matrix
+        with blas.one_thread():  # or the bytes would depend on the number of cores
+            y = np.ascontiguousarray(windows) @ self._matrix
         return y.reshape(len(x), -1)[:, start - first * outputs : stop - first * outputs]
 
     def _by_table(self, x, start, stop):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -118,3 +119,11 @@ def speech_like(samples: int, rate: int = 16_000, seed: int = 0) -> np.ndarray:
     x = sum(np.sin(k * pitch) / k for k in range(1, 30) if 150 * k < rate / 2)
     x = x * (0.5 + 0.5 * np.sin(2 * np.pi * 3 * t)) + 0.01 * rng.normal(size=samples)
     return (0.3 * x).astype(np.float32)
+
+
+@pytest.fixture
+def heeding_ctrl_c():
+    """Shells have their background jobs ignore SIGINT, and their children would, too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -403,14 +403,6 @@ def test_threads(cli):
     assert cli("upsample", "a.wav", "--threads", "0")[0] == 2
 
 
-@pytest.fixture
-def heeding_ctrl_c():
-    """Shells have their background jobs ignore SIGINT, and their children would, too."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize("format", ["wav", "mp3"])
 @pytest.mark.parametrize(
     ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "model": {"layers", "spec"},
     "checkpoint": {"errors"},
     "weights": {"checkpoint", "errors", "files", "spec"},
-    "polyphase": set(),
+    "polyphase": {"blas"},
     "resample": {"polyphase", "spec"},
     "crossover": {"polyphase", "spec"},
     "fused": {"layers", "spec"},
@@ -36,6 +36,11 @@ MAY_IMPORT = {
     "stream": {"blocks", "crossover", "resample", "spec", "weights"},
     "api": {"blocks", "crossover", "resample", "spec", "stream", "weights"},
     "audio": {"errors", "files"},
+    "manifest": {"audio"},
+    "ledger": {"files"},
+    "corpus": {"__version__", "audio", "blocks", "job", "ledger", "manifest"},
+    "engines": {"corpus", "interrupts", "ledger", "manifest"},
+    "cluster": {"blocks", "corpus", "engines", "ledger", "manifest"},
     "job": {"api", "audio", "errors", "interrupts", "spec", "stream", "weights"},
 }
 # The same for novasr_jax; of novasr_np it may have data and files, never the network's arithmetic.
@@ -44,6 +49,7 @@ JAX_MAY_IMPORT = {
     "model": {"layers", "novasr_np.spec"},
     "fused": {"layers", "novasr_np.spec"},
     "segments": {"fused", "layers", "model", "novasr_np.spec"},
+    "together": {"segments"},
     "api": {
         "segments",
         *(f"novasr_np.{name}" for name in ("crossover", "resample", "spec", "stream", "weights")),

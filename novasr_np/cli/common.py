@@ -97,11 +97,14 @@ def check_backend(args: argparse.Namespace) -> None:
             raise ValueError(f"--{name.replace('_', '-')} needs --backend jax")
 
 
-def jax_options(args: argparse.Namespace, params: weights.Params) -> dict[str, Any]:
-    """The options of a job that has JAX compute."""
+def jax_options(
+    args: argparse.Namespace, params: weights.Params, together: bool = False
+) -> dict[str, Any]:
+    """The options of a job that has JAX compute; together: what many threads ask for at once."""
     import jax  # noqa: PLC0415
 
     from novasr_jax import segments  # noqa: PLC0415
+    from novasr_jax.together import Together  # noqa: PLC0415
 
     if args.compilation_cache is not None:
         jax.config.update("jax_compilation_cache_dir", args.compilation_cache)
@@ -115,7 +118,7 @@ def jax_options(args: argparse.Namespace, params: weights.Params) -> dict[str, A
         devices=args.device,
     )
     return {
-        "run": partial(segments.run, net),
+        "run": Together(net).run if together else partial(segments.run, net),
         "chunk": net.batch * net.segment,
         "segment": net.segment,
     }

@@ -1,0 +1,56 @@
+"""Pieces of many signals from many threads, computed in common batches."""
+
+import queue
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
+
+import numpy as np
+
+from .segments import Network, run_all
+
+
+class Together:
+    """What `segments.run` computes, with the pieces that other threads wait for in the same batch.
+
+    While one batch is computed the next gathers, so that batches are full when enough threads
+    have work, whatever the lengths of their signals. A context manager; leaving it ends the one
+    thread that computes.
+    """
+
+    def __init__(self, net: Network) -> None:
+        self._net = net
+        self._waiting: queue.SimpleQueue[tuple | None] = queue.SimpleQueue()
+        self._thread = Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def run(self, x, at_start: bool, at_end: bool) -> np.ndarray:
+        """As `segments.run`; called by any thread, and raises what the common batch raised."""
+        future: Future = Future()
+        self._waiting.put((x, (at_start, at_end), future))
+        return future.result()
+
+    def __enter__(self) -> Callable[[np.ndarray, bool, bool], np.ndarray]:
+        return self.run
+
+    def __exit__(self, *_) -> None:
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while first := self._waiting.get():
+            batch = [first]
+            while not self._waiting.empty():
+                if (item := self._waiting.get()) is None:
+                    self._waiting.put(None)
+                    break
+                batch.append(item)
+            xs, ends, futures = zip(*batch, strict=True)
+            try:
+                ys = run_all(self._net, xs, ends)
+            except Exception as error:
+                for future in futures:
+                    future.set_exception(error)
+                continue
+            for future, y in zip(futures, ys, strict=True):
+                future.set_result(y)

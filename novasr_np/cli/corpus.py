@@ -1,0 +1,247 @@
+"""`novasr corpus`: whole datasets, to be stopped and started at will."""
+
+import argparse
+import dataclasses
+import importlib.util
+import json
+import os
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from .. import audio, job, manifest, weights
+from ..blocks import available_cores
+from ..resample import import_soxr
+from .common import (
+    EXIT_DONE,
+    EXIT_SOME_FAILED,
+    add_backend,
+    add_network,
+    check_backend,
+    jax_options,
+    positive,
+    say,
+    usage,
+)
+
+if TYPE_CHECKING:
+    from .. import corpus
+    from ..ledger import Result
+
+_FILES_AT_ONCE = 16  # for JAX: enough to fill a batch while others are read and written
+
+_NOTES = """\
+TARGET gets SOURCE's tree, and results.jsonl (with the package pyarrow results.parquet, too): a
+row for each recording. Start the same command again to go on: what is complete, by the same
+weights and options from the same source, is left alone.
+
+exit status: 0 all done, 1 some recordings failed, now or before (results.jsonl says why), or the
+disk is full; 2 wrong usage, 130 interrupted
+"""
+
+
+def add(commands) -> None:
+    """The command and its options."""
+    p = commands.add_parser(
+        "corpus",
+        help="whole datasets, to be stopped and started at will",
+        description="Upsample a dataset to 48 kHz.",
+        epilog=_NOTES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    p.set_defaults(run=_run)
+    p.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="folder; manifest (.csv, .jsonl, .parquet) with source and, if wanted, id and target; "
+        "or a folder's URI, such as s3://bucket/speech",
+    )
+    p.add_argument("target", metavar="TARGET", help="folder")
+    add_network(p)
+    p.add_argument("--channels", choices=("each", "first", "mono"), default="each")
+    p.add_argument("--format", choices=tuple(audio.FORMATS), default="flac", help="default: flac")
+    p.add_argument("--subtype", help="libsndfile's name of the coding, such as PCM_24")
+    p.add_argument(
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help="recordings at once; default: one per core, with JAX "
+        f"{_FILES_AT_ONCE}, on a cluster as many workers as it has room for",
+    )
+    p.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="leave out what is done (default)",
+    )
+    p.add_argument("--retry-failed", action="store_true", help="try what failed before again")
+    p.add_argument("--limit", type=positive, metavar="N", help="do N recordings at most")
+    p.add_argument("--dry-run", action="store_true", help="say what is left to do, and end")
+    loud = p.add_mutually_exclusive_group()
+    loud.add_argument("-q", "--quiet", action="store_true", help="only failures")
+    loud.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
+    add_backend(p)
+    r = p.add_argument_group("many machines (extra cluster)")
+    r.add_argument("--engine", choices=("local", "ray"), default="local", help="default: local")
+    r.add_argument("--address", help="of a Ray cluster; without it one is started here")
+    r.add_argument("--cpus", type=float, metavar="N", help="for each worker, default: 1")
+    r.add_argument("--gpus", type=float, metavar="N", help="for each worker, default: 0")
+    r.add_argument("--tpus", type=float, metavar="N", help="chips for each worker, default: 0")
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        rows, task, engine = _prepare(args)
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        usage(error)
+    from .. import corpus, ledger  # noqa: PLC0415  (file locks, which not all systems have)
+
+    known = ledger.known(args.target)
+    plan = corpus.plan(rows, known, task, resume=args.resume, retry_failed=args.retry_failed)
+    # The long ones first, so that none is left over when all others are done.
+    left = sorted(plan.left[: args.limit], key=lambda row: -row.bytes)
+    with _Progress(plan, left, args) as progress:
+        if args.dry_run:
+            for row in left if not (args.json or args.quiet) else ():
+                print(f"{row.source} -> {os.path.join(args.target, row.target)}")
+            return EXIT_DONE
+        try:
+            with ledger.Ledger(args.target) as kept:
+                for result in plan.refused:
+                    kept.add(result)
+                    progress(result)
+                task = dataclasses.replace(task, staging=str(kept.staging))
+                corpus.run(left, task, kept, engine, progress)
+        except (OSError, ValueError) as error:
+            say(f"novasr: {args.target}: {job.words(error)}")
+            return EXIT_SOME_FAILED
+    return EXIT_SOME_FAILED if progress.failed or plan.failed else EXIT_DONE
+
+
+def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], "corpus.Task", "corpus.Engine"]:
+    """The rows, what workers have to know, and the engine; raises what makes the usage wrong."""
+    from .. import corpus  # noqa: PLC0415
+
+    audio.check_format(args.format, args.subtype)
+    if args.resampler == "soxr":
+        import_soxr()
+    check_backend(args)
+    engine = _engine(args)
+    if os.path.lexists(args.target) and not os.path.isdir(args.target):
+        raise NotADirectoryError(f"{args.target} is no folder")
+    rows = manifest.read(args.source, args.format)
+    if os.path.isdir(args.source):
+        source, target = os.path.realpath(args.source), os.path.realpath(args.target)
+        if os.path.commonpath([source, target]) == source:
+            raise ValueError(f"{args.target} is inside {args.source}: outputs would become inputs")
+    options = job.Options(
+        weights=weights.load_weights(args.weights),
+        resampler=args.resampler,
+        keep_lowband=args.keep_lowband,
+        channels=args.channels,
+        format=args.format,
+        subtype=args.subtype,
+        if_exists="overwrite",
+        threads=1,
+    )
+    task = corpus.Task(
+        folder=args.target,
+        staging="",
+        options=options,
+        weights=weights.file_sha256(weights.weights_path(args.weights)),
+        settings=corpus.settings_hash(
+            options, backend=args.backend, precision=args.precision or "highest"
+        ),
+        backend=partial(jax_options, args, together=True) if args.backend == "jax" else None,
+    )
+    return rows, task, engine
+
+
+def _engine(args: argparse.Namespace) -> "corpus.Engine":
+    if args.engine == "ray":
+        if importlib.util.find_spec("ray") is None:
+            raise ModuleNotFoundError("--engine ray needs Ray: pip install 'novasr-np[cluster]'")
+        from .. import cluster  # noqa: PLC0415
+
+        return partial(
+            cluster.ray_data,
+            jobs=args.jobs,
+            address=args.address,
+            cpus=1 if args.cpus is None else args.cpus,
+            gpus=args.gpus or 0,
+            resources={"TPU": args.tpus} if args.tpus else None,
+            together=_FILES_AT_ONCE if args.backend == "jax" else 1,
+        )
+    for name in ("address", "cpus", "gpus", "tpus"):
+        if getattr(args, name) is not None:
+            raise ValueError(f"--{name} needs --engine ray")
+    from .. import corpus, engines  # noqa: PLC0415
+
+    if args.backend == "numpy":
+        return partial(engines.processes, jobs=args.jobs or available_cores())
+    return lambda task, rows: engines.threads(
+        corpus.worker(task), rows, args.jobs or _FILES_AT_ONCE
+    )
+
+
+class _Progress:
+    """What the user sees of a run: a bar on a terminal, each failure, and a summary."""
+
+    def __init__(self, plan: "corpus.Plan", left: list, args: argparse.Namespace) -> None:
+        self._plan, self._args, self._files = plan, args, len(left)
+        self._start = time.perf_counter()
+        self._seconds = 0.0
+        self._saturated = 0
+        self.done = self.failed = 0
+        hidden = args.quiet or args.json or args.dry_run or not sys.stderr.isatty()
+        self._bar = tqdm(total=len(left), unit=" files", leave=False, disable=hidden)
+
+    def __call__(self, result: "Result") -> None:
+        if result["status"] == "done":
+            self.done += 1
+            self._seconds += result["audio_seconds"]
+            self._saturated += result["saturated"]
+        else:
+            self.failed += 1
+            say(f"novasr: {result['source']}: {result['error']}")
+        self._bar.set_postfix_str(self._so_far(), refresh=False)
+        self._bar.update()
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_) -> None:
+        """The summary, whatever ended the run."""
+        self._bar.close()
+        seconds = time.perf_counter() - self._start
+        before = len(self._plan.failed)
+        if self._args.json:
+            summary = {
+                "done": self.done,
+                "done_before": self._plan.done,
+                "failed": self.failed,
+                "failed_before": before,
+                "left": len(self._plan.left) + len(self._plan.refused) - self.done - self.failed,
+                "audio_seconds": self._seconds,
+                "work_seconds": seconds,
+                "x_real_time": self._seconds / seconds,
+                "saturated": self._saturated,
+            }
+            print(json.dumps(summary, indent=2))
+        elif self._args.dry_run:
+            say(f"{self._files} to do, {self._plan.done} done, {before} failed before")
+        elif not self._args.quiet:
+            say(f"{self.done} done, {self._plan.done} before; {self._so_far()}")
+            if before:
+                say(f"{before} failed before: --retry-failed tries them again")
+
+    def _so_far(self) -> str:
+        seconds = time.perf_counter() - self._start
+        return (
+            f"{self._seconds / 3600:.2f} h of audio, {self._seconds / seconds:.0f} x real time, "
+            f"{self.failed} failed"
+        )

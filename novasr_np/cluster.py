@@ -1,0 +1,107 @@
+"""The rows of a corpus on many machines, by Ray Data."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from . import engines
+from .blocks import available_cores
+from .corpus import Task, lost, worker
+from .ledger import Result
+from .manifest import Row
+
+_ROWS = 16  # at most that an actor takes at a time, and that are done again when it is killed
+_RETRIES = 2  # of such a block; a file that kills every actor must not do so for ever
+
+
+def ray_data(
+    task: Task,
+    rows: Iterable[Row],
+    *,
+    jobs: int | None = None,
+    address: str | None = None,
+    cpus: float = 1,
+    gpus: float = 0,
+    resources: dict[str, float] | None = None,
+    together: int = 1,
+) -> Iterator[Result]:
+    """The results of rows, as they come, from `jobs` actors of a Ray cluster.
+
+    Source and target folder have to be the same on every node. jobs: None for as many as the
+    cluster has room for. address: of a running cluster, as `ray.init` takes it; None starts one on
+    this machine. cpus, gpus, resources: what each actor takes, such as ``{"TPU": 4}``. together:
+    rows under way at once in each actor.
+
+    Raises ValueError if the cluster has no room for these actors and one CPU besides: with none
+    left for its own tasks Ray Data would wait for ever (ray issue 44687).
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray  # noqa: PLC0415
+
+    started = not ray.is_initialized()
+    if started:
+        here = {"num_cpus": int((jobs or available_cores()) * cpus + 1)} if address is None else {}
+        ray.init(address, include_dashboard=False if address is None else None, **here)  # type: ignore[arg-type]
+    try:
+        each = {"CPU": cpus, "GPU": gpus, **(resources or {})}
+        jobs = _room(ray.cluster_resources(), each, jobs)
+        yield from _stream(ray, task, list(rows), jobs, each, together)
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _room(there: dict[str, float], each: dict[str, float], jobs: int | None) -> int:
+    """How many actors to start. Raises ValueError if there is no room."""
+    free = there | {"CPU": there.get("CPU", 0) - 1}
+    room = min(int(free.get(kind, 0) // n) for kind, n in each.items() if n)
+    if room < (jobs or 1):
+        needs = ", ".join(f"{n * (jobs or 1):g} {kind}" for kind, n in each.items() if n)
+        has = ", ".join(f"{there.get(kind, 0):g} {kind}" for kind, n in each.items() if n)
+        raise ValueError(
+            f"{jobs or 1} workers need {needs}, and Ray Data one CPU more; the cluster has {has}"
+        )
+    return jobs or room
+
+
+def _stream(
+    ray: Any, task: Task, rows: list[Row], jobs: int, each: dict[str, float], together: int
+) -> Iterator[Result]:
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1  # rows that never come back are told below
+    per_block = max(1, min(_ROWS, len(rows) // (8 * jobs)))
+    blocks = -(-len(rows) // per_block)
+    items = [{"row": json.dumps(row)} for row in rows]
+    special = {kind: n for kind, n in each.items() if kind not in ("CPU", "GPU") and n}
+    results = ray.data.from_items(items, override_num_blocks=blocks).map_batches(
+        _Actor,
+        fn_constructor_args=(task, together),
+        batch_size=per_block,
+        compute=ray.data.ActorPoolStrategy(size=jobs),
+        num_cpus=each["CPU"],
+        **({"num_gpus": each["GPU"]} if each["GPU"] else {}),
+        **({"resources": special} if special else {}),
+        max_task_retries=_RETRIES,
+    )
+    missing = {row.id: row for row in rows}
+    for item in results.iter_rows():
+        result = json.loads(item["result"])
+        if missing.pop(result["id"], None):
+            yield result
+    for row in missing.values():
+        yield lost(row, task, f"its worker was killed {_RETRIES + 1} times")
+
+
+class _Actor:
+    """A worker on one of the cluster's nodes."""
+
+    def __init__(self, task: Task, together: int) -> None:
+        self._task, self._together = task, together
+        self._work = worker(task)
+
+    def __call__(self, batch: dict) -> dict:
+        rows = [Row(*json.loads(row)) for row in batch["row"]]
+        results = engines.threads(self._work, rows, self._together)
+        return {"result": [json.dumps(result) for result in results]}

@@ -1,0 +1,121 @@
+"""How the rows of a corpus get to workers on this machine: processes for numpy, threads for JAX."""
+
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from multiprocessing import connection, get_context
+from threading import Event
+
+from .corpus import Task, Work, lost, worker
+from .interrupts import held
+from .ledger import Result
+from .manifest import Row
+
+_ATTEMPTS = 2  # at a row whose process was killed; it may have been innocent
+
+
+def processes(task: Task, rows: Iterable[Row], jobs: int) -> Iterator[Result]:
+    """The results of rows, as they come, from `jobs` processes with one core's work each.
+
+    A process that dies costs its row one attempt, and no other row anything. When the iterator is
+    closed, the processes are ended.
+    """
+    waiting = iter(rows)
+    workers = [_Process(task, row) for row in islice(waiting, jobs)]
+    try:
+        while workers:
+            for ready in connection.wait([w.connection for w in workers]):
+                w = next(w for w in workers if w.connection is ready)
+                result = w.take()
+                if result is None:
+                    code = w.end()
+                    workers.remove(w)
+                    w = _Process(task, w.row, w.attempt + 1)
+                    workers.append(w)
+                    if w.attempt <= _ATTEMPTS:
+                        continue
+                    result = lost(w.row, task, f"its process ended twice, with status {code}")
+                yield result
+                if (row := next(waiting, None)) is None:
+                    w.end()
+                    workers.remove(w)
+                else:
+                    w.give(row)
+    finally:
+        for w in workers:
+            w.end()
+
+
+class _Process:
+    """A process that works on a row at a time. It ends by itself when this one is gone."""
+
+    def __init__(self, task: Task, row: Row, attempt: int = 1) -> None:
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, task), daemon=True)
+        self._process.start()
+        theirs.close()
+        self.give(row, attempt)
+
+    def give(self, row: Row, attempt: int = 1) -> None:
+        self.row, self.attempt = row, attempt
+        with suppress(ConnectionError):  # it is gone; `take` will say so
+            self.connection.send(row)
+
+    def take(self) -> Result | None:
+        """Its result; None if it is gone."""
+        try:
+            return self.connection.recv()
+        except (EOFError, ConnectionError):
+            return None
+
+    def end(self) -> int | None:
+        self.connection.close()
+        self._process.join(timeout=0.2)
+        self._process.kill()
+        self._process.join()
+        return self._process.exitcode
+
+
+def _serve(rows: connection.Connection, task: Task) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; one decides
+    work = worker(task)
+    try:
+        while True:
+            rows.send(work(rows.recv()))
+    except (EOFError, ConnectionError):
+        return
+
+
+def threads(work: Work, rows: Iterable[Row], jobs: int) -> Iterator[Result]:
+    """The results of rows, as they come, of which `jobs` are under way at a time.
+
+    For a backend that computes what many threads wait for at once. When the iterator is closed,
+    files under way are given up.
+    """
+    stop = Event()
+
+    def check(_: float) -> None:
+        if stop.is_set():
+            raise _GivenUp
+
+    waiting = iter(rows)
+    with held() as interrupt, ThreadPoolExecutor(jobs) as pool:
+        begin: Callable[[Row], Future] = partial(pool.submit, work, progress=check)
+        try:
+            under_way = {begin(row) for row in islice(waiting, jobs)}
+            while under_way:
+                interrupt()
+                done, under_way = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
+                under_way |= {begin(row) for row in islice(waiting, len(done))}
+                for future in done:
+                    yield future.result()
+        finally:
+            stop.set()
+
+
+class _GivenUp(BaseException):
+    """Not an Exception, so that no handler takes it for a row's error."""

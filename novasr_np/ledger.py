@@ -1,0 +1,144 @@
+"""What became of each recording of a corpus, kept in its target folder, whatever ends a run.
+
+Each run has a folder of its own, ``.novasr/<run>``, with its log and its unfinished files, and
+holds a lock on the log as long as it lives. When a run ends, its log goes into ``results.jsonl``
+(and ``results.parquet``); what a killed run leaves is found by the next one, by its free lock.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from .files import replacing
+
+RESULTS = "results.jsonl"
+_STATE = ".novasr"
+_LOG = "log.jsonl"
+
+# A result's columns, and their types in parquet. status: begun (and never ended), done, failed, or
+# refused before any work. Times are in seconds, peak has full scale 1, saturated counts samples,
+# weights and options are hashes.
+COLUMNS = {
+    "id": "string",
+    "source": "string",
+    "target": "string",
+    "status": "string",
+    "error": "string",
+    "errno": "int64",
+    "sample_rate": "int64",
+    "channels": "int64",
+    "audio_seconds": "float64",
+    "work_seconds": "float64",
+    "peak": "float64",
+    "saturated": "int64",
+    "target_bytes": "int64",
+    "source_bytes": "int64",
+    "source_version": "string",
+    "weights": "string",
+    "options": "string",
+    "novasr": "string",
+}
+Result = dict[str, Any]
+
+
+def known(folder: str | os.PathLike[str]) -> dict[str, Result]:
+    """id -> the latest result, of all runs on a target folder, those under way too. Only reads."""
+    results: dict[str, Result] = {}
+    for path in (Path(folder, RESULTS), *sorted(Path(folder, _STATE).glob(f"*/{_LOG}"))):
+        _merge(results, _lines(path))
+    return results
+
+
+class Ledger:
+    """A run's place in a target folder. A context manager; leaving it puts the results together.
+
+    Raises OSError if the folder cannot be written to.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.staging = self.folder / _STATE / secrets.token_hex(6)  # of unfinished files
+        with self._alone():
+            self._clear()
+            self.staging.mkdir(parents=True)
+            self._log = open(self.staging / _LOG, "a", encoding="utf-8")  # noqa: SIM115
+            fcntl.flock(self._log, fcntl.LOCK_EX)
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._log.close()
+        with self._alone():
+            self._clear()
+
+    def add(self, result: Result) -> None:
+        """Keep a result; it is in the file system's hands when this returns. Raises OSError."""
+        self._log.write(json.dumps(result) + "\n")
+        self._log.flush()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no other run begins or ends."""
+        state = self.folder / _STATE
+        state.mkdir(parents=True, exist_ok=True)
+        with open(state / "lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _clear(self) -> None:
+        """Put what ended runs have logged with the results, and remove the rest of them."""
+        ended = [log.parent for log in (self.folder / _STATE).glob(f"*/{_LOG}") if _is_free(log)]
+        if not ended:
+            return
+        results: dict[str, Result] = {}
+        for path in (self.folder / RESULTS, *(run / _LOG for run in ended)):
+            _merge(results, _lines(path))
+        self._write(sorted(results.values(), key=lambda result: result["id"]))
+        for run in ended:
+            shutil.rmtree(run, ignore_errors=True)
+
+    def _write(self, results: list[Result]) -> None:
+        with replacing(self.folder / RESULTS) as path:
+            path.write_text("".join(json.dumps(result) + "\n" for result in results), "utf-8")
+        with suppress(ModuleNotFoundError):
+            import pyarrow.parquet  # noqa: PLC0415
+
+            schema = pyarrow.schema(list(COLUMNS.items()))
+            with replacing((self.folder / RESULTS).with_suffix(".parquet")) as path:
+                pyarrow.parquet.write_table(pyarrow.Table.from_pylist(results, schema), path)
+
+
+def _merge(results: dict[str, Result], later: Iterable[Result]) -> None:
+    for result in later:
+        before = results.get(result["id"], {}).get("status")
+        # That a row was begun again says nothing against what it gave before.
+        if result["status"] != "begun" or before not in ("done", "failed"):
+            results[result["id"]] = result
+
+
+def _lines(path: Path) -> Iterator[Result]:
+    try:
+        file: IO = open(path, "rb")  # noqa: SIM115
+    except FileNotFoundError:
+        return
+    with file:
+        for line in file:
+            with suppress(ValueError):  # the last line of a machine that lost its power
+                yield json.loads(line)
+
+
+def _is_free(log: Path) -> bool:
+    """Whether the run that wrote a log has ended."""
+    with open(log, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

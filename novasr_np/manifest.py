@@ -1,0 +1,187 @@
+"""What a corpus consists of: rows from a folder, a list in a file, or a URI."""
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from .audio import FORMATS, SUFFIXES, format_of
+
+LISTS = (".csv", ".jsonl", ".parquet")
+
+
+class Row(NamedTuple):
+    """One recording of a corpus."""
+
+    id: str  # of which there is one in a corpus
+    source: str  # path or URI
+    target: str  # below the target folder, with /
+    bytes: int = 0  # of the source, where known
+    version: str = ""  # of the source: changes when it does, as its time of modification
+
+
+def read(source: str, format: str) -> list[Row]:
+    """The rows of a folder, recursively, of a manifest, or of a folder behind a URI.
+
+    source: a folder, of which all files with an audio suffix count; a manifest, ``.csv``,
+    ``.jsonl`` or ``.parquet``, with the columns source (relative to the manifest, or a URI) and,
+    optionally, id and target; or a URI that fsspec knows, such as ``s3://bucket/folder``.
+    format: of the targets, a key of audio.FORMATS. A target is by default the source's relative
+    path with that format's suffix, an id the source as it stands there.
+
+    Raises OSError for what cannot be read, ValueError for what is no manifest or names something
+    twice, ModuleNotFoundError for a package that is not installed (fsspec, pyarrow).
+    """
+    if Path(source).suffix.lower() in LISTS:
+        with fetched(source) as path:
+            table = list(_table(path))
+        base = None if is_uri(source) else Path(source).parent
+        rows = [_row(entry, number, base, format) for number, entry in enumerate(table, 1)]
+    elif is_uri(source):
+        rows = list(_listed(source, format))
+    elif os.path.isdir(source):
+        rows = [
+            _local(path.relative_to(source).as_posix(), str(path), format)
+            for path in sorted(Path(source).rglob("*"))
+            if _is_audio(path.name) and (path.is_file() or not path.exists())
+        ]
+    else:
+        os.stat(source)  # the system's own words for what is missing or forbidden
+        raise NotADirectoryError(f"{source} is no folder, and no {', '.join(LISTS)}")
+    seen: set[str] = set()
+    for row in rows:
+        if row.id in seen:
+            raise ValueError(f"{source}: the id {row.id!r} stands there twice")
+        seen.add(row.id)
+    return rows
+
+
+def is_uri(source: str) -> bool:
+    """Whether a source is a URI rather than a path."""
+    return "://" in source
+
+
+@contextmanager
+def fetched(source: str, folder: str | os.PathLike[str] | None = None) -> Iterator[Path]:
+    """A source as a local file: itself, or what a URI gives, in a file that goes afterwards.
+
+    folder: where that file is to be. Raises OSError.
+    """
+    if not is_uri(source):
+        yield Path(source)
+        return
+    import tempfile  # noqa: PLC0415
+
+    system, path = _system(source)
+    with tempfile.TemporaryDirectory(prefix="fetched-", dir=folder) as temporary:
+        local = Path(temporary, PurePosixPath(path).name)
+        try:
+            system.get_file(path, str(local))
+        except (ValueError, RuntimeError) as error:  # as some of fsspec's systems do
+            raise OSError(f"{source}: {error}") from error
+        yield local
+
+
+def _listed(uri: str, format: str) -> Iterator[Row]:
+    system, folder = _system(uri)
+    found = system.find(folder, detail=True)
+    if not found:
+        raise FileNotFoundError(f"{uri}: no files there")
+    for path, info in sorted(found.items()):
+        below = str(PurePosixPath(path).relative_to(folder))
+        if _is_audio(PurePosixPath(path).name):
+            version = next((str(info[k]) for k in ("ETag", "mtime", "created") if k in info), "")
+            target = _with_suffix(below, format)
+            yield Row(below, system.unstrip_protocol(path), target, info["size"] or 0, version)
+
+
+def _system(uri: str):
+    """fsspec's file system for a URI, and the path on it."""
+    try:
+        from fsspec.core import url_to_fs  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{uri} needs fsspec: pip install 'novasr-np[corpus]'") from error
+    try:
+        return url_to_fs(uri)
+    except (ValueError, ImportError) as error:  # a protocol nobody knows, or needs a package for
+        raise ValueError(f"{uri}: {error}") from error
+
+
+def _table(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a manifest."""
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        try:
+            from pyarrow import ArrowInvalid, parquet  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"{path} needs pyarrow: pip install 'novasr-np[corpus]'"
+            ) from error
+        try:
+            yield from parquet.read_table(path).to_pylist()
+        except ArrowInvalid as error:
+            raise ValueError(f"{path}: {error}") from error
+        return
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        try:
+            if suffix == ".csv":
+                yield from csv.DictReader(file)
+                return
+            for line in file:
+                if line.strip():
+                    yield json.loads(line)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is no text: {error}") from error
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}: no JSON: {line[:80]!r}: {error}") from error
+
+
+def _row(entry: Any, number: int, base: Path | None, format: str) -> Row:
+    """A manifest's row, checked. base: what relative sources are relative to."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"row {number} of the manifest is no object: {entry!r}")
+    values = {key: entry.get(key) or None for key in ("id", "source", "target")}
+    for key, value in values.items():
+        if value is not None and (not isinstance(value, (str, int)) or "\0" in str(value)):
+            raise ValueError(f"row {number} of the manifest: {key} is text, got {value!r}")
+    if values["source"] is None:
+        raise ValueError(f"row {number} of the manifest has no source: {entry!r}")
+    source, id = str(values["source"]), str(values["id"] or values["source"])
+    absolute = is_uri(source) or os.path.isabs(source)
+    if values["target"] is not None:
+        target = str(values["target"])
+        if format_of(Path(target)) != format:
+            raise ValueError(
+                f"row {number}: the target {target!r} is no name for --format {format}"
+            )
+    elif absolute:
+        raise ValueError(f"row {number}: the source {source!r} is not relative: give its target")
+    else:
+        target = _with_suffix(source, format)
+    if os.path.isabs(target) or ".." in PurePosixPath(target).parts:
+        raise ValueError(f"row {number}: the target {target!r} is not below the target folder")
+    if is_uri(source):
+        return Row(id, source, target)
+    if base is None and not absolute:
+        raise ValueError(f"row {number}: {source!r} is relative, but the manifest is no local file")
+    path = source if absolute else str(Path(base or "", source))
+    return _local(id, path, format)._replace(target=target)
+
+
+def _local(id: str, path: str, format: str) -> Row:
+    try:
+        status = os.stat(path)
+    except OSError:  # told when its turn comes
+        return Row(id, path, _with_suffix(id, format))
+    return Row(id, path, _with_suffix(id, format), status.st_size, str(status.st_mtime_ns))
+
+
+def _with_suffix(path: str, format: str) -> str:
+    return str(PurePosixPath(path).with_suffix(FORMATS[format][0][0]))
+
+
+def _is_audio(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")

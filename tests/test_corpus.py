@@ -1,0 +1,429 @@
+"""Corpus jobs as a user runs them: stopped, started again, with bad files and bad luck."""
+
+import csv
+import dataclasses
+import errno
+import importlib.util
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import speech_like
+
+from novasr_np import blocks, corpus, engines, job, ledger, load_weights, manifest
+from novasr_np.cli import main
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="file locks are different here")
+COMMAND = (sys.executable, "-m", "novasr_np.cli", "corpus")
+
+
+@pytest.fixture
+def cli(weights_file, tmp_path, monkeypatch, capfd):
+    """Run `novasr corpus` in an empty folder; gives (status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NOVASR_WEIGHTS", str(weights_file))
+
+    def run(*arguments):
+        capfd.readouterr()
+        try:
+            status = main(["corpus", *(str(a) for a in arguments)])
+        except SystemExit as exit:
+            status = exit.code
+        return (status, *capfd.readouterr())
+
+    return run
+
+
+def speech(name, rate=16_000, channels=1, samples=3000, **options):
+    x = np.stack([speech_like(samples, rate, seed) for seed in range(channels)], axis=-1)
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(name, x, rate, **options)
+
+
+def rows(folder="out"):
+    lines = Path(folder, "results.jsonl").read_text().splitlines()
+    return {row["id"]: row for row in map(json.loads, lines)}
+
+
+def stamps(folder="out"):
+    """What would change if a target were written again."""
+    return {
+        str(p.relative_to(folder)): (p.stat().st_ino, p.stat().st_mtime_ns)
+        for p in Path(folder).rglob("*")
+        if p.is_file() and ".novasr" not in p.parts and not p.name.startswith("results")
+    }
+
+
+def unfinished(folder="out"):
+    return [p for p in Path(folder, ".novasr").rglob("*") if p.name != "lock"]
+
+
+def mixed(count=12):
+    """A folder of different files, some bad; gives the number of good ones."""
+    kinds = [("wav", "PCM_16"), ("flac", "PCM_24"), ("ogg", "VORBIS"), ("wav", "FLOAT")]
+    for i in range(count):
+        suffix, subtype = kinds[i % len(kinds)]
+        rate, samples = (8000, 16_000, 44_100)[i % 3], (0, 1, 2000, 20_000)[i % 4]
+        speech(f"in/{i % 3}/{i}.{suffix}", rate, 1 + i % 2, samples, subtype=subtype)
+    Path("in/text.wav").write_text("no audio")
+    Path("in/empty.flac").touch()
+    Path("in/away.wav").symlink_to("nowhere")
+    soundfile.write("in/nan.wav", np.full(100, np.nan), 16_000, subtype="FLOAT")
+    whole = Path("in/0/3.wav").read_bytes()
+    Path("in/cut.wav").write_bytes(whole[: len(whole) // 2])
+    return count
+
+
+def test_same_bytes_as_the_single_command_and_a_row_for_each(cli):
+    good = mixed()
+    status, out, err = cli("in", "out", "--format", "wav", "--jobs", "2")
+    assert (status, out) == (1, "")
+    for name in ("text", "empty", "away", "nan", "cut"):
+        assert f"/{name}." in err
+    assert f"{good} done, 0 before" in err
+    assert "5 failed" in err
+    got = rows()
+    assert len(got) == good + 5
+    assert [row["status"] for row in got.values()].count("done") == good
+    for row in got.values():
+        assert set(row) == set(ledger.COLUMNS)
+        if row["status"] == "failed":
+            assert row["error"]
+            assert not Path("out", row["target"]).exists()
+            continue
+        assert main(["upsample", row["source"], "-o", "one.wav", "--if-exists", "overwrite"]) == 0
+        assert Path("one.wav").read_bytes() == Path("out", row["target"]).read_bytes(), row["id"]
+    info = soundfile.info("in/1/7.wav")
+    row = got["1/7.wav"]
+    assert (row["sample_rate"], row["channels"]) == (info.samplerate, info.channels)
+    assert row["audio_seconds"] == 3 * -(-info.frames * 16_000 // info.samplerate) / 48_000
+    y, _ = soundfile.read("out/1/7.wav")
+    assert abs(row["peak"] - np.abs(y).max()) < 1e-4
+    assert not unfinished()
+
+
+def test_only_what_is_missing_or_changed_is_done_again(cli):
+    for name in "abcdef":
+        speech(f"in/{name}.wav")
+    Path("in/bad.wav").write_text("no audio")
+    assert cli("in", "out")[0] == 1
+    before = stamps()
+    status, out, _ = cli("in", "out", "--json")
+    assert (status, stamps()) == (1, before)
+    summary = json.loads(out)
+    assert [summary[k] for k in ("done", "done_before", "failed", "failed_before", "left")] == [
+        *(0, 6, 0, 1, 0)
+    ]
+
+    cli(os.path.abspath("in"), "out")
+    assert stamps() == before
+
+    os.remove("out/a.flac")
+    Path("out/b.flac").write_bytes(Path("out/b.flac").read_bytes()[:-1])
+    speech("in/c.wav", samples=4000)
+    status, _, err = cli("in", "out", "--retry-failed")
+    assert status == 1
+    assert "3 done, 3 before" in err
+    assert "1 failed" in err
+    after = stamps()
+    assert {name for name in after if after[name] != before.get(name)} == {
+        *("a.flac", "b.flac", "c.flac")
+    }
+
+    speech("in/bad.wav")
+    assert cli("in", "out")[0] == 0
+    assert "7 done, 0 before" in cli("in", "out", "--keep-lowband", "off")[2]
+    assert "0 done, 7 before" in cli("in", "out", "--keep-lowband", "off")[2]
+    assert "7 done, 0 before" in cli("in", "out", "--keep-lowband", "off", "--no-resume")[2]
+
+
+def test_dry_run_and_limit(cli):
+    for name in "abc":
+        speech(f"in/{name}.wav")
+    status, out, err = cli("in", "out", "--dry-run")
+    assert (status, len(out.splitlines())) == (0, 3)
+    assert "3 to do" in err
+    assert not os.path.exists("out")
+    assert cli("in", "out", "--limit", "2")[0] == 0
+    assert len(stamps()) == 2
+    assert "1 done, 2 before" in cli("in", "out", "--limit", "2")[2]
+
+
+def test_a_file_that_is_no_output_of_ours_is_spared(cli):
+    speech("in/a.wav")
+    Path("out").mkdir()
+    Path("out/a.flac").write_text("mine")
+    for _ in range(2):  # the row of the first time does not make it ours
+        status, _, err = cli("in", "out")
+        assert status == 1
+        assert "no corpus job made it" in err
+        assert Path("out/a.flac").read_text() == "mine"
+    os.remove("out/a.flac")
+    assert cli("in", "out")[0] == 0
+
+
+def test_two_sources_of_one_target(cli):
+    speech("in/a.wav")
+    speech("in/a.flac")
+    status, _, err = cli("in", "out")
+    assert status == 1
+    assert "is the target of in/a.flac already" in err
+    assert rows()["a.flac"]["status"] == "done"
+
+
+@pytest.mark.parametrize("suffix", manifest.LISTS)
+def test_manifests(cli, suffix):
+    speech("data/a.wav")
+    speech("elsewhere/b.wav")
+    entries = [
+        {"id": "first", "source": "a.wav", "target": "x/y.flac"},
+        {"id": "second", "source": os.path.abspath("elsewhere/b.wav"), "target": "b.flac"},
+        {"id": "", "source": "gone.wav", "target": None},
+    ]
+    path = f"data/list{suffix}"
+    if suffix == ".csv":
+        with open(path, "w", newline="") as file:
+            writer = csv.DictWriter(file, ["id", "source", "target"])
+            writer.writeheader()
+            writer.writerows(entries)
+    elif suffix == ".jsonl":
+        Path(path).write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    else:
+        arrow = pytest.importorskip("pyarrow", reason="needs the extra corpus")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(arrow.Table.from_pylist(entries), path)
+    status, _, err = cli(path, "out")
+    assert status == 1
+    assert "gone.wav" in err
+    assert set(stamps()) == {"x/y.flac", "b.flac"}
+    assert rows()["first"]["target"] == "x/y.flac"
+    assert rows()["gone.wav"]["status"] == "failed"
+    if importlib.util.find_spec("pyarrow"):
+        from pyarrow import parquet  # noqa: PLC0415
+
+        table = parquet.read_table("out/results.parquet")
+        assert table.column_names == list(ledger.COLUMNS)
+        assert table.to_pylist() == list(rows().values())
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("{", "no JSON"),
+        ("[1]", "no object"),
+        ('{"id": "a"}', "no source"),
+        ('{"source": ["a"]}', "source is text"),
+        ('{"source": "a.wav"}\n{"source": "a.wav"}', "stands there twice"),
+        ('{"source": "a.wav", "target": "../a.flac"}', "not below"),
+        ('{"source": "../a.wav"}', "not below"),
+        ('{"source": "/a.wav"}', "give its target"),
+        ('{"source": "a.wav", "target": "a.wav"}', "no name for --format flac"),
+    ],
+)
+def test_manifests_that_are_wrong(cli, lines, message):
+    Path("list.jsonl").write_text(lines)
+    status, _, err = cli("list.jsonl", "out")
+    assert status == 2
+    assert message in err
+    assert not os.path.exists("out")
+
+
+def test_wrong_usage(cli):
+    speech("in/a.wav")
+    Path("file").touch()
+    for arguments, message in (
+        (("nowhere", "out"), "No such file"),
+        (("file", "out"), "no folder"),
+        (("in", "file"), "no folder"),
+        (("in", "in/out"), "inside"),
+        (("in", "in"), "inside"),
+        (("in", "out", "--subtype", "FLOAT"), "subtype of flac"),
+        (("in", "out", "--gpus", "1"), "needs --engine ray"),
+        (("in", "out", "--segment", "9"), "needs --backend jax"),
+        (("in", "out", "--jobs", "0"), "whole number"),
+        (("nobody://x", "out"), "nobody"),
+    ):
+        status, _, err = cli(*arguments)
+        assert status == 2, arguments
+        assert message in err, arguments
+    status, _, err = cli("in", "/proc/nothing")
+    assert status == 1
+    assert "/proc/nothing" in err
+
+
+def test_a_folder_behind_a_uri(cli):
+    pytest.importorskip("fsspec", reason="needs the extra corpus")
+    speech("in/a/b.wav")
+    speech("in/c.ogg")
+    Path("in/notes.txt").touch()
+    uri = f"file://{os.path.abspath('in')}"
+    assert cli("in", "local")[0] == 0
+    assert cli(uri, "out")[0] == 0
+    assert set(stamps()) == {"a/b.flac", "c.flac"}
+    for name in stamps():
+        assert Path("out", name).read_bytes() == Path("local", name).read_bytes()
+    assert rows()["c.ogg"]["source"] == f"{uri}/c.ogg"
+    assert "0 done, 2 before" in cli(uri, "out")[2]
+    speech("in/c.ogg", samples=5000)
+    assert "1 done, 1 before" in cli(uri, "out")[2]
+
+
+def many(count, samples=40_000):
+    for i in range(count):
+        speech(f"in/{i:02}.wav", samples=samples)
+
+
+def start(*arguments):
+    return subprocess.Popen([*COMMAND, "in", "out", *arguments], stderr=subprocess.DEVNULL)
+
+
+def until(count, process):
+    """Wait until so many targets are there."""
+    deadline = time.monotonic() + 60
+    while len(stamps()) < count:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_killed_and_started_again(cli):
+    """SIGKILL at random moments: whole files only, and what was logged is never done again."""
+    many(16)
+    Path("out").mkdir()
+    moments = random.Random(0)
+    kept = {}
+    for count in (3, 8):
+        process = start("--jobs", "2")
+        until(count, process)
+        time.sleep(moments.uniform(0, 0.2))
+        process.kill()
+        process.wait()
+        for name, stamp in kept.items():
+            assert stamps()[name] == stamp
+        logged = [row["target"] for row in ledger.known("out").values() if row["status"] == "done"]
+        assert set(logged) <= set(stamps())
+        assert len(stamps()) - len(logged) <= 4
+        kept = {name: stamps()[name] for name in logged}
+    time.sleep(0.5)  # a worker left alone ends with its file
+    status, _, err = cli("in", "out", "--jobs", "2")
+    assert status == 0, err
+    assert f"{len(kept)} before" in err
+    assert {name: stamps()[name] for name in kept} == kept
+    assert {row["status"] for row in rows().values()} == {"done"}
+    assert len(rows()) == 16
+    assert cli("in", "again")[0] == 0
+    for name in stamps():
+        assert Path("out", name).read_bytes() == Path("again", name).read_bytes()
+    assert not unfinished()
+
+
+@pytest.mark.parametrize("backend", ["numpy", "jax"])
+def test_interrupted(cli, backend, heeding_ctrl_c):
+    if backend == "jax":
+        pytest.importorskip("jax", reason="needs the extra jax")
+    many(6, samples=160_000)
+    Path("out").mkdir()
+    for sent, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        process = start("--jobs", "2", "--backend", backend, "--no-resume")
+        time.sleep(0.3)
+        before = stamps()
+        while stamps() == before:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(sent)
+        assert process.wait(timeout=60) == expected
+        assert not unfinished()
+        assert not [row for row in rows().values() if row["status"] == "failed"]
+    assert cli("in", "out", "--backend", backend)[0] == 0
+    assert len(stamps()) == 6
+
+
+def test_two_runs_at_once(cli):
+    many(8)
+    Path("out").mkdir()
+    both = [start("--jobs", "1"), start("--jobs", "1")]
+    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    assert {row["status"] for row in rows().values()} == {"done"}
+    assert len(rows()) == len(stamps()) == 8
+    assert not unfinished()
+    assert "0 done, 8 before" in cli("in", "out")[2]
+
+
+# In a worker's process: the samples tell what is to happen.
+def deadly(params):
+    return {"run": partial(_deadly, blocks.network(params, np.float32))}
+
+
+def _deadly(net, x, at_start, at_end):
+    if x.size and np.abs(x).max() > 0.9:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return blocks.run(net, x, at_start, at_end, blocks.Workers(1))
+
+
+def full(params):
+    return {"run": _full}
+
+
+def _full(x, at_start, at_end):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def task(weights_file, backend):
+    Path("staging").mkdir(exist_ok=True)
+    options = job.Options(load_weights(weights_file), format="wav", threads=1)
+    return corpus.Task("out", "staging", options, "w", "s", backend)
+
+
+def test_a_file_that_kills_its_worker_costs_only_itself(cli, weights_file):
+    for name in "abc":
+        speech(f"in/{name}.wav")
+    soundfile.write("in/loud.wav", np.full(1000, 0.99), 16_000)
+    found = manifest.read("in", "wav")
+    results = list(engines.processes(task(weights_file, deadly), found, 2))
+    status = {result["id"]: result["status"] for result in results}
+    assert status == {"a.wav": "done", "b.wav": "done", "c.wav": "done", "loud.wav": "failed"}
+    (error,) = (result["error"] for result in results if result["error"])
+    assert "ended twice, with status -9" in error
+
+
+def test_a_full_disk_ends_the_run_and_spoils_nothing(cli, weights_file):
+    """The system's refusal is made up here; `bench.corpus` fills a disk."""
+    many(3, samples=2000)
+    found = manifest.read("in", "wav")
+    with ledger.Ledger("out") as kept:
+        whole = dataclasses.replace(task(weights_file, None), staging=str(kept.staging))
+        corpus.run(found[:1], whole, kept, partial(engines.processes, jobs=1), lambda _: None)
+        refusing = dataclasses.replace(whole, backend=full)
+        with pytest.raises(OSError, match="No space left"):
+            corpus.run(
+                found[1:], refusing, kept, partial(engines.processes, jobs=1), lambda _: None
+            )
+    assert set(stamps()) == {"00.wav"}
+    assert [row["status"] for row in rows().values()] == ["done", "begun"]
+    assert not unfinished()
+
+
+def test_jax_gives_what_the_single_command_gives(cli):
+    pytest.importorskip("jax", reason="needs the extra jax")
+    mixed(8)
+    shutil.rmtree("in/2")
+    jax = ("--backend", "jax", "--batch", "8", "--segment", "500", "--format", "wav")
+    status, _, err = cli("in", "out", *jax, "--jobs", "3")
+    assert status == 1
+    assert "5 failed" in err
+    for row in rows().values():
+        if row["status"] == "done":
+            one = ["upsample", row["source"], "-o", "one.wav", "--if-exists", "overwrite", "-q"]
+            assert main([*one, *jax]) == 0
+            assert Path("one.wav").read_bytes() == Path("out", row["target"]).read_bytes()
+    assert "0 done" in cli("in", "out", *jax)[2]
