@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check lint types parity bench quality clean
+.PHONY: demo test test-cluster check lint types parity bench quality clean
 
 demo: .venv/demo  ## upsample a short clip; demo/ gets the sound and pictures of before and after
 	$(BIN)/python -m bench.demo
 
 test: .venv/test  ## install what the tests need, run them all
 	$(BIN)/python -m pytest
+
+test-cluster: .venv/cluster  ## corpus jobs on Ray, with actors and a node killed
+	$(BIN)/python -m pytest tests/test_cluster.py
 
 check: lint types test  ## all that has to pass
 
@@ -32,6 +35,10 @@ quality: .venv/quality  ## how good weights are on real speech; writes bench/QUA
 
 .venv/quality: pyproject.toml .venv/test
 	$(BIN)/python -m pip install --quiet --editable '.[quality]'
+	touch $@
+
+.venv/cluster: pyproject.toml .venv/test
+	$(BIN)/python -m pip install --quiet --editable '.[cluster]'
 	touch $@
 
 .venv/bench: pyproject.toml .venv/test

@@ -1,8 +1,11 @@
 """The rows of a corpus on many machines, by Ray Data."""
 
+import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from . import engines
@@ -12,7 +15,7 @@ from .ledger import Result
 from .manifest import Row
 
 _ROWS = 16  # at most that an actor takes at a time, and that are done again when it is killed
-_RETRIES = 2  # of such a block; a file that kills every actor must not do so for ever
+_ATTEMPTS = 3  # at a row: a file that kills its actor must not do so for ever
 
 
 def ray_data(
@@ -39,10 +42,12 @@ def ray_data(
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray  # noqa: PLC0415
 
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+
     started = not ray.is_initialized()
     if started:
         here = {"num_cpus": int((jobs or available_cores()) * cpus + 1)} if address is None else {}
-        ray.init(address, include_dashboard=False if address is None else None, **here)  # type: ignore[arg-type]
+        ray.init(address, include_dashboard=False, logging_level="warning", **here)  # type: ignore[arg-type]
     try:
         each = {"CPU": cpus, "GPU": gpus, **(resources or {})}
         jobs = _room(ray.cluster_resources(), each, jobs)
@@ -83,7 +88,6 @@ def _stream(
         num_cpus=each["CPU"],
         **({"num_gpus": each["GPU"]} if each["GPU"] else {}),
         **({"resources": special} if special else {}),
-        max_task_retries=_RETRIES,
     )
     missing = {row.id: row for row in rows}
     for item in results.iter_rows():
@@ -91,7 +95,7 @@ def _stream(
         if missing.pop(result["id"], None):
             yield result
     for row in missing.values():
-        yield lost(row, task, f"its worker was killed {_RETRIES + 1} times")
+        yield lost(row, task, "Ray lost it: its log says why")
 
 
 class _Actor:
@@ -103,5 +107,17 @@ class _Actor:
 
     def __call__(self, batch: dict) -> dict:
         rows = [Row(*json.loads(row)) for row in batch["row"]]
-        results = engines.threads(self._work, rows, self._together)
+        results = engines.threads(self._one, rows, self._together)
         return {"result": [json.dumps(result) for result in results]}
+
+    def _one(self, row: Row, **options: Any) -> Result:
+        """As `corpus.worker`, but that attempts are counted in a file that outlives an actor."""
+        name = hashlib.sha256(row.id.encode("utf-8", "surrogateescape")).hexdigest()
+        path = Path(self._task.staging, f"{name}.attempts")
+        with open(path, "ab") as file:
+            file.write(b".")
+        if path.stat().st_size > _ATTEMPTS:
+            return lost(row, self._task, f"its worker was killed {_ATTEMPTS} times")
+        result = self._work(row, **options)
+        path.unlink()
+        return result
