@@ -26,7 +26,7 @@ def stages(params, x):
             f"the network needs at least {MIN_INPUT_SAMPLES} samples in the last axis, "
             f"got shape {x.shape}"
         )
-    p = _cast(params, x.dtype)
+    p = cast(params, x.dtype)
 
     h = conv1d(x[..., np.newaxis, :], **p["conv_pre"])
     yield "conv_pre", h
@@ -62,8 +62,8 @@ def forward(params, x):
     return y
 
 
-def _cast(params, dtype):
+def cast(params, dtype):
     """The same tree of parameters with every array in `dtype`."""
     if isinstance(params, dict):
-        return {name: _cast(value, dtype) for name, value in params.items()}
+        return {name: cast(value, dtype) for name, value in params.items()}
     return np.asarray(params, dtype)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import corpus, stream, upsample, weights
+from . import corpus, stream, upsample, verify, weights
 from .common import EXIT_INTERRUPTED, EXIT_SOME_FAILED, say
 
 
@@ -64,6 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"novasr {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (upsample, corpus, stream, weights):
+    for module in (upsample, corpus, stream, weights, verify):
         module.add(commands)
     return parser

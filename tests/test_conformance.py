@@ -1,0 +1,279 @@
+"""`novasr verify` tells right ports from wrong ones, and says what is wrong with these."""
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mutants
+import numpy as np
+import pytest
+from conftest import random_params, shared
+from scipy import signal
+
+from novasr_np import conformance, faults, forward, load_weights, ports, upsample
+from novasr_np.cli import main
+from novasr_np.conformance import Case
+from novasr_np.model import cast
+from novasr_np.weights import weights_path
+
+SOME = [case for case in conformance.cases(long=0) if len(case.x) != 8000]  # quick, and enough
+SHORT = [case for case in SOME if len(case.x) <= 400]
+
+
+@pytest.fixture(scope="module")
+def ours():
+    return load_weights()
+
+
+def port(params, **options):
+    """A float32 port without a fault but those in `options`."""
+    tree = cast(params, np.float64)
+    return lambda x, rate: mutants.forward(tree, x, **options).astype(np.float32)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_originals_checkpoints_have_their_grades(version):
+    params = load_weights(shared(f"upstream/pytorch_model_v{version}.bin"))
+    single = conformance.verify(lambda x, _: forward(params, x), params, SOME)
+    assert (single.grade, single.faults) == ("float32", [])
+    double = conformance.verify(
+        lambda x, _: np.float32(forward(params, np.float64(x))), params, SOME
+    )
+    assert (double.grade, double.faults) == ("bit-near", [])
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_originals_onnx_drifts(version):
+    """Within a second already it is no better than half precision, because of its index."""
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    params = load_weights(shared(f"upstream/pytorch_model_v{version}.bin"))
+    model = ports.onnx(str(shared(f"upstream/novasr_v{version}.onnx")))
+    report = conformance.verify(model, params, list(conformance.cases(long=0))[:2])
+    assert report.grade == "float16"
+    assert any("drifts with length" in fault for fault in report.faults)
+    assert not any("swap" in fault or "ends are held" in fault for fault in report.faults)
+
+
+def test_the_front_door_and_the_independent_network_are_right(ours):
+    whole = conformance.verify(upsample, ours, SOME)
+    assert (whole.grade, whole.faults) == ("float32", [])
+    independent = conformance.verify(port(ours), ours, SOME)
+    assert (independent.grade, independent.faults) == ("bit-near", [])
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_no_false_alarm_whatever_the_weights(seed):
+    params = random_params(seed)
+    report = conformance.verify(lambda x, _: forward(params, x), params, SHORT)
+    assert report.grade in ("bit-near", "float32")
+    assert report.faults == []
+
+
+def half(h):
+    return np.float64(np.float16(h))
+
+
+def normalised(y):
+    return y * (0.95 / np.abs(y).max()) if y.any() else y
+
+
+MUTANTS = {
+    "pair swap dropped": (
+        lambda p: port(p, swapped=False),
+        "the swap of sample pairs is undone in both",
+    ),
+    "replicate padding": (lambda p: port(p, edges="edge"), "ends are held where zeros belong"),
+    "half precision": (lambda p: port(p, keep=half), "half precision"),
+    "level normalised": (
+        lambda p: lambda x, r: normalised(port(p)(x, r)),
+        "the level is changed",
+    ),
+    "tail lost": (lambda p: lambda x, r: port(p)(x, r)[:-60], "the tail is lost: 60 samples"),
+    "tail silent": (
+        lambda p: lambda x, r: np.append(port(p)(x, r)[:-60], np.zeros(60, np.float32)),
+        "the tail is lost: 60 samples",
+    ),
+    "phase reversed": (lambda p: lambda x, r: -port(p)(x, r), "the phase is reversed"),
+    "late": (lambda p: lambda x, r: np.roll(port(p)(x, r), 3), "3 samples late"),
+    "mean taken off": (
+        lambda p: lambda x, r: port(p)(x, r) - port(p)(x, r).mean(),
+        "the mean is changed",
+    ),
+    "one sample more": (
+        lambda p: lambda x, r: np.append(port(p)(x, r), np.float32(0)),
+        "samples, expected",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize("weights", ["ours", "random"])
+def test_every_fault_is_caught_and_named(name, weights, ours):
+    params = ours if weights == "ours" else random_params(1)
+    make, words = MUTANTS[name]
+    report = conformance.verify(make(params), params, [c for c in SOME if len(c.x) in (400, 2000)])
+    assert report.grade == ("float16" if name == "half precision" else conformance.WRONG)
+    assert words in report.faults[0], report.faults
+    assert len(report.faults) <= 2, report.faults
+
+
+@pytest.mark.parametrize("name", faults.FAULTS)
+def test_every_known_deviation_is_named_in_float32(name, ours):
+    """As ports have them: with float32's rounding, in their own order of operations."""
+    fault = faults.FAULTS[name]
+
+    def run(x, rate):
+        return fault.forward(ours, x * (1 + 1e-7)).astype(np.float32)
+
+    voice = next(conformance.cases(long=0))
+    report = conformance.verify(run, ours, [Case("voice", voice.x[:1500]), SOME[1]])
+    assert report.grade == conformance.WRONG
+    assert fault.words in report.faults[0]
+
+
+def test_drift(ours):
+    """From the start exact, then further and further off; told from half precision."""
+
+    def run(x, rate):
+        return faults.network(
+            ours, x, interpolate3=lambda h: mutants.interpolate(h, np.float32)
+        ).astype(np.float32)
+
+    (case,) = (c for c in conformance.cases(long=6) if len(c.x) == 6 * 16_000)
+    (outcome,) = conformance.verify(run, ours, [case]).outcomes
+    assert outcome.grade == "float16"
+    assert "interpolation drifts with length" in outcome.faults[0]
+    right = conformance.verify(upsample, ours, [case])
+    assert (right.grade, right.faults) == ("float32", [])
+    cut = conformance.verify(lambda x, r: upsample(x, r)[:-48_000], ours, [case])
+    assert cut.grade == conformance.WRONG
+    assert "the tail is lost: 47996 samples" in cut.faults
+
+
+def test_another_resampler(ours):
+    case = next(c for c in conformance.cases(long=0, rates=(48_000,)) if c.rate == 48_000)
+    right = conformance.verify(upsample, ours, [case])
+    assert (right.grade, right.faults) == ("float32", [])
+    other = conformance.verify(
+        lambda x, rate: upsample(signal.resample_poly(x, 1, 3), 16_000), ours, [case]
+    )
+    assert other.grade == conformance.WRONG
+    assert other.faults == ["another resampler than the original's"]
+
+
+def test_ports_that_fail(ours):
+    def fails(x, rate):
+        raise OSError("no device")
+
+    for run, words in (
+        (fails, "it fails: no device"),
+        (lambda x, r: np.full(3 * len(x), np.nan), "NaN"),
+        (lambda x, r: np.zeros(0, np.float32), "it gives nothing"),
+        (lambda x, r: np.zeros(3 * len(x), np.int16), "floating point"),
+    ):
+        report = conformance.verify(run, ours, SHORT[:2])
+        assert report.grade == conformance.WRONG
+        assert any(words in fault for fault in report.faults)
+
+
+def test_sixteen_bits_out_are_no_fault(ours):
+    def run(x, rate):
+        return np.rint(forward(ours, np.float64(x)) * 32768) / 32768
+
+    report = conformance.verify(run, ours, SHORT)
+    assert (report.grade, report.faults) == ("bit-near", [])
+
+
+def test_inputs_are_the_same_everywhere():
+    """Sums of the 16-bit values, that another generator would not have by chance."""
+    sums = [int(np.abs(np.float64(case.x) * 32768).sum()) for case in SOME[:6]]
+    assert sums == [24387759, 29491, 3276800, 0, 65501233, 20857900]
+    assert all(np.abs(case.x).max(initial=0) <= 1 for case in SOME)
+
+
+@pytest.fixture(scope="module")
+def c_port(tmp_path_factory):
+    """tests/ports/port.c, which was written from PORTING.md alone."""
+    if shutil.which("gcc") is None:
+        pytest.skip("needs gcc")
+    program = tmp_path_factory.mktemp("port") / "port"
+    source = Path(__file__).parent / "ports/port.c"
+    flags = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror")
+    subprocess.run(["gcc", *flags, "-o", program, source, "-lm"], check=True)
+    return program
+
+
+def test_a_port_in_c(c_port, capsys):
+    weights = weights_path(None)
+    line = f"{c_port} {weights} {{input}} {{output}}"
+    assert main(["verify", "--command", line, "--long", "6", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["grade"] in ("float32", "bit-near")
+    assert report["faults"] == []
+    assert len(report["outcomes"]) == 7 + 39 + 1
+
+
+def test_the_command_names_faults_and_fails(weights_file, capsys):
+    line = (
+        f"{sys.executable} -c 'import shutil, sys; shutil.copy(*sys.argv[1:])' {{input}} {{output}}"
+    )
+    common = ["--long", "0", "--weights", str(weights_file)]
+    assert main(["verify", "--command", line, *common]) == 1
+    out, err = capsys.readouterr()
+    assert "verdict: wrong" in out
+    assert "samples, expected" in out
+    assert "asked for float32" in err
+    assert main(["verify", "--command", "false {input} {output}", *common]) == 1
+    assert "it fails: exit status 1" in capsys.readouterr().out
+    assert main(["verify", "--command", "true {input} {output}", *common]) == 1
+    assert "it fails: it wrote no output" in capsys.readouterr().out
+    for arguments, words in (
+        (("--command", "port"), "no {input}"),
+        (("--command", "a {input} {output}", "--rate", "48000"), "--format wav"),
+        (("--onnx", "nowhere.onnx"), "No such file"),
+    ):
+        with pytest.raises(SystemExit) as exit:
+            main(["verify", *arguments, *common])
+        assert exit.value.code == 2
+        assert words in capsys.readouterr().err
+
+
+def test_wav_files(ours):
+    line = f"{sys.executable} -m novasr_np.cli upsample -q --keep-lowband off --subtype FLOAT"
+    run = ports.program(f"{line} {{input}} -o {{output}}", "wav")
+    (case,) = (c for c in conformance.cases(long=0, rates=(24_000,)) if c.rate == 24_000)
+    report = conformance.verify(run, ours, [SOME[0], case])
+    assert (report.grade, report.faults) == ("float32", [])
+
+
+def test_the_kit_as_files(tmp_path, ours):
+    assert main(["verify", "--export", str(tmp_path / "kit")]) == 0
+    kit = tmp_path / "kit"
+    index = json.loads((kit / "kit.json").read_text())
+    files = {str(p.relative_to(kit)) for p in kit.rglob("*.npy")}
+    assert files == set(index["files"])
+    assert sum(p.stat().st_size for p in kit.rglob("*") if p.is_file()) <= 2_000_000
+    for name in files:
+        assert np.load(kit / name).dtype == "<f4"
+        header = (kit / name).stat().st_size - 4 * math.prod(index["files"][name]["shape"])
+        assert header == 128
+    x, y = np.load(kit / "cases/noise.x.npy"), np.load(kit / "cases/noise.y.npy")
+    want = mutants.forward(cast(ours, np.float64), x)
+    assert np.abs(y - want).max() <= conformance.GRADES["bit-near"]
+    assert np.load(kit / "stages/13-y.npy").shape == (3 * 32 - 4,)
+    assert main(["verify", "--export", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again/kit.json").read_bytes() == (kit / "kit.json").read_bytes()
+    with pytest.raises(SystemExit):
+        main(["verify", "--export", str(kit)])
+
+
+def test_the_page_for_porters_has_the_grades_and_every_fault():
+    text = (Path(conformance.__file__).parent / "PORTING.md").read_text()
+    for name, error in conformance.GRADES.items():
+        assert f"`{name}`" in text
+        assert f"{error:.0e}".replace("e-0", "e-") in text
+    for fault in faults.FAULTS.values():
+        assert f"| {fault.words} |" in text
