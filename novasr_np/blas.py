@@ -64,3 +64,8 @@ def _openblas():
                         library, name.format("set")
                     )
     return None
+
+
+def can_hold() -> bool:
+    """Whether numpy's BLAS is one that `one_thread` can hold."""
+    return _openblas() is not None

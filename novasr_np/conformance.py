@@ -77,18 +77,18 @@ def cases(long: float = LONG, rates: tuple[int, ...] = ()) -> Iterator[Case]:
     rates: in Hz; for ports that resample, cases at these in addition.
     """
     yield Case("speech-like", _voice(8000))
-    yield Case("noise", _noise(3000, 0.5))
+    yield Case("noise", noise(3000, 0.5))
     yield Case("impulse", _sixteen(np.eye(1, 400, 200)[0] * 0.9))
     yield Case("constant", _sixteen(np.full(400, 0.25)))
     yield Case("silence", np.zeros(400, np.float32))
     yield Case("full scale", _sixteen(np.sign(_voice(2000)) * (1 - 2**-15)))
     yield Case("tone at 7.9 kHz", _sixteen(0.5 * np.sin(np.arange(2000) * 2 * np.pi * 7900 / 16e3)))
     for samples in LENGTHS:
-        yield Case(f"length {samples}", _noise(samples, 0.5))
+        yield Case(f"length {samples}", noise(samples, 0.5))
     for rate in rates:
         yield Case(f"speech-like at {rate} Hz", _voice(rate // 2, rate), rate)
     if long:
-        yield Case(f"{long:g} s", _noise(round(long * SAMPLE_RATE_IN), 0.3))
+        yield Case(f"{long:g} s", noise(round(long * SAMPLE_RATE_IN), 0.3))
 
 
 def verify(port: Port, params: Params, given: Iterable[Case]) -> Report:
@@ -317,7 +317,7 @@ def _voice(samples: int, rate: int = SAMPLE_RATE_IN) -> np.ndarray:
     return _sixteen(0.5 * x * np.maximum(0, np.sin(2 * np.pi * 2.5 * t)) ** 0.5)
 
 
-def _noise(samples: int, level: float) -> np.ndarray:
+def noise(samples: int, level: float) -> np.ndarray:
     """Even numbers within +- level, by a generator that any language can have."""
     z = (np.arange(1, samples + 1, dtype=np.uint64) * 0x9E3779B97F4A7C15) & (2**64 - 1)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -1,8 +1,8 @@
 """The network as an ONNX model, for other runtimes.
 
-Everything between the two convolutions' ends stays in two phases instead of interleaved samples: the
-filters are small grouped convolutions from and to them, and nothing is transposed. Interpolation
-is done by fixed weights, not by an index, so that it is exact at any length.
+Twice the rate is kept as two phases instead of interleaved samples: the filters are small grouped
+convolutions from and to them, and nothing is transposed. Interpolation is done by fixed weights,
+not by an index, so that it is exact at any length.
 """
 
 from pathlib import Path
@@ -35,7 +35,9 @@ def model(params: Params, *, opset: int = OPSETS[1], half: bool = False) -> Any:
     try:
         import onnx  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("needs the package onnx: pip install 'novasr-np[onnx]'") from error
+        raise ModuleNotFoundError(
+            "needs the package onnx: pip install 'novasr-np[onnx]'"
+        ) from error
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise ValueError(f"opset is from {OPSETS[0]} to {OPSETS[1]}, got {opset}")
     dtype = np.float16 if half else np.float32

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import corpus, stream, upsample, verify, weights
+from . import corpus, doctor, export, look, stream, upsample, verify, weights
 from .common import EXIT_INTERRUPTED, EXIT_SOME_FAILED, say
 
 
@@ -64,6 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"novasr {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (upsample, corpus, stream, weights, verify):
+    for module in (upsample, corpus, stream, weights, verify, export, look, doctor):
         module.add(commands)
     return parser

@@ -1,0 +1,79 @@
+"""`novasr export`: the network for other runtimes."""
+
+import argparse
+from pathlib import Path
+
+from .. import onnx_export, weights
+from ..files import replacing
+from .common import EXIT_DONE, usage
+
+
+def add(commands) -> None:
+    """The commands and their options."""
+    e = commands.add_parser("export", help="the network for other runtimes")
+    formats = e.add_subparsers(required=True, metavar="FORMAT")
+    p = formats.add_parser(
+        "onnx",
+        help="an ONNX model (extra onnx)",
+        description="input [batch, 1, time] at 16 kHz, output [batch, 1, 3 time - 4] at 48 kHz",
+        allow_abbrev=False,
+    )
+    p.set_defaults(run=_onnx)
+    p.add_argument("output", metavar="OUT.onnx")
+    old, new = onnx_export.OPSETS
+    p.add_argument(
+        "--opset",
+        type=int,
+        default=new,
+        metavar="N",
+        help=f"{old} (old mobile and game runtimes) to {new}; default: {new}",
+    )
+    p.add_argument("--half", action="store_true", help="in float16, input and output too")
+    _add_common(p)
+    p = formats.add_parser(
+        "stablehlo",
+        help="StableHLO by jax.export, for cpu, cuda and tpu (extra jax)",
+        description="x [batch, time] -> [batch, 3 time - 4], float32, with the weights inside. "
+        "Such files are good for half a year of JAX versions: make them anew.",
+        allow_abbrev=False,
+    )
+    p.set_defaults(run=_stablehlo)
+    p.add_argument("output", metavar="OUT")
+    _add_common(p)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--weights", metavar="FILE", help="name or path")
+    parser.add_argument("--if-exists", choices=("error", "overwrite"), default="error")
+
+
+def _onnx(args: argparse.Namespace) -> int:
+    try:
+        _refuse_existing(args)
+        params = weights.load_weights(args.weights)
+        onnx_export.save(params, Path(args.output), opset=args.opset, half=args.half)
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        usage(error)
+    return EXIT_DONE
+
+
+def _stablehlo(args: argparse.Namespace) -> int:
+    try:
+        _refuse_existing(args)
+        params = weights.load_weights(args.weights)
+        try:
+            from novasr_jax.stablehlo import exported  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError("needs JAX: pip install 'novasr-np[jax]'") from error
+        data = exported(params)
+        with replacing(Path(args.output)) as temporary:
+            temporary.write_bytes(data)
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        usage(error)
+    return EXIT_DONE
+
+
+def _refuse_existing(args: argparse.Namespace) -> None:
+    path = Path(args.output)
+    if path.is_dir() or (path.exists() and args.if_exists == "error"):
+        raise FileExistsError(f"{path} exists: see --if-exists")
