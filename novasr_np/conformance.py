@@ -71,6 +71,14 @@ class Report:
         return asdict(self)
 
 
+@dataclass
+class _Suspects:
+    """The FAULTS that a port's outputs are compared with first, and how long to look for others."""
+
+    found: list[str]
+    searches: int = 3  # through all of them, without success, in cases long enough to tell
+
+
 def cases(long: float = LONG, rates: tuple[int, ...] = ()) -> Iterator[Case]:
     """The inputs, the same on every machine. long: seconds of the last, 0 for none.
 
@@ -94,7 +102,7 @@ def cases(long: float = LONG, rates: tuple[int, ...] = ()) -> Iterator[Case]:
 def verify(port: Port, params: Params, given: Iterable[Case]) -> Report:
     """Run a port on every case. What it raises is an outcome, too."""
     outcomes = []
-    suspects: list[str] = []
+    suspects = _Suspects([])
     for case in given:
         outcome = Outcome(case.name, len(case.x), expected=_lengths(case))
         try:
@@ -219,25 +227,23 @@ def _explained(case: Case, y, truth, before: float, params, suspects) -> list[st
     return []
 
 
-def _matching(case: Case, y, before: float, params, suspects: list[str]) -> list[str]:
-    """The one of FAULTS that gives this output, if any does better than the rest.
-
-    suspects: those that were found already, which very short cases are compared with alone, and
-    all cases first.
-    """
+def _matching(case: Case, y, before: float, params, suspects: _Suspects) -> list[str]:
+    """The one of FAULTS that gives this output, if any does better than the rest."""
 
     def closeness(name: str) -> float:
         with np.errstate(all="ignore"):
             bad = FAULTS[name].forward(params, case.x)[: len(y)]
         return _snr(y[: len(bad)], bad) if len(bad) >= len(y) - EDGE_LOSS else -np.inf
 
-    for names in (suspects, () if len(case.x) in LENGTHS[:-1] else FAULTS):
+    thorough = suspects.searches > 0 and len(case.x) not in LENGTHS[:-1]
+    for names in (suspects.found, FAULTS if thorough else ()):
         close = {name: closeness(name) for name in names}
         best = max(close, key=close.__getitem__, default="")
         if best and close[best] > before + _CLEAR:
-            if best not in suspects:
-                suspects.append(best)
+            if best not in suspects.found:
+                suspects.found.append(best)
             return [FAULTS[best].words]
+    suspects.searches -= thorough
     return []
 
 

@@ -1,0 +1,178 @@
+"""`novasr doctor`, `export`, `compare` and `spectrogram`."""
+
+import importlib.util
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import oracle
+import pytest
+import soundfile
+from conftest import check, random_params, speech_like
+
+from novasr_np import doctor, forward, load_weights, onnx_export, spectra
+from novasr_np.cli import main
+from novasr_np.weights import weights_path
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch, capfd):
+    """Run the command in an empty folder with the default weights."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NOVASR_WEIGHTS", raising=False)
+
+    def run(*arguments):
+        capfd.readouterr()
+        try:
+            status = main([str(a) for a in arguments])
+        except SystemExit as exit:
+            status = exit.code
+        return (status, *capfd.readouterr())
+
+    return run
+
+
+def lists(tree):
+    return {k: lists(v) if isinstance(v, dict) else v.tolist() for k, v in tree.items()}
+
+
+def test_doctor_is_content(cli):
+    status, out, err = cli("doctor", "--json")
+    report = json.loads(out)
+    assert (status, err, report["problems"]) == (0, "", [])
+    assert report["versions"]["numpy"] == np.__version__
+    assert report["x_real_time"]["numpy"] > 0
+    assert ("jax" in report["self_test"]) == (importlib.util.find_spec("jax") is not None)
+    status, out, _ = cli("doctor")
+    assert status == 0
+    assert "all is well" in out
+
+
+def test_doctors_golden_values_are_the_oracles():
+    y = oracle.forward(lists(doctor.golden_weights()), doctor.golden_input().tolist())
+    for n, value in doctor._GOLDEN.items():
+        assert abs(y[n] - value) < 1e-13
+
+
+def test_doctor_finds_what_is_wrong(cli, monkeypatch, tmp_path):
+    monkeypatch.setenv("NOVASR_WEIGHTS", "nowhere.safetensors")
+    status, out, err = cli("doctor")
+    assert status == 1
+    assert "weights: no weights file" in err
+    assert "something is wrong" in out
+    monkeypatch.delenv("NOVASR_WEIGHTS")
+    # Other numbers than those that were shipped.
+    folder = tmp_path / "weights"
+    shutil.copytree(weights_path(None).parent, folder)
+    shutil.copy(weights_path(None), tmp_path / "w")
+    data = bytearray((folder / weights_path(None).name).read_bytes())
+    data[-1] ^= 1
+    (folder / weights_path(None).name).write_bytes(data)
+    monkeypatch.setattr("novasr_np.weights._FOLDERS", (folder,))
+    monkeypatch.setattr(doctor, "_speed", lambda run: 1.0)
+    assert "not what was shipped" in cli("doctor")[2]
+    monkeypatch.setattr(doctor, "_GOLDEN", {0: 0.5})
+    assert "self-test: numpy float64 is off by" in cli("doctor")[2]
+
+
+needs_onnx = pytest.mark.skipif(
+    not (importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime")),
+    reason="needs the extra onnx",
+)
+
+
+@needs_onnx
+@pytest.mark.parametrize("opset", onnx_export.OPSETS)
+@pytest.mark.parametrize("half", [False, True])
+def test_onnx_gives_what_numpy_gives(opset, half):
+    """At three lengths and two sizes of batch."""
+    import onnxruntime  # noqa: PLC0415
+
+    params = random_params(2)
+    model = onnx_export.model(params, opset=opset, half=half)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    dtype, tolerance = (np.float16, 2e-2) if half else (np.float32, 2e-6)
+    for batch in (1, 3):
+        for samples in (2, 37, 16_000):
+            x = np.stack([speech_like(samples, seed=seed) for seed in range(batch)])
+            (y,) = session.run(None, {"input": x.astype(dtype)[:, None]})
+            assert y.dtype == dtype
+            check(y[:, 0], forward(params, np.float64(x)), tolerance)
+
+
+@needs_onnx
+def test_export_onnx(cli):
+    assert cli("export", "onnx", "a.onnx")[0] == 0
+    status, _, err = cli("export", "onnx", "a.onnx")
+    assert status == 2
+    assert "a.onnx exists" in err
+    assert cli("export", "onnx", "a.onnx", "--half", "--if-exists", "overwrite")[0] == 0
+    status, _, err = cli("export", "onnx", "b.onnx", "--opset", "9")
+    assert status == 2
+    assert "opset is from 11 to 21, got 9" in err
+    assert sorted(os.listdir()) == ["a.onnx"]
+    assert cli("export", "onnx", "b.onnx")[0] == 0
+    status, out, _ = cli("verify", "--onnx", "b.onnx", "--long", "6")
+    assert status == 0
+    assert "verdict: float32" in out
+    assert cli("verify", "--onnx", "a.onnx", "--long", "0", "--require", "float16")[0] == 0
+
+
+def test_export_stablehlo(cli):
+    export = pytest.importorskip("jax.export", reason="needs the extra jax")
+    assert cli("export", "stablehlo", "a.bin")[0] == 0
+    program = export.deserialize(bytearray(Path("a.bin").read_bytes()))
+    assert set(program.platforms) == {"cpu", "cuda", "tpu"}
+    for shape in ((1, 2), (3, 500)):
+        x = np.random.default_rng(0).normal(0, 0.3, shape).astype(np.float32)
+        check(program.call(x), forward(load_weights(), np.float64(x)), 5e-6)
+    assert cli("export", "stablehlo", "a.bin")[0] == 2
+
+
+def test_compare(cli):
+    x = np.float64(speech_like(48_000, 48_000)) * np.hanning(48_000)
+    noise = np.random.default_rng(0).normal(0, 1e-3, 48_000)
+    soundfile.write("a.wav", 0.5 * np.roll(x, 7), 48_000, subtype="FLOAT")
+    soundfile.write("b.wav", x, 48_000, subtype="FLOAT")
+    soundfile.write("c.wav", x + noise, 48_000, subtype="FLOAT")
+    status, out, _ = cli("compare", "a.wav", "b.wav", "--json")
+    report = json.loads(out)
+    assert status == 0
+    assert report["delay"] == 7
+    assert abs(report["gain"] - 0.5) < 1e-3
+    for band in report["bands"]:
+        assert abs(band["level_db"] - 20 * np.log10(0.5)) < 0.05
+        assert abs(band["lsd"] - 2 * np.log10(2)) < 0.05
+    report = json.loads(cli("compare", "c.wav", "b.wav", "--json")[1])
+    assert abs(report["snr_db"] - 10 * np.log10((x @ x) / (noise @ noise))) < 0.1
+    assert "A is 7 late" in cli("compare", "a.wav", "b.wav")[1]
+    soundfile.write("d.wav", x, 44_100)
+    status, _, err = cli("compare", "a.wav", "d.wav")
+    assert status == 2
+    assert "a.wav is at 48000 Hz, d.wav at 44100" in err
+    soundfile.write("e.wav", x[:1000], 48_000)
+    assert "more than 1024 samples, got 1000" in cli("compare", "e.wav", "b.wav")[2]
+
+
+def test_log_spectral_distance_is_the_benchs():
+    metrics = pytest.importorskip("bench.metrics", reason="needs scipy")
+    a, b = (np.float64(speech_like(20_000, 48_000, seed)) for seed in (0, 1))
+    assert abs(spectra.compare(a, b, 48_000)["lsd"] - metrics.lsd(a, b)["all"]) < 1e-9
+
+
+def test_spectrogram(cli):
+    pytest.importorskip("matplotlib", reason="needs the extra plot")
+    soundfile.write("a.wav", speech_like(16_000), 16_000)
+    soundfile.write("b.wav", np.zeros(1), 48_000)
+    assert cli("spectrogram", "a.wav", "b.wav", "-o", "p.png")[0] == 0
+    assert Path("p.png").read_bytes().startswith(b"\x89PNG")
+    for arguments, words in (
+        (("a.wav", "-o", "p.gif"), "PNG"),
+        (("no.wav", "-o", "q.png"), "such"),
+    ):
+        status, _, err = cli("spectrogram", *arguments)
+        assert status == 2
+        assert words in err
+    assert sorted(os.listdir()) == ["a.wav", "b.wav", "p.png"]
