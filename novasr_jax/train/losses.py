@@ -13,7 +13,7 @@ SIZES = (2048, 1024, 512)  # samples of a frame; hops are a quarter
 LOWEST = 100
 # Recordings whose spectrum ends above FULL Hz, as at 44.1 kHz, are taken to be empty beyond it,
 # at a weight of BEYOND. Else the few that reach 24 kHz would fill the top of all with noise.
-FULL, BEYOND = 20_000, 0.25
+FULL, BEYOND = 20_000, 0.7
 
 
 class Weights(NamedTuple):
@@ -21,7 +21,7 @@ class Weights(NamedTuple):
 
     spectrum: float = 1.0  # log levels of single bins, for each size of frame
     floor: float = 5e-7  # added to |X|^2 of 2048 samples under a Hann window
-    bands: float = 1.0  # log levels of bands 1.5 kHz wide over the whole crop
+    bands: float = 1.3  # log levels of bands 1.5 kHz wide over the whole crop
     moments: float = 1.0  # the same over each 75 ms
     excess: float = 0.0  # of both, levels above the truth's once more
     wave: float = 2.0  # the difference below 7 kHz, against the level there
