@@ -30,6 +30,7 @@ LONG = 600  # seconds
 _WHOLE = 5  # s: up to here an output is looked at as a whole, beyond at so many places
 _WINDOW, _WINDOWS = 0.25, 9
 _CLEAR = 10.0  # dB by which an explanation has to be better than none
+_RIGHT = 60.0  # dB, from which on a part of an output is as it should be
 _SEARCH = 64  # samples: the largest delay that is found
 
 
@@ -185,66 +186,66 @@ def _half(y) -> str:
 
 
 def _why(outcome: Outcome, case: Case, y, truth, params, suspects) -> list[str]:
-    """What explains an output that is wrong: the first of these that does."""
-    expected = min(outcome.expected)
-    if len(y) < expected:
-        if outcome.delay == 0 and _snr(y, truth[: len(y)]) > 40:
-            return [_tail(expected - len(y))]
-        return [f"{len(y)} samples, expected {outcome.expected[0]} or {outcome.expected[1]}"]
+    """What explains an output that is wrong: its length, and the best of all explanations."""
+    bare, whole = outcome.expected
+    if len(y) < bare and outcome.delay == 0 and _snr(y, truth[: len(y)]) > _RIGHT:
+        return [_tail(bare - len(y))]
     found = []
     if len(y) not in outcome.expected:
-        found.append(f"{len(y)} samples, expected {outcome.expected[0]} or {outcome.expected[1]}")
+        found.append(f"{len(y)} samples, expected {bare} or {whole}")
     n = min(len(y), len(truth))
     y, truth = y[:n], truth[:n]
     before = _snr(y, truth)
-    return found + _explained(case, y, truth, before, params, suspects)
-
-
-def _explained(case: Case, y, truth, before: float, params, suspects) -> list[str]:
-    energy = truth @ truth
-    gain = y @ truth / energy if energy else 1.0
-    if case.rate == SAMPLE_RATE_IN and (names := _matching(case, y, before, params, suspects)):
-        return names
-    lost = np.flatnonzero(y[::-1] != 0)[0] if y.any() else len(y)
-    delay = _delay(y, truth)
-    if 0 < lost < len(y) and _snr(y[:-lost], truth[:-lost]) > before + _CLEAR:
-        return [_tail(int(lost))]
-    if _snr(-y, truth) > before + _CLEAR:
-        return ["the phase is reversed: every sample has the wrong sign"]
-    if delay and _snr(*_aligned(y, truth, delay)) > before + _CLEAR:
-        return [f"{abs(delay)} samples {'late' if delay > 0 else 'early'}"]
+    if found and before > _RIGHT:
+        return found
     if case.rate != SAMPLE_RATE_IN:
-        return ["another resampler than the original's"]
-    scaled = y / gain if gain else y
-    if abs(gain - 1) > 0.01 and _snr(scaled, truth) > before + _CLEAR:
-        peak = np.abs(y).max()
-        return [
-            f"the level is changed, by {20 * np.log10(abs(gain)):+.2f} dB, to a peak of {peak:.3f}"
-        ]
-    shift = y.mean() - truth.mean()
-    if abs(shift) > 1e-3 and _snr(y - shift, truth) > before + _CLEAR:
-        return [f"the mean is changed, by {shift:+.2e}"]
-    return []
+        return [*found, "another resampler than the original's"]
+    snr, words = max(_explanations(case, y, truth, before, params, suspects))
+    return [*found, words] if snr > before + _CLEAR else found
 
 
-def _matching(case: Case, y, before: float, params, suspects: _Suspects) -> list[str]:
-    """The one of FAULTS that gives this output, if any does better than the rest."""
+def _explanations(
+    case: Case, y, truth, before: float, params, suspects: _Suspects
+) -> Iterator[tuple[float, str]]:
+    """(SNR to what it would then be, in words) of everything that may be wrong."""
+    yield -np.inf, ""
+    yield _snr(-y, truth), "the phase is reversed: every sample has the wrong sign"
+    lost = int(np.flatnonzero(y[::-1] != 0)[0]) if y.any() else 0
+    if lost:
+        yield _snr(y[:-lost], truth[:-lost]), _tail(lost)
+    if delay := _delay(y, truth):
+        side = "late" if delay > 0 else "early"
+        yield _snr(*_aligned(y, truth, delay)), f"{abs(delay)} samples {side}"
+    gain = float(y @ truth / (truth @ truth)) if truth.any() else 1.0
+    if abs(gain - 1) > 1e-3 and gain > 0:
+        change, peak = 20 * np.log10(gain), np.abs(y).max()
+        words = f"the level is changed: by {change:+.2f} dB, to a peak of {peak:.3f}"
+        yield _snr(y / gain, truth) - _CLEAR, words
+    shift = float(y.mean() - truth.mean())
+    if abs(shift) > 1e-3:
+        yield _snr(y - shift, truth), f"the mean is changed: by {shift:+.2e}"
+    yield from _deviations(case, y, before, params, suspects)
 
-    def closeness(name: str) -> float:
-        with np.errstate(all="ignore"):
-            bad = FAULTS[name].forward(params, case.x)[: len(y)]
-        return _snr(y[: len(bad)], bad) if len(bad) >= len(y) - EDGE_LOSS else -np.inf
 
+def _deviations(
+    case: Case, y, before: float, params, suspects: _Suspects
+) -> Iterator[tuple[float, str]]:
+    """The same for FAULTS."""
     thorough = suspects.searches > 0 and len(case.x) not in LENGTHS[:-1]
-    for names in (suspects.found, FAULTS if thorough else ()):
-        close = {name: closeness(name) for name in names}
-        best = max(close, key=close.__getitem__, default="")
-        if best and close[best] > before + _CLEAR:
-            if best not in suspects.found:
-                suspects.found.append(best)
-            return [FAULTS[best].words]
+    best = before + _CLEAR
+    for name in dict.fromkeys([*suspects.found, *(FAULTS if thorough else ())]):
+        fault = FAULTS[name]
+        with np.errstate(all="ignore"):
+            wrong = fault.forward(params, case.x)[: len(y)]
+        if len(wrong) < len(y) - EDGE_LOSS:
+            continue
+        snr = _snr(y[: len(wrong)], wrong)
+        yield snr, fault.words
+        if snr > best:
+            best, thorough = snr, False
+            if name not in suspects.found:
+                suspects.found.append(name)
     suspects.searches -= thorough
-    return []
 
 
 def _summary(outcomes: list[Outcome]) -> list[str]:
@@ -265,10 +266,11 @@ def _lengths(case: Case) -> tuple[int, int]:
 
 
 def _truth(case: Case, params, length: int) -> np.ndarray:
-    bare = _lengths(case)[0]
-    if length > bare or case.rate != SAMPLE_RATE_IN:
+    """What the port should have given: of the front door for its length, else the bare network."""
+    bare, whole = _lengths(case)
+    if length == whole or case.rate != SAMPLE_RATE_IN:
         y = upsample(np.float64(case.x), case.rate, weights=params)
-        return y if length > bare else y[:bare]
+        return y if length >= whole else y[:bare]
     return forward(params, np.float64(case.x))
 
 
@@ -287,7 +289,7 @@ def _quantum(y: np.ndarray) -> float:
     if y.dtype.kind != "f":
         raise TypeError(f"samples are floating point with full scale 1, got {y.dtype}")
     sixteen = np.float64(y) * 32768
-    return 2**-15 if y.size and y.any() and (sixteen == np.rint(sixteen)).all() else 0.0
+    return 2**-15 if y.size and (sixteen == np.rint(sixteen)).all() else 0.0
 
 
 def _snr(y, truth) -> float:

@@ -150,7 +150,7 @@ def test_drift(ours):
     assert (right.grade, right.faults) == ("float32", [])
     cut = conformance.verify(lambda x, r: upsample(x, r)[:-48_000], ours, [case])
     assert cut.grade == conformance.WRONG
-    assert "the tail is lost: 47996 samples" in cut.faults
+    assert cut.faults == ["the tail is lost: 47996 samples at 48 kHz"]
 
 
 def test_another_resampler(ours):
