@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "faults": {"layers", "model"},
     "conformance": {"api", "faults", "model", "spec", "weights"},
     "ports": {"audio", "conformance"},
-    "kit": {"__version__", "conformance", "model", "weights", "files"},
+    "kit": {"__version__", "conformance", "model", "weights"},
     "onnx_export": {"__version__", "files", "model", "spec", "weights"},
     "spectra": {"files"},
     "doctor": {
