@@ -1,5 +1,6 @@
 """The rows of a corpus on many machines, by Ray Data."""
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -8,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from . import engines
+from . import engines, manifest
 from .blocks import available_cores
 from .corpus import Task, lost, worker
 from .ledger import Result
@@ -43,11 +44,12 @@ def ray_data(
     import ray  # noqa: PLC0415
 
     logging.getLogger("ray.data").setLevel(logging.WARNING)
-
     started = not ray.is_initialized()
     if started:
-        here = {"num_cpus": int((jobs or available_cores()) * cpus + 1)} if address is None else {}
-        ray.init(address, include_dashboard=False, logging_level="warning", **here)  # type: ignore[arg-type]
+        options: dict[str, Any] = {"include_dashboard": False, "logging_level": "warning"}
+        if address is None:
+            options["num_cpus"] = int((jobs or available_cores()) * cpus + 1)
+        ray.init(address, **options)
     try:
         each = {"CPU": cpus, "GPU": gpus, **(resources or {})}
         jobs = _room(ray.cluster_resources(), each, jobs)
@@ -78,7 +80,8 @@ def _stream(
     context.max_errored_blocks = -1  # rows that never come back are told below
     per_block = max(1, min(_ROWS, len(rows) // (8 * jobs)))
     blocks = -(-len(rows) // per_block)
-    items = [{"row": json.dumps(row)} for row in rows]
+    items = [{"row": json.dumps(row._replace(source=_absolute(row.source)))} for row in rows]
+    task = dataclasses.replace(task, folder=_absolute(task.folder), staging=_absolute(task.staging))
     special = {kind: n for kind, n in each.items() if kind not in ("CPU", "GPU") and n}
     results = ray.data.from_items(items, override_num_blocks=blocks).map_batches(
         _Actor,
@@ -92,10 +95,15 @@ def _stream(
     missing = {row.id: row for row in rows}
     for item in results.iter_rows():
         result = json.loads(item["result"])
-        if missing.pop(result["id"], None):
-            yield result
+        if row := missing.pop(result["id"], None):
+            yield result | {"source": row.source}
     for row in missing.values():
         yield lost(row, task, "Ray lost it: its log says why")
+
+
+def _absolute(path: str) -> str:
+    """For the other nodes, whose working directory is another."""
+    return path if manifest.is_uri(path) else os.path.abspath(path)
 
 
 class _Actor:
