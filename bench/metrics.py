@@ -8,19 +8,11 @@ import numpy as np
 from scipy import signal
 
 from novasr_np.spec import SAMPLE_RATE_OUT
+from novasr_np.spectra import FLOOR, HOP, N_FFT, power
 
-N_FFT, HOP = 2048, 512
-FLOOR = 1e-8  # of |X|^2
 SPLIT = 341  # the first bin above 8 kHz; of N_FFT / 2 + 1
 BANDS = ((8500, 12_000), (12_000, 16_000), (16_000, 20_000))  # Hz
 _HERTZ = np.fft.rfftfreq(N_FFT, 1 / SAMPLE_RATE_OUT)
-
-
-def power(x) -> np.ndarray:
-    """|STFT|^2 of x [T]: [1025, frames]; periodic Hann, centred, the ends reflected."""
-    x = np.pad(x, N_FFT // 2, mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(x, N_FFT)[::HOP]
-    return np.abs(np.fft.rfft(frames * signal.windows.hann(N_FFT, sym=False))).T ** 2
 
 
 def lsd(y, truth) -> dict[str, float]:

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from novasr_np import spec
+from novasr_np.cli import main
 from novasr_np.weights import load_weights, save_weights
 
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None, max_examples=50)
@@ -127,3 +128,25 @@ def heeding_ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def runner(capfd, *first):
+    """Runs `novasr` with arguments after `first`; gives (status, stdout, stderr)."""
+
+    def run(*arguments):
+        capfd.readouterr()
+        try:
+            status = main([*first, *(str(a) for a in arguments)])
+        except SystemExit as exit:
+            status = exit.code
+        return (status, *capfd.readouterr())
+
+    return run
+
+
+def speech(name, rate=16_000, channels=1, samples=4000, **options):
+    """A file of `speech_like` channels, in folders that are made for it; gives its name."""
+    x = np.stack([speech_like(samples, rate, seed) for seed in range(channels)], axis=-1)
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(name, x, rate, **options)
+    return name

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import check, shared, speech_like
+from conftest import check, runner, shared, speech, speech_like
 
 from novasr_np import audio, load_weights, upsample
-from novasr_np.cli import main
 from novasr_np.weights import DEFAULT
 
 
@@ -25,23 +24,7 @@ def cli(weights_file, tmp_path, monkeypatch, capfd):
     """Run the command in an empty folder with random weights; gives (status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NOVASR_WEIGHTS", str(weights_file))
-
-    def run(*arguments):
-        capfd.readouterr()
-        try:
-            status = main([str(a) for a in arguments])
-        except SystemExit as exit:
-            status = exit.code
-        return (status, *capfd.readouterr())
-
-    return run
-
-
-def speech(name, rate=16_000, channels=1, samples=4000, **options):
-    x = np.stack([speech_like(samples, rate, seed) for seed in range(channels)], axis=-1)
-    Path(name).parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(name, x, rate, **options)
-    return name
+    return runner(capfd)
 
 
 def tree():

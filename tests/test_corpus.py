@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import speech_like
+from conftest import runner, speech
 
 from novasr_np import blocks, corpus, engines, job, ledger, load_weights, manifest
 from novasr_np.cli import main
@@ -32,22 +32,7 @@ def cli(weights_file, tmp_path, monkeypatch, capfd):
     """Run `novasr corpus` in an empty folder; gives (status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NOVASR_WEIGHTS", str(weights_file))
-
-    def run(*arguments):
-        capfd.readouterr()
-        try:
-            status = main(["corpus", *(str(a) for a in arguments)])
-        except SystemExit as exit:
-            status = exit.code
-        return (status, *capfd.readouterr())
-
-    return run
-
-
-def speech(name, rate=16_000, channels=1, samples=3000, **options):
-    x = np.stack([speech_like(samples, rate, seed) for seed in range(channels)], axis=-1)
-    Path(name).parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(name, x, rate, **options)
+    return runner(capfd, "corpus")
 
 
 def rows(folder="out"):
@@ -130,7 +115,7 @@ def test_only_what_is_missing_or_changed_is_done_again(cli):
 
     os.remove("out/a.flac")
     Path("out/b.flac").write_bytes(Path("out/b.flac").read_bytes()[:-1])
-    speech("in/c.wav", samples=4000)
+    speech("in/c.wav", samples=5000)
     status, _, err = cli("in", "out", "--retry-failed")
     assert status == 1
     assert "3 done, 3 before" in err

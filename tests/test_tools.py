@@ -10,10 +10,9 @@ import numpy as np
 import oracle
 import pytest
 import soundfile
-from conftest import check, random_params, speech_like
+from conftest import check, random_params, runner, speech_like
 
 from novasr_np import doctor, forward, load_weights, onnx_export, spectra
-from novasr_np.cli import main
 from novasr_np.weights import weights_path
 
 
@@ -22,16 +21,7 @@ def cli(tmp_path, monkeypatch, capfd):
     """Run the command in an empty folder with the default weights."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NOVASR_WEIGHTS", raising=False)
-
-    def run(*arguments):
-        capfd.readouterr()
-        try:
-            status = main([str(a) for a in arguments])
-        except SystemExit as exit:
-            status = exit.code
-        return (status, *capfd.readouterr())
-
-    return run
+    return runner(capfd)
 
 
 def lists(tree):
