@@ -2,7 +2,7 @@
 
     python -m bench.onnx_export
 
-Both have the original's v1 weights. Times are the best of five, taken in turn; errors are max-abs
+Both have the original's v1 weights. Times are the best of three, taken in turn; errors are max-abs
 to this network in float64.
 """
 
@@ -15,7 +15,7 @@ from novasr_np import forward, load_weights, onnx_export
 
 from .material import speech, upstream
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 def main() -> None:
