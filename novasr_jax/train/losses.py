@@ -13,7 +13,7 @@ SIZES = (2048, 1024, 512)  # samples of a frame; hops are a quarter
 LOWEST = 100
 # Recordings whose spectrum ends above FULL Hz, as at 44.1 kHz, are taken to be empty beyond it,
 # at a weight of BEYOND. Else the few that reach 24 kHz would fill the top of all with noise.
-FULL, BEYOND = 20_000, 0.7
+FULL, BEYOND = 20_000, 1.0
 
 
 class Weights(NamedTuple):
