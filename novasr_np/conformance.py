@@ -100,9 +100,18 @@ def cases(long: float = LONG, rates: tuple[int, ...] = ()) -> Iterator[Case]:
         yield Case(f"{long:g} s", noise(round(long * SAMPLE_RATE_IN), 0.3))
 
 
-def verify(port: Port, params: Params, given: Iterable[Case]) -> Report:
-    """Run a port on every case. What it raises is an outcome, too."""
-    outcomes = []
+def verify(
+    port: Port,
+    params: Params,
+    given: Iterable[Case],
+    progress: Callable[[Outcome], object] = lambda _: None,
+) -> Report:
+    """Run a port on every case. What it raises is an outcome, too; TimeoutError is the last one.
+
+    progress is called with each outcome.
+    """
+    outcomes: list[Outcome] = []
+    hung = False
     suspects = _Suspects([])
     for case in given:
         outcome = Outcome(case.name, len(case.x), expected=_lengths(case))
@@ -112,9 +121,15 @@ def verify(port: Port, params: Params, given: Iterable[Case]) -> Report:
             y = given_back.astype(np.float64)
             outcome.length = len(y)
             _compare(outcome, case, y, quantum, params, suspects)
+        except TimeoutError as error:
+            hung = True
+            outcome.faults.append(f"{error}: no more cases were tried")
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             outcome.faults.append(f"it fails: {error}")
         outcomes.append(outcome)
+        progress(outcome)
+        if hung:
+            break
     order = [*GRADES, WRONG]
     grade = max((outcome.grade for outcome in outcomes), key=order.index)
     return Report(outcomes, grade, _summary(outcomes))
@@ -188,6 +203,8 @@ def _half(y) -> str:
 def _why(outcome: Outcome, case: Case, y, truth, params, suspects) -> list[str]:
     """What explains an output that is wrong: its length, and the best of all explanations."""
     bare, whole = outcome.expected
+    if truth.any() and not y.any():
+        return ["it gives silence"]
     if len(y) < bare and outcome.delay == 0 and _snr(y, truth[: len(y)]) > _RIGHT:
         return [_tail(bare - len(y))]
     found = []
@@ -201,7 +218,7 @@ def _why(outcome: Outcome, case: Case, y, truth, params, suspects) -> list[str]:
     if case.rate != SAMPLE_RATE_IN:
         return [*found, "another resampler than the original's"]
     snr, words = max(_explanations(case, y, truth, before, params, suspects))
-    return [*found, words] if snr > before + _CLEAR else found
+    return [*found, words] if snr > max(0, before) + _CLEAR else found
 
 
 def _explanations(
@@ -255,7 +272,7 @@ def _summary(outcomes: list[Outcome]) -> list[str]:
         for fault in outcome.faults:
             told.setdefault(re.split(r"[\d:]", fault)[0], []).append(fault)
     return [
-        texts[0] + (f" (and {len(texts) - 1} cases more)" if len(texts) > 1 else "")
+        texts[0] + (f" (in {len(texts)} cases)" if len(texts) > 1 else "")
         for texts in told.values()
     ]
 

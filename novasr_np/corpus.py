@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import __version__, audio, blocks, job, manifest
-from .ledger import Ledger, Result
+from .ledger import Known, Ledger, Result
 from .manifest import Row
 
 # After these nothing more can be written.
@@ -40,7 +40,7 @@ class Plan(NamedTuple):
     left: list[Row]
     done: int  # complete, by the same weights and options, from a source that did not change
     failed: list[Result]  # before, likewise, and not to be tried again
-    refused: list[Result]  # their targets are not this corpus's own
+    refused: list[Result]  # their targets are other files, or other rows' targets
 
 
 # What a worker does with one row; and how the rows of a run get to workers.
@@ -56,8 +56,8 @@ def settings_hash(options: job.Options, **others: str) -> str:
 
 
 def plan(
-    rows: Iterable[Row],
-    known: dict[str, Result],
+    rows: Sequence[Row],
+    known: Known,
     task: Task,
     *,
     resume: bool = True,
@@ -69,27 +69,39 @@ def plan(
     """
     result = Plan([], 0, [], [])
     done = 0
-    sources: dict[str, str] = {}
+    folder = os.path.abspath(task.folder)
+    sources = {os.path.abspath(row.source) for row in rows}
+    made = {r["target"] for r in known.values() if _may_be_made(r)}
+    owners: dict[str, str] = {}
+    for row in sorted(rows, key=lambda row: not _may_be_made(known.get((row.id, row.target)))):
+        owners.setdefault(row.target, row.id)
     for row in rows:
-        before = known.get(row.id)
-        if before and before["status"] == "refused":
-            before = None
+        before = known.get((row.id, row.target))
         holds = before and all(before[name] == value for name, value in _key(row, task))
         same = before if holds and resume else None
-        taken = sources.setdefault(row.target, row.source)
-        if taken != row.source:
-            error = f"{row.target} is the target of {taken} already"
+        error = None
+        if owners[row.target] != row.id:
+            error = f"{row.target} is the target of {owners[row.target]} already"
+        elif os.path.join(folder, row.target) in sources:
+            error = f"{row.target} would replace a source"
+        elif row.target not in made and os.path.lexists(Path(folder, row.target)):
+            error = f"{row.target} exists, and by the results no corpus job made it: move it away"
+        if error:
             result.refused.append(_blank(row, task, "refused", error))
         elif same and _is_done(same, task):
             done += 1
         elif same and same["status"] == "failed" and not retry_failed:
             result.failed.append(same)
-        elif before is None and os.path.lexists(Path(task.folder, row.target)):
-            error = f"{row.target} exists, and no corpus job made it: move it away"
-            result.refused.append(_blank(row, task, "refused", error))
         else:
             result.left.append(row)
     return result._replace(done=done)
+
+
+def _may_be_made(result: Result | None) -> bool:
+    """Whether a job made the target, or was killed when it had perhaps done so."""
+    return result is not None and (
+        result["target_bytes"] is not None or result["status"] == "begun"
+    )
 
 
 def _key(row: Row, task: Task) -> list[tuple[str, Any]]:

@@ -56,7 +56,11 @@ class _Process:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, task), daemon=True)
+        # Ctrl-C reaches every process, and one decides. What is held back here is so in the new
+        # process from its first moment.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self._process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self.give(row, attempt)
 
@@ -81,7 +85,6 @@ class _Process:
 
 
 def _serve(rows: connection.Connection, task: Task) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; one decides
     work = worker(task)
     try:
         while True:

@@ -15,6 +15,7 @@ import numpy as np
 from . import audio
 from .api import count_saturated
 from .errors import AudioError
+from .files import walk
 from .interrupts import held
 from .spec import SAMPLE_RATE_IN, SAMPLE_RATE_OUT, UPSAMPLING
 from .stream import Run, Stream
@@ -66,7 +67,7 @@ def find(inputs: Iterable[str], recursive: bool) -> Iterator[tuple[str, str]]:
     """(source, its folder below the input that named it) for every file, folders walked in order.
 
     In folders only files with a known suffix count, and none that a run named itself (``_48k``).
-    Raises IsADirectoryError for a folder if not recursive.
+    Raises IsADirectoryError for a folder if not recursive, OSError for one that cannot be read.
     """
     for name in inputs:
         if name == PIPE or not os.path.isdir(name):
@@ -74,7 +75,7 @@ def find(inputs: Iterable[str], recursive: bool) -> Iterator[tuple[str, str]]:
             continue
         if not recursive:
             raise IsADirectoryError(f"{name} is a folder: add -r to take all audio below it")
-        for path in sorted(Path(name).rglob("*")):
+        for path in map(Path, walk(name)):
             known = path.suffix.lower() in audio.SUFFIXES and not path.stem.endswith(SUFFIX)
             if known and not path.name.startswith(".") and path.is_file():
                 yield str(path), str(path.parent.relative_to(name))

@@ -18,12 +18,13 @@ from typing import IO, Any
 from .files import replacing
 
 RESULTS = "results.jsonl"
-_STATE = ".novasr"
+STATE = ".novasr"
 _LOG = "log.jsonl"
 
 # A result's columns, and their types in parquet. status: begun (and never ended), done, failed, or
 # refused before any work. Times are in seconds, peak has full scale 1, saturated counts samples,
-# weights and options are hashes.
+# weights and options are hashes. target_bytes is of the file that a job made there, be it a former
+# one, and empty where none did.
 COLUMNS = {
     "id": "string",
     "source": "string",
@@ -45,12 +46,16 @@ COLUMNS = {
     "novasr": "string",
 }
 Result = dict[str, Any]
+Known = dict[tuple[str, str], Result]
 
 
-def known(folder: str | os.PathLike[str]) -> dict[str, Result]:
-    """id -> the latest result, of all runs on a target folder, those under way too. Only reads."""
-    results: dict[str, Result] = {}
-    for path in (Path(folder, RESULTS), *sorted(Path(folder, _STATE).glob(f"*/{_LOG}"))):
+def known(folder: str | os.PathLike[str]) -> Known:
+    """(id, target) -> the latest result, of all runs on a target folder, those under way too.
+
+    Only reads. Raises OSError.
+    """
+    results: Known = {}
+    for path in (Path(folder, RESULTS), *sorted(Path(folder, STATE).glob(f"*/{_LOG}"))):
         _merge(results, _lines(path))
     return results
 
@@ -63,7 +68,7 @@ class Ledger:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        self.staging = self.folder / _STATE / secrets.token_hex(6)  # of unfinished files
+        self.staging = self.folder / STATE / secrets.token_hex(6)  # of unfinished files
         with self._alone():
             self._clear()
             self.staging.mkdir(parents=True)
@@ -86,7 +91,7 @@ class Ledger:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """While no other run begins or ends."""
-        state = self.folder / _STATE
+        state = self.folder / STATE
         state.mkdir(parents=True, exist_ok=True)
         with open(state / "lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -94,13 +99,13 @@ class Ledger:
 
     def _clear(self) -> None:
         """Put what ended runs have logged with the results, and remove the rest of them."""
-        ended = [log.parent for log in (self.folder / _STATE).glob(f"*/{_LOG}") if _is_free(log)]
+        ended = [log.parent for log in (self.folder / STATE).glob(f"*/{_LOG}") if _is_free(log)]
         if not ended:
             return
-        results: dict[str, Result] = {}
+        results: Known = {}
         for path in (self.folder / RESULTS, *(run / _LOG for run in ended)):
             _merge(results, _lines(path))
-        self._write(sorted(results.values(), key=lambda result: result["id"]))
+        self._write([results[key] for key in sorted(results)])
         for run in ended:
             shutil.rmtree(run, ignore_errors=True)
 
@@ -111,16 +116,35 @@ class Ledger:
             import pyarrow.parquet  # noqa: PLC0415
 
             schema = pyarrow.schema(list(COLUMNS.items()))
+            rows = [{k: _utf8(v) for k, v in result.items()} for result in results]
             with replacing((self.folder / RESULTS).with_suffix(".parquet")) as path:
-                pyarrow.parquet.write_table(pyarrow.Table.from_pylist(results, schema), path)
+                pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), path)
 
 
-def _merge(results: dict[str, Result], later: Iterable[Result]) -> None:
+def _merge(results: Known, later: Iterable[Result]) -> None:
     for result in later:
-        before = results.get(result["id"], {}).get("status")
-        # That a row was begun again says nothing against what it gave before.
-        if result["status"] != "begun" or before not in ("done", "failed"):
-            results[result["id"]] = result
+        key = result["id"], result["target"]
+        before = results.get(key)
+        if before is None or before["status"] == "refused":
+            results[key] = result
+        elif result["status"] == "begun" and before["status"] == "done" and _alike(before, result):
+            pass  # that it was begun again says nothing against what is there
+        elif result["status"] != "refused":
+            made = result["target_bytes"]
+            results[key] = result | {
+                "target_bytes": before["target_bytes"] if made is None else made
+            }
+
+
+def _alike(a: Result, b: Result) -> bool:
+    """Whether they give the same samples."""
+    names = ("weights", "options", "source", "source_bytes", "source_version")
+    return all(a[name] == b[name] for name in names)
+
+
+def _utf8(value: Any) -> Any:
+    """Text as parquet takes it, with no halves of characters, as odd file names have."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _lines(path: Path) -> Iterator[Result]:
@@ -130,8 +154,12 @@ def _lines(path: Path) -> Iterator[Result]:
         return
     with file:
         for line in file:
-            with suppress(ValueError):  # the last line of a machine that lost its power
-                yield json.loads(line)
+            with suppress(ValueError, RecursionError):  # such as half a line, when power was lost
+                result = json.loads(line)
+                if isinstance(result, dict) and all(
+                    isinstance(result.get(key), str) for key in ("id", "target", "status")
+                ):
+                    yield {key: result.get(key) for key in COLUMNS}
 
 
 def _is_free(log: Path) -> bool:

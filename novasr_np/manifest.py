@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from .audio import FORMATS, SUFFIXES, format_of
+from .files import walk
+from .ledger import STATE
 
 LISTS = (".csv", ".jsonl", ".parquet")
 
@@ -26,31 +28,43 @@ class Row(NamedTuple):
 def read(source: str, format: str) -> list[Row]:
     """The rows of a folder, recursively, of a manifest, or of a folder behind a URI.
 
-    source: a folder, of which all files with an audio suffix count; a manifest, ``.csv``,
-    ``.jsonl`` or ``.parquet``, with the columns source (relative to the manifest, or a URI) and,
-    optionally, id and target; or a URI that fsspec knows, such as ``s3://bucket/folder``.
+    source: a folder, of which all files with an audio suffix count (links to folders are followed,
+    hidden files passed over); a manifest, ``.csv``, ``.jsonl`` or ``.parquet``, with the columns
+    source (relative to the manifest, or a URI) and, optionally, id and target; or a URI that fsspec
+    knows, such as ``s3://bucket/folder``.
     format: of the targets, a key of audio.FORMATS. A target is by default the source's relative
     path with that format's suffix, an id the source as it stands there.
 
-    Raises OSError for what cannot be read, ValueError for what is no manifest or names something
-    twice, ModuleNotFoundError for a package that is not installed (fsspec, pyarrow).
+    Raises OSError for what cannot be read or has no recordings, ValueError for what is no manifest
+    or names something twice, ModuleNotFoundError for a package that is not installed (fsspec,
+    pyarrow).
     """
-    if Path(source).suffix.lower() in LISTS:
+    if os.path.isdir(source):
+        rows = []
+        for path in map(Path, walk(source)):
+            if _is_audio(path.name) and (path.is_file() or not path.exists()):
+                below = path.relative_to(source).as_posix()
+                rows.append(_local(below, str(path), _with_suffix(below, format)))
+    elif Path(source).suffix.lower() in LISTS:
         with fetched(source) as path:
-            table = list(_table(path))
+            try:
+                table = list(_table(path))
+            except (ValueError, csv.Error, RecursionError) as error:
+                raise ValueError(f"{source}: {error}") from error
         base = None if is_uri(source) else Path(source).parent
-        rows = [_row(entry, number, base, format) for number, entry in enumerate(table, 1)]
+        rows = []
+        for number, entry in enumerate(table, 1):
+            try:
+                rows.append(_row(entry, base, format))
+            except ValueError as error:
+                raise ValueError(f"{source}, row {number}: {error}") from error
     elif is_uri(source):
         rows = list(_listed(source, format))
-    elif os.path.isdir(source):
-        rows = [
-            _local(path.relative_to(source).as_posix(), str(path), format)
-            for path in sorted(Path(source).rglob("*"))
-            if _is_audio(path.name) and (path.is_file() or not path.exists())
-        ]
     else:
         os.stat(source)  # the system's own words for what is missing or forbidden
         raise NotADirectoryError(f"{source} is no folder, and no {', '.join(LISTS)}")
+    if not rows:
+        raise FileNotFoundError(f"{source}: no recordings there")
     seen: set[str] = set()
     for row in rows:
         if row.id in seen:
@@ -88,8 +102,6 @@ def fetched(source: str, folder: str | os.PathLike[str] | None = None) -> Iterat
 def _listed(uri: str, format: str) -> Iterator[Row]:
     system, folder = _system(uri)
     found = system.find(folder, detail=True)
-    if not found:
-        raise FileNotFoundError(f"{uri}: no files there")
     for path, info in sorted(found.items()):
         below = str(PurePosixPath(path).relative_to(folder))
         if _is_audio(PurePosixPath(path).name):
@@ -111,7 +123,7 @@ def _system(uri: str):
 
 
 def _table(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a manifest."""
+    """The rows of a manifest, a local file. Raises ValueError, csv.Error, RecursionError."""
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         try:
@@ -120,63 +132,67 @@ def _table(path: Path) -> Iterator[dict[str, Any]]:
             raise ModuleNotFoundError(
                 f"{path} needs pyarrow: pip install 'novasr-np[corpus]'"
             ) from error
+        os.stat(path)
         try:
             yield from parquet.read_table(path).to_pylist()
-        except ArrowInvalid as error:
-            raise ValueError(f"{path}: {error}") from error
+        except (ArrowInvalid, OSError) as error:
+            raise ValueError(f"no parquet: {str(error).splitlines()[0]}") from error
         return
     with open(path, encoding="utf-8-sig", newline="") as file:
         try:
             if suffix == ".csv":
-                yield from csv.DictReader(file)
+                # Strict, so that a quote that nobody closes does not swallow the rest.
+                yield from csv.DictReader(file, strict=True)
                 return
             for line in file:
                 if line.strip():
                     yield json.loads(line)
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is no text: {error}") from error
+            raise ValueError(f"no text: {error}") from error
         except json.JSONDecodeError as error:
-            raise ValueError(f"{path}: no JSON: {line[:80]!r}: {error}") from error
+            raise ValueError(f"no JSON: {line[:80]!r}: {error}") from error
 
 
-def _row(entry: Any, number: int, base: Path | None, format: str) -> Row:
-    """A manifest's row, checked. base: what relative sources are relative to."""
+def _row(entry: Any, base: Path | None, format: str) -> Row:
+    """A manifest's row, checked. base: what relative sources are relative to. Raises ValueError."""
     if not isinstance(entry, dict):
-        raise ValueError(f"row {number} of the manifest is no object: {entry!r}")
+        raise ValueError(f"no object: {entry!r}")
     values = {key: entry.get(key) or None for key in ("id", "source", "target")}
     for key, value in values.items():
-        if value is not None and (not isinstance(value, (str, int)) or "\0" in str(value)):
-            raise ValueError(f"row {number} of the manifest: {key} is text, got {value!r}")
+        if value is not None and (type(value) not in (str, int) or "\0" in str(value)):
+            raise ValueError(f"{key} is text, got {value!r}")
     if values["source"] is None:
-        raise ValueError(f"row {number} of the manifest has no source: {entry!r}")
+        raise ValueError(f"no source: {entry!r}")
     source, id = str(values["source"]), str(values["id"] or values["source"])
     absolute = is_uri(source) or os.path.isabs(source)
     if values["target"] is not None:
         target = str(values["target"])
         if format_of(Path(target)) != format:
-            raise ValueError(
-                f"row {number}: the target {target!r} is no name for --format {format}"
-            )
+            raise ValueError(f"the target {target!r} is no name for --format {format}")
     elif absolute:
-        raise ValueError(f"row {number}: the source {source!r} is not relative: give its target")
+        raise ValueError(f"the source {source!r} is not relative: give its target")
     else:
         target = _with_suffix(source, format)
-    if os.path.isabs(target) or ".." in PurePosixPath(target).parts:
-        raise ValueError(f"row {number}: the target {target!r} is not below the target folder")
+    parts = PurePosixPath(target).parts
+    if os.path.isabs(target) or ".." in parts:
+        raise ValueError(f"the target {target!r} is not below the target folder")
+    if target.endswith("/") or parts[0] == STATE:
+        raise ValueError(f"the target {target!r} is no name for a file of yours")
+    target = str(PurePosixPath(target))  # one spelling for one file
     if is_uri(source):
         return Row(id, source, target)
     if base is None and not absolute:
-        raise ValueError(f"row {number}: {source!r} is relative, but the manifest is no local file")
+        raise ValueError(f"the source {source!r} is relative, but the manifest is no local file")
     path = source if absolute else str(Path(base or "", source))
-    return _local(id, path, format)._replace(target=target)
+    return _local(id, path, target)
 
 
-def _local(id: str, path: str, format: str) -> Row:
+def _local(id: str, path: str, target: str) -> Row:
     try:
         status = os.stat(path)
     except OSError:  # told when its turn comes
-        return Row(id, path, _with_suffix(id, format))
-    return Row(id, path, _with_suffix(id, format), status.st_size, str(status.st_mtime_ns))
+        return Row(id, path, target)
+    return Row(id, path, target, status.st_size, str(status.st_mtime_ns))
 
 
 def _with_suffix(path: str, format: str) -> str:

@@ -1,6 +1,9 @@
 """Other implementations as functions, for `conformance`: a program, or a model in ONNX."""
 
+import os
 import shlex
+import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -9,8 +12,11 @@ import numpy as np
 
 from . import audio
 from .conformance import Port
+from .spec import SAMPLE_RATE_OUT
 
 FORMATS = ("raw", "wav")
+_DTYPES = {"tensor(float16)": np.float16, "tensor(float)": np.float32, "tensor(double)": np.float64}
+_SAID = 200  # characters of an error message that are told
 
 
 def program(template: str, format: str = "raw", timeout: float = 600) -> Port:
@@ -18,9 +24,12 @@ def program(template: str, format: str = "raw", timeout: float = 600) -> Port:
 
     template: the command line, no shell, with {input} and {output} for the files: format "raw" is
     little-endian float32, "wav" is 16 bits in and whatever libsndfile reads out. timeout is in
-    seconds. Raises ValueError for a template without the two, or another format.
+    seconds. Raises ValueError for a template without the two, or another format, and OSError if
+    there is no such program.
 
-    The port raises OSError if the program cannot be run, fails, takes too long or writes nothing.
+    The port raises OSError if the program cannot be run, fails or writes nothing, or a WAV file
+    that is not one channel at 48 kHz; TimeoutError if it takes too long, when it is ended with all
+    that it started.
     """
     line = shlex.split(template)
     for name in ("{input}", "{output}"):
@@ -28,6 +37,8 @@ def program(template: str, format: str = "raw", timeout: float = 600) -> Port:
             raise ValueError(f"the command has no {name}: {template!r}")
     if format not in FORMATS:
         raise ValueError(f"format is one of {', '.join(FORMATS)}, got {format!r}")
+    if shutil.which(line[0]) is None:
+        raise FileNotFoundError(f"no program {line[0]!r}")
 
     def port(x: np.ndarray, rate: int) -> np.ndarray:
         with tempfile.TemporaryDirectory(prefix="novasr-verify-") as folder:
@@ -39,7 +50,7 @@ def program(template: str, format: str = "raw", timeout: float = 600) -> Port:
                 with audio.writing(source, rate, 1, "wav") as file:
                     file.write(x[np.newaxis])
             names = {"{input}": str(source), "{output}": str(target)}
-            _run([_replaced(part, names) for part in line], timeout)
+            _run([_replaced(part, names) for part in line], timeout, Path(folder, "messages"))
             if not target.exists():
                 raise OSError("it wrote no output")
             if format == "raw":
@@ -47,7 +58,9 @@ def program(template: str, format: str = "raw", timeout: float = 600) -> Port:
                 if len(data) % 4:
                     raise OSError(f"its output is no float32: {len(data)} bytes")
                 return np.frombuffer(data, "<f4")
-            y, _ = audio.read(target)
+            y, rate = audio.read(target)
+            if (len(y), rate) != (1, SAMPLE_RATE_OUT):
+                raise OSError(f"its WAV has {len(y)} channels at {rate} Hz, expected 1 at 48000")
             return y[0]
 
     return port
@@ -69,15 +82,19 @@ def onnx(path: str) -> Port:
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own kinds, one for each fault of a model
         raise ValueError(f"{path}: {error}") from error
-    (given,) = session.get_inputs()
-    dtype = np.float16 if "float16" in given.type else np.float32
-    axes = (np.newaxis,) * (len(given.shape) - 1)
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type not in _DTYPES:
+        has = ", ".join(value.type for value in (*inputs, *outputs))
+        raise ValueError(f"{path}: expected a tensor of floats in, and one out; it has {has}")
+    dtype = _DTYPES[inputs[0].type]
+    axes = (np.newaxis,) * (len(inputs[0].shape) - 1)
 
     def port(x: np.ndarray, rate: int) -> np.ndarray:
         try:
-            return session.run(None, {given.name: x.astype(dtype)[axes]})[0].reshape(-1)
+            y = session.run(None, {inputs[0].name: x.astype(dtype)[axes]})[0]
         except Exception as error:
-            raise OSError(str(error).splitlines()[0]) from error
+            raise OSError(_told(str(error))) from error
+        return np.asarray(y).reshape(-1)
 
     return port
 
@@ -88,11 +105,32 @@ def _replaced(part: str, names: dict[str, str]) -> str:
     return part
 
 
-def _run(line: list[str], timeout: float) -> None:
+def _run(line: list[str], timeout: float, messages: Path) -> None:
+    """Run a program to its end, its standard error in a file."""
+    with open(messages, "wb") as file:
+        process = subprocess.Popen(
+            line,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+            start_new_session=True,
+        )
     try:
-        done = subprocess.run(line, capture_output=True, timeout=timeout, check=False)
+        status = process.wait(timeout)
     except subprocess.TimeoutExpired as error:
-        raise OSError(f"it took longer than {timeout:g} s") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise OSError(f"exit status {done.returncode}{': ' + said[-1] if said else ''}")
+        raise TimeoutError(f"it took longer than {timeout:g} s") from error
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if status:
+        said = messages.read_bytes()[-10 * _SAID :].decode(errors="replace").strip().splitlines()
+        ended = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+        raise OSError(f"{ended}{': ' + _told(said[-1]) if said else ''}")
+
+
+def _told(text: str) -> str:
+    """A message as one line that no terminal minds."""
+    line = " ".join(text.split())
+    shown = line if len(line) <= _SAID else f"{line[:_SAID]} ..."
+    return "".join(c if c.isprintable() else "?" for c in shown)

@@ -8,6 +8,7 @@ import numpy as np
 from .files import replacing
 
 N_FFT, HOP = 2048, 512  # samples
+_FIT = 0.5  # correlation, from which on a delay is believed
 FLOOR = 1e-8  # of |X|^2, below which the log-spectral distance does not look
 BANDS = ((0, 4000), (4000, 8000), (8000, 12_000), (12_000, 16_000), (16_000, 24_000))  # Hz
 _PICTURE = {"vmin": -110, "vmax": -20, "cmap": "magma", "rasterized": True}  # dB
@@ -27,17 +28,19 @@ def power(x) -> np.ndarray:
 
 
 def compare(a, b, rate: int, bands: Sequence[tuple[int, int]] = BANDS) -> dict:
-    """What a [T] has other than b [T], both at `rate` Hz; the ends beyond the shorter are left out.
+    """What a [T] has other than b [T], both at `rate` Hz, where they overlap.
 
-    snr in dB and gain (a against b) after `delay`, in samples, by which a is late. For each band,
-    level of a against b in dB, and log-spectral distance (as AP-BWE, arXiv 2401.06387). Raises
-    ValueError for signals of 1024 samples or fewer.
+    delay is in samples, by which a is late, and taken off first; None, and nothing is shifted,
+    where a and b correlate by less than a half at any. snr in dB, and gain, of a against b. For
+    each band, level of a against b in dB, and log-spectral distance (as AP-BWE, arXiv 2401.06387).
+    What silence leaves undefined is None. Raises ValueError for signals of 1024 samples or fewer.
     """
     n = min(len(a), len(b))
     a, b = np.asarray(a[:n], np.float64), np.asarray(b[:n], np.float64)
     delay = _delay(a, b)
-    late, early = (a[delay:], b[: n - delay]) if delay >= 0 else (a[:delay], b[-delay:])
-    energy, noise = early @ early, ((late - early) ** 2).sum()
+    shift = delay or 0
+    a, b = (a[shift:], b[: n - shift]) if shift >= 0 else (a[:shift], b[-shift:])
+    energy, noise = b @ b, ((a - b) ** 2).sum()
     pa, pb = power(a), power(b)
     distance = (np.log10(np.maximum(pa, FLOOR)) - np.log10(np.maximum(pb, FLOOR))) ** 2
     hertz = np.fft.rfftfreq(N_FFT, 1 / rate)
@@ -54,10 +57,10 @@ def compare(a, b, rate: int, bands: Sequence[tuple[int, int]] = BANDS) -> dict:
                 }
             )
     return {
-        "samples": n,
+        "samples": len(a),
         "delay": delay,
-        "gain": float(late @ early / energy) if energy else None,
-        "snr_db": _db(energy, noise) if noise else None,
+        "gain": float(a @ b / energy) if energy else None,
+        "snr_db": _db(energy, noise),
         "lsd": float(np.sqrt(distance.mean(axis=0)).mean()),
         "bands": rows,
     }
@@ -82,7 +85,7 @@ def draw(target: Path, sounds: dict[str, tuple[np.ndarray, int]]) -> None:
     )
     top = max(rate for _, rate in sounds.values()) / 2000
     for axis, (title, (x, rate)) in zip(axes[:, 0], sounds.items(), strict=True):
-        window = round(0.03 * rate)
+        window = max(4, round(0.03 * rate))
         # At least two frames, which may be silence: a picture of a click is a picture, too.
         frames = np.lib.stride_tricks.sliding_window_view(
             np.pad(np.asarray(x, np.float64), (window // 2, window)), window
@@ -101,14 +104,15 @@ def draw(target: Path, sounds: dict[str, tuple[np.ndarray, int]]) -> None:
     pyplot.close(figure)
 
 
-def _delay(a, b) -> int:
-    """Samples that a is late, by the peak of the cross-correlation."""
+def _delay(a, b) -> int | None:
+    """Samples that a is late, by the peak of the cross-correlation; None if that is a low one."""
     size = 1 << (2 * len(a) - 1).bit_length()
     product = np.fft.irfft(np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size)), size)
     best = int(np.abs(product).argmax())
+    if abs(product[best]) < _FIT * np.sqrt((a @ a) * (b @ b)) or not (a.any() and b.any()):
+        return None
     return best if best < len(a) else best - size
 
 
-def _db(a, b) -> float:
-    tiny = np.finfo(np.float64).tiny
-    return float(10 * np.log10(max(a, tiny) / max(b, tiny)))
+def _db(a, b) -> float | None:
+    return float(10 * np.log10(a / b)) if a and b else None

@@ -5,6 +5,7 @@ import math
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import mutants
@@ -234,11 +235,75 @@ def test_the_command_names_faults_and_fails(weights_file, capsys):
         (("--command", "port"), "no {input}"),
         (("--command", "a {input} {output}", "--rate", "48000"), "--format wav"),
         (("--onnx", "nowhere.onnx"), "No such file"),
+        (("--command", "./nowhere {input} {output}"), "no program './nowhere'"),
+        (("--command", line, "--timeout", "0"), "number above 0"),
+        (("--command", line, "--timeout", "nan"), "number above 0"),
+        (("--command", line, "--long", "0.5"), "at least 1 s"),
+        (("--command", line, "--long", "inf"), "number above 0"),
     ):
         with pytest.raises(SystemExit) as exit:
             main(["verify", *arguments, *common])
         assert exit.value.code == 2
         assert words in capsys.readouterr().err
+
+
+def test_a_port_that_hangs_is_ended_with_all_it_started(tmp_path, ours):
+    """After the first case that takes too long no other is tried."""
+    script = tmp_path / "port.sh"
+    script.write_text(f"#!/bin/sh\nsleep 60 & echo $! >>{tmp_path}/pids; wait\n")
+    script.chmod(0o755)
+    port = ports.program(f"{script} {{input}} {{output}}", timeout=0.5)
+    told = []
+    report = conformance.verify(port, ours, SOME[:3], told.append)
+    assert (report.grade, len(told), report.outcomes) == ("wrong", 1, told)
+    assert "longer than 0.5 s: no more cases" in report.faults[0]
+    (pid,) = map(int, (tmp_path / "pids").read_text().split())
+    deadline = time.monotonic() + 10
+    while _runs(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _runs(pid):
+    """Whether a process is there and is no zombie, which whoever adopted it has yet to bury."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_what_a_port_says_is_cut_to_one_plain_line(ours):
+    code = "import sys; sys.stderr.write(chr(27) + '[2J' + 'x' * 10**6); sys.exit(3)"
+    port = ports.program(f'{sys.executable} -c "{code}" {{input}} {{output}}')
+    (fault,) = conformance.verify(port, ours, SOME[:1]).faults
+    assert fault.startswith("it fails: exit status 3: ")
+    assert fault.isprintable()
+    assert len(fault) < 300
+    code = "import os; os.kill(os.getpid(), 11)"
+    port = ports.program(f'{sys.executable} -c "{code}" {{input}} {{output}}')
+    assert conformance.verify(port, ours, SOME[:1]).faults == ["it fails: SIGSEGV"]
+
+
+@pytest.mark.parametrize(("channels", "rate"), [(1, 16_000), (2, 48_000)])
+def test_wav_files_have_to_say_what_they_are(tmp_path, ours, channels, rate):
+    """The right samples, at a wrong rate or among others."""
+    script = tmp_path / "port.py"
+    script.write_text(
+        "import sys, numpy, soundfile, novasr_np\n"
+        "x, _ = soundfile.read(sys.argv[1], dtype='float32')\n"
+        f"y = numpy.stack([novasr_np.upsample(x)] * {channels}, -1)\n"
+        f"soundfile.write(sys.argv[2], y, {rate}, subtype='FLOAT')\n"
+    )
+    port = ports.program(f"{sys.executable} {script} {{input}} {{output}}", "wav")
+    report = conformance.verify(port, ours, SOME[:1])
+    assert report.grade == "wrong"
+    assert f"its WAV has {channels} channels at {rate} Hz" in report.faults[0]
+
+
+def test_silence_is_called_silence(ours):
+    report = conformance.verify(lambda x, _: np.zeros(3 * len(x)), ours, SOME[:2])
+    assert report.faults == ["it gives silence (in 2 cases)"]
 
 
 def test_wav_files(ours):

@@ -144,6 +144,18 @@ def test_dry_run_and_limit(cli):
     assert "1 done, 2 before" in cli("in", "out", "--limit", "2")[2]
 
 
+def test_a_dry_run_tells_what_would_be_refused(cli):
+    speech("in/a.wav")
+    Path("out").mkdir()
+    Path("out/a.flac").write_text("mine")
+    status, out, err = cli("in", "out", "--dry-run")
+    assert (status, out) == (1, "")
+    assert "a.flac exists" in err
+    assert "0 to do, 0 done, 0 failed before, 1 refused" in err
+    summary = json.loads(cli("in", "out", "--dry-run", "--json")[1])
+    assert (summary["failed"], summary["left"]) == (1, 0)
+
+
 def test_a_file_that_is_no_output_of_ours_is_spared(cli):
     speech("in/a.wav")
     Path("out").mkdir()
@@ -162,8 +174,120 @@ def test_two_sources_of_one_target(cli):
     speech("in/a.flac")
     status, _, err = cli("in", "out")
     assert status == 1
-    assert "is the target of in/a.flac already" in err
+    assert "is the target of a.flac already" in err
     assert rows()["a.flac"]["status"] == "done"
+
+
+def test_a_target_keeps_its_owner(cli):
+    """That another source would like to be there does not make a file anybody else's."""
+    speech("in/b.wav")
+    assert cli("in", "out")[0] == 0
+    before = stamps()
+    speech("in/b.flac")
+    for _ in range(2):
+        status, _, err = cli("in", "out")
+        assert status == 1
+        assert "in/b.flac: b.flac is the target of b.wav already" in err
+        assert (stamps(), rows()["b.wav"]["status"]) == (before, "done")
+    os.remove("in/b.flac")
+    assert "0 done, 1 before" in cli("in", "out")[2]
+
+
+def test_formats_side_by_side(cli):
+    speech("in/a.ogg")
+    for format in ("flac", "wav"):
+        assert "1 done, 0 before" in cli("in", "out", "--format", format)[2]
+    for format in ("flac", "wav"):
+        assert "0 done, 1 before" in cli("in", "out", "--format", format)[2]
+
+
+def test_sources_are_not_replaced(cli):
+    speech("a/a.wav")
+    Path("a/list.csv").write_text("source\na.wav\n")
+    source = Path("a/a.wav").read_bytes()
+    assert cli("a/list.csv", "a")[0] == 0
+    status, _, err = cli("a/list.csv", "a", "--format", "wav")
+    assert status == 1
+    assert "a.wav would replace a source" in err
+    assert Path("a/a.wav").read_bytes() == source
+
+
+def test_what_failed_before_owns_nothing(cli):
+    Path("in").mkdir()
+    Path("in/a.wav").write_text("no audio")
+    assert cli("in", "out")[0] == 1
+    Path("out/a.flac").write_text("mine")
+    speech("in/a.wav")
+    assert cli("in", "out")[0] == 1
+    assert Path("out/a.flac").read_text() == "mine"
+
+
+def test_another_target_owns_nothing(cli):
+    speech("a.wav")
+    Path("list.csv").write_text("id,source,target\n1,a.wav,x.flac\n")
+    assert cli("list.csv", "out")[0] == 0
+    Path("out/mine.flac").write_text("mine")
+    Path("list.csv").write_text("id,source,target\n1,a.wav,mine.flac\n")
+    assert cli("list.csv", "out")[0] == 1
+    assert Path("out/mine.flac").read_text() == "mine"
+
+
+def test_a_source_that_broke_is_done_again_when_it_is_whole(cli):
+    """What was made before it broke is the job's own still, and may be replaced."""
+    speech("in/a.wav")
+    assert cli("in", "out")[0] == 0
+    Path("in/a.wav").write_text("no audio")
+    assert cli("in", "out")[0] == 1
+    speech("in/a.wav", samples=5000)
+    assert cli("in", "out")[0] == 0
+    assert soundfile.info("out/a.flac").frames == 15_000
+
+
+def test_a_run_killed_between_a_file_and_its_row(cli):
+    """The row says begun, and the file is there, by options that nobody knows."""
+    speech("in/a.wav")
+    assert cli("in", "out", "--format", "wav")[0] == 0
+    row = rows()["a.wav"]
+    Path("out/a.wav").write_bytes(bytes(row["target_bytes"]))
+    other = row | {"status": "begun", "target_bytes": None, "options": "others"}
+    with open("out/results.jsonl", "a") as file:
+        file.write(json.dumps(other) + "\n")
+    assert "1 done, 0 before" in cli("in", "out", "--format", "wav")[2]
+    assert rows()["a.wav"] | {"work_seconds": 0} == row | {"work_seconds": 0}
+
+
+def test_odd_file_names(cli):
+    for name in (b"caf\xe9.wav", "日本.wav".encode(), b"a\nb.wav"):
+        speech("in/x.wav")
+        os.rename(b"in/x.wav", b"in/" + name)
+    for _ in range(2):
+        assert cli("in", "out")[0] == 0
+    assert len(rows()) == len(stamps()) == 3
+    assert cli("in", "out", "--dry-run", "--no-resume")[0] == 0
+
+
+@pytest.mark.parametrize("text", ["{}", "5", "null", '{"id": "a.wav"}', "[" * 100_000, "\0", ""])
+def test_results_that_are_damaged(cli, text):
+    speech("in/a.wav")
+    speech("in/b.wav")
+    assert cli("in", "out")[0] == 0
+    lines = Path("out/results.jsonl").read_text().splitlines()
+    Path("out/results.jsonl").write_text(f"{lines[0]}\n{text}\n")
+    status, _, err = cli("in", "out")
+    assert status == 1
+    assert "b.flac exists, and by the results no corpus job made it" in err
+    os.remove("out/b.flac")
+    assert "1 done, 1 before" in cli("in", "out")[2]
+
+
+def test_links_to_folders(cli):
+    speech("far/a.wav")
+    speech("in/b.wav")
+    os.symlink("../far", "in/link")
+    os.symlink("../in", "far/back")
+    os.symlink("self", "in/self")
+    assert cli("in", "out")[0] == 0
+    assert set(rows()) == {"b.wav", "link/a.wav"}
 
 
 @pytest.mark.parametrize("suffix", manifest.LISTS)
@@ -213,6 +337,13 @@ def test_manifests(cli, suffix):
         ('{"source": "../a.wav"}', "not below"),
         ('{"source": "/a.wav"}', "give its target"),
         ('{"source": "a.wav", "target": "a.wav"}', "no name for --format flac"),
+        ('{"source": "a.wav"}\n{"source": "."}', "row 2: "),
+        ('{"source": true}', "source is text, got True"),
+        ('{"source": "a.wav", "target": ".novasr/a.flac"}', "no name for a file of yours"),
+        ('{"source": "a.wav", "target": "a.flac/"}', "no name for a file of yours"),
+        ('{"source": "\\ud800.wav"}', "surrogates"),
+        ("[" * 100_000, "recursion"),
+        ("", "no recordings"),
     ],
 )
 def test_manifests_that_are_wrong(cli, lines, message):
@@ -223,9 +354,36 @@ def test_manifests_that_are_wrong(cli, lines, message):
     assert not os.path.exists("out")
 
 
+def test_tables_that_are_wrong(cli):
+    for text, message in (
+        ("a.wav\nb.wav\n", "no source"),
+        ('source\n"a.wav\nb.wav\n', "unexpected end of data"),
+        (f"source\n{'a' * 200_000}.wav\n", "field larger"),
+        ("source\n", "no recordings"),
+    ):
+        Path("list.csv").write_text(text)
+        status, _, err = cli("list.csv", "out")
+        assert status == 2
+        assert err.startswith("novasr: list.csv")
+        assert message in err
+    Path("list.parquet").write_text("no parquet")
+    assert "list.parquet" in cli("list.parquet", "out")[2]
+
+
+def test_targets_of_one_file_spelled_differently(cli):
+    speech("a.wav")
+    speech("b.wav")
+    Path("list.csv").write_text("source,target\na.wav,x.flac\nb.wav,.//x.flac\n")
+    status, _, err = cli("list.csv", "out")
+    assert status == 1
+    assert "x.flac is the target of a.wav already" in err
+
+
 def test_wrong_usage(cli):
     speech("in/a.wav")
     Path("file").touch()
+    Path("none").mkdir()
+    Path("spoilt/results.jsonl").mkdir(parents=True)
     for arguments, message in (
         (("nowhere", "out"), "No such file"),
         (("file", "out"), "no folder"),
@@ -237,6 +395,13 @@ def test_wrong_usage(cli):
         (("in", "out", "--segment", "9"), "needs --backend jax"),
         (("in", "out", "--jobs", "0"), "whole number"),
         (("nobody://x", "out"), "nobody"),
+        (("in", "s3://bucket/x"), "TARGET is a local or mounted folder"),
+        (("in", ""), "TARGET is empty"),
+        (("", "out"), "SOURCE is empty"),
+        (("none", "out"), "no recordings"),
+        (("in", "spoilt"), "Is a directory: spoilt/results.jsonl"),
+        (("in", "out", "--keep-lowband", "nan"), "auto, off or Hz"),
+        (("in", "out", "--keep-lowband", "0"), "auto, off or Hz"),
     ):
         status, _, err = cli(*arguments)
         assert status == 2, arguments

@@ -102,12 +102,51 @@ def test_export_onnx(cli):
     status, _, err = cli("export", "onnx", "b.onnx", "--opset", "9")
     assert status == 2
     assert "opset is from 11 to 21, got 9" in err
+    for name, words in (("a.txt", "ends in .onnx"), ("", "ends in"), ("no/a.onnx", ": no/a.onnx")):
+        status, _, err = cli("export", "onnx", name)
+        assert status == 2
+        assert words in err
     assert sorted(os.listdir()) == ["a.onnx"]
     assert cli("export", "onnx", "b.onnx")[0] == 0
     status, out, _ = cli("verify", "--onnx", "b.onnx", "--long", "6")
     assert status == 0
     assert "verdict: float32" in out
     assert cli("verify", "--onnx", "a.onnx", "--long", "0", "--require", "float16")[0] == 0
+
+
+@needs_onnx
+def test_export_heeds_the_variable(cli, weights_file, monkeypatch):
+    assert cli("export", "onnx", "ours.onnx")[0] == 0
+    monkeypatch.setenv("NOVASR_WEIGHTS", str(weights_file))
+    assert cli("export", "onnx", "theirs.onnx")[0] == 0
+    assert cli("verify", "--onnx", "theirs.onnx", "--long", "0")[0] == 0
+    assert cli("verify", "--onnx", "ours.onnx", "--long", "0")[0] == 1
+
+
+@needs_onnx
+def test_models_that_are_no_port(cli):
+    import onnx  # noqa: PLC0415
+    from onnx import helper  # noqa: PLC0415
+
+    def add(kind, inputs, name):
+        given = [helper.make_tensor_value_info(n, kind, [None]) for n in inputs]
+        out = helper.make_tensor_value_info("y", kind, [None])
+        node = helper.make_node("Sum", inputs, ["y"])
+        graph = helper.make_graph([node], "g", given, [out])
+        opset = [helper.make_opsetid("", 13)]
+        onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), name)
+
+    add(onnx.TensorProto.FLOAT, ["a", "b"], "two.onnx")
+    add(onnx.TensorProto.DOUBLE, ["a"], "double.onnx")
+    Path("text.onnx").write_text("no model")
+    for name, status, words in (
+        ("two.onnx", 2, "two.onnx: expected a tensor of floats in"),
+        ("text.onnx", 2, "text.onnx"),
+        ("double.onnx", 1, "samples, expected"),
+    ):
+        got, out, err = cli("verify", "--onnx", name, "--long", "0")
+        assert got == status
+        assert words in out + err
 
 
 def test_export_stablehlo(cli):
@@ -137,13 +176,37 @@ def test_compare(cli):
         assert abs(band["lsd"] - 2 * np.log10(2)) < 0.05
     report = json.loads(cli("compare", "c.wav", "b.wav", "--json")[1])
     assert abs(report["snr_db"] - 10 * np.log10((x @ x) / (noise @ noise))) < 0.1
-    assert "A is 7 late" in cli("compare", "a.wav", "b.wav")[1]
+    assert "A is 7 samples late" in cli("compare", "a.wav", "b.wav")[1]
+    assert "A is 7 samples early" in cli("compare", "b.wav", "a.wav")[1]
     soundfile.write("d.wav", x, 44_100)
     status, _, err = cli("compare", "a.wav", "d.wav")
     assert status == 2
     assert "a.wav is at 48000 Hz, d.wav at 44100" in err
     soundfile.write("e.wav", x[:1000], 48_000)
     assert "more than 1024 samples, got 1000" in cli("compare", "e.wav", "b.wav")[2]
+
+
+@pytest.mark.filterwarnings("error")
+def test_compare_what_has_no_answer(cli):
+    rng = np.random.default_rng(0)
+    for name, x in (("silence", np.zeros(9000)), ("a", rng.normal(0, 0.1, 9000))):
+        soundfile.write(f"{name}.wav", x, 48_000, subtype="FLOAT")
+    soundfile.write("b.wav", rng.normal(0, 0.1, 9000), 48_000, subtype="FLOAT")
+    soundfile.write("nan.wav", np.full(9000, np.nan), 48_000, subtype="FLOAT")
+    Path("text.wav").write_text("no audio")
+    for a, b in (("a", "silence"), ("silence", "a"), ("silence", "silence")):
+        report = json.loads(cli("compare", f"{a}.wav", f"{b}.wav", "--json")[1])
+        assert report["delay"] is None
+        assert abs(report["snr_db"] or 0) < 1e-9  # undefined, or as loud as what is missing
+        assert all(band["level_db"] is None for band in report["bands"])
+        assert cli("compare", f"{a}.wav", f"{b}.wav")[0] == 0
+    status, out, _ = cli("compare", "a.wav", "b.wav")
+    assert status == 0
+    assert "they do not fit" in out
+    for bad, words in (("nan", "nan.wav: NaN"), ("text", "text.wav: not audio")):
+        status, _, err = cli("compare", "a.wav", f"{bad}.wav")
+        assert status == 2
+        assert words in err
 
 
 def test_log_spectral_distance_is_the_benchs():
@@ -160,9 +223,13 @@ def test_spectrogram(cli):
     assert Path("p.png").read_bytes().startswith(b"\x89PNG")
     for arguments, words in (
         (("a.wav", "-o", "p.gif"), "PNG"),
+        (("a.wav", "-o", "p.png"), "p.png exists"),
         (("no.wav", "-o", "q.png"), "such"),
+        (("a.wav", "-o", "nowhere/q.png"), "No such file or directory: nowhere/q.png"),
     ):
         status, _, err = cli("spectrogram", *arguments)
         assert status == 2
         assert words in err
     assert sorted(os.listdir()) == ["a.wav", "b.wav", "p.png"]
+    soundfile.write("slow.wav", np.zeros(100), 50)
+    assert cli("spectrogram", "slow.wav", "-o", "p.png", "--if-exists", "overwrite")[0] == 0

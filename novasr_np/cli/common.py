@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import importlib.util
+import math
 import os
 import sys
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from .. import weights
+from .. import job, weights
 from ..resample import RESAMPLERS
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -25,19 +26,29 @@ def say(text: str) -> None:
 
 def usage(error: Exception) -> NoReturn:
     """Say what is wrong with the command line, and end with status 2."""
-    say(f"novasr: {error}")
+    say(f"novasr: {job.words(error)}")
     sys.exit(EXIT_USAGE)
+
+
+def refuse_existing(path: str, if_exists: str) -> None:
+    """Raises OSError unless an output may have that name: a new one, or, if so wanted, a file's."""
+    if not path:
+        raise FileNotFoundError("the output has no name")
+    if os.path.lexists(path):
+        if if_exists == "error":
+            raise FileExistsError(f"{path} exists: see --if-exists")
+        if not os.path.isfile(path):
+            raise FileExistsError(f"{path} exists and is no regular file")
+
+
+def add_if_exists(parser: argparse.ArgumentParser) -> None:
+    """What becomes of an output that is there; `refuse_existing` heeds it."""
+    parser.add_argument("--if-exists", choices=("error", "overwrite"), default="error")
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
     """The options that say how the network is used."""
-    parser.add_argument(
-        "--weights",
-        metavar="FILE",
-        default=os.environ.get("NOVASR_WEIGHTS") or None,
-        help="name or path, .safetensors or the original's .bin (default: $NOVASR_WEIGHTS, "
-        f"else {weights.DEFAULT})",
-    )
+    add_weights(parser)
     parser.add_argument("--resampler", choices=RESAMPLERS, default="upstream", help="to 16 kHz")
     parser.add_argument(
         "--keep-lowband",
@@ -46,6 +57,17 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         metavar="HZ",
         help="put back what the input itself has below HZ; auto (default) for nearly all that its "
         "sampling rate can hold, 7/16 of it; off for the network alone",
+    )
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """The option that chooses the network's weights."""
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        default=os.environ.get("NOVASR_WEIGHTS") or None,
+        help="name or path, .safetensors or the original's .bin (default: $NOVASR_WEIGHTS, "
+        f"else {weights.DEFAULT})",
     )
 
 
@@ -77,12 +99,24 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def number(text: str) -> float:
+    """An option's number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
 def band(text: str) -> bool | float:
+    """auto, off or Hz, as `crossover.cutoff` takes it."""
     if text in ("auto", "off"):
         return text == "auto"
     try:
-        return float(text)
-    except ValueError:
+        return number(text)
+    except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(f"expected auto, off or Hz, got {text!r}") from None
 
 

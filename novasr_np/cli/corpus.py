@@ -35,8 +35,8 @@ _FILES_AT_ONCE = 16  # for JAX: enough to fill a batch while others are read and
 
 _NOTES = """\
 TARGET gets SOURCE's tree, and results.jsonl (with the package pyarrow results.parquet, too): a
-row for each recording. Start the same command again to go on: what is complete, by the same
-weights and options from the same source, is left alone.
+row for each recording and target. Start the same command again to go on: what is complete, by the
+same weights and options from the same source, is left alone.
 
 exit status: 0 all done, 1 some recordings failed, now or before (results.jsonl says why), or the
 disk is full; 2 wrong usage, 130 interrupted
@@ -60,9 +60,14 @@ def add(commands) -> None:
         help="folder; manifest (.csv, .jsonl, .parquet) with source and, if wanted, id and target; "
         "or a folder's URI, such as s3://bucket/speech",
     )
-    p.add_argument("target", metavar="TARGET", help="folder")
+    p.add_argument("target", metavar="TARGET", help="folder, local or mounted")
     add_network(p)
-    p.add_argument("--channels", choices=("each", "first", "mono"), default="each")
+    p.add_argument(
+        "--channels",
+        choices=("each", "first", "mono"),
+        default="each",
+        help="each on its own (default), the first alone, or their mean",
+    )
     p.add_argument("--format", choices=tuple(audio.FORMATS), default="flac", help="default: flac")
     p.add_argument("--subtype", help="libsndfile's name of the coding, such as PCM_24")
     p.add_argument(
@@ -94,26 +99,27 @@ def add(commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    try:
-        rows, task, engine = _prepare(args)
-    except (OSError, ValueError, ModuleNotFoundError) as error:
-        usage(error)
     from .. import corpus, ledger  # noqa: PLC0415  (file locks, which not all systems have)
 
-    known = ledger.known(args.target)
+    try:
+        rows, task, engine = _prepare(args)
+        known = ledger.known(args.target)
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        usage(error)
     plan = corpus.plan(rows, known, task, resume=args.resume, retry_failed=args.retry_failed)
     # The long ones first, so that none is left over when all others are done.
     left = sorted(plan.left[: args.limit], key=lambda row: -row.bytes)
     with _Progress(plan, left, args) as progress:
+        for result in plan.refused:
+            progress(result)
         if args.dry_run:
             for row in left if not (args.json or args.quiet) else ():
                 print(f"{row.source} -> {os.path.join(args.target, row.target)}")
-            return EXIT_DONE
+            return EXIT_SOME_FAILED if plan.refused else EXIT_DONE
         try:
             with ledger.Ledger(args.target) as kept:
                 for result in plan.refused:
                     kept.add(result)
-                    progress(result)
                 task = dataclasses.replace(task, staging=str(kept.staging))
                 corpus.run(left, task, kept, engine, progress)
         except (OSError, ValueError) as error:
@@ -131,6 +137,11 @@ def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], "corpus.Task
         import_soxr()
     check_backend(args)
     engine = _engine(args)
+    for name in ("source", "target"):
+        if not getattr(args, name):
+            raise ValueError(f"{name.upper()} is empty")
+    if manifest.is_uri(args.target):
+        raise ValueError(f"TARGET is a local or mounted folder, got {args.target}")
     if os.path.lexists(args.target) and not os.path.isdir(args.target):
         raise NotADirectoryError(f"{args.target} is no folder")
     rows = manifest.read(args.source, args.format)
@@ -198,7 +209,9 @@ class _Progress:
         self._saturated = 0
         self.done = self.failed = 0
         hidden = args.quiet or args.json or args.dry_run or not sys.stderr.isatty()
-        self._bar = tqdm(total=len(left), unit=" files", leave=False, disable=hidden)
+        self._bar = tqdm(
+            total=len(plan.refused) + len(left), unit=" files", leave=False, disable=hidden
+        )
 
     def __call__(self, result: "Result") -> None:
         if result["status"] == "done":
@@ -233,7 +246,10 @@ class _Progress:
             }
             print(json.dumps(summary, indent=2))
         elif self._args.dry_run:
-            say(f"{self._files} to do, {self._plan.done} done, {before} failed before")
+            say(
+                f"{self._files} to do, {self._plan.done} done, {before} failed before, "
+                f"{self.failed} refused"
+            )
         elif not self._args.quiet:
             say(f"{self.done} done, {self._plan.done} before; {self._so_far()}")
             if before:
@@ -241,7 +257,11 @@ class _Progress:
 
     def _so_far(self) -> str:
         seconds = time.perf_counter() - self._start
+        size, unit = next(
+            u for u in ((3600, "h"), (60, "min"), (1, "s")) if u[0] <= max(1, self._seconds)
+        )
+        audio_time = f"{self._seconds / size:.2f} {unit}"
         return (
-            f"{self._seconds / 3600:.2f} h of audio, {self._seconds / seconds:.0f} x real time, "
+            f"{audio_time} of audio, {self._seconds / seconds:.0f} x real time, "
             f"{self.failed} failed"
         )

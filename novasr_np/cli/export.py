@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .. import onnx_export, weights
 from ..files import replacing
-from .common import EXIT_DONE, usage
+from .common import EXIT_DONE, add_if_exists, add_weights, refuse_existing, usage
 
 
 def add(commands) -> None:
@@ -43,13 +43,15 @@ def add(commands) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--weights", metavar="FILE", help="name or path")
-    parser.add_argument("--if-exists", choices=("error", "overwrite"), default="error")
+    add_weights(parser)
+    add_if_exists(parser)
 
 
 def _onnx(args: argparse.Namespace) -> int:
     try:
-        _refuse_existing(args)
+        if not args.output.lower().endswith(".onnx"):
+            raise ValueError(f"a model's name ends in .onnx, got {args.output!r}")
+        refuse_existing(args.output, args.if_exists)
         params = weights.load_weights(args.weights)
         onnx_export.save(params, Path(args.output), opset=args.opset, half=args.half)
     except (OSError, ValueError, ModuleNotFoundError) as error:
@@ -59,7 +61,7 @@ def _onnx(args: argparse.Namespace) -> int:
 
 def _stablehlo(args: argparse.Namespace) -> int:
     try:
-        _refuse_existing(args)
+        refuse_existing(args.output, args.if_exists)
         params = weights.load_weights(args.weights)
         try:
             from novasr_jax.stablehlo import exported  # noqa: PLC0415
@@ -71,9 +73,3 @@ def _stablehlo(args: argparse.Namespace) -> int:
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     return EXIT_DONE
-
-
-def _refuse_existing(args: argparse.Namespace) -> None:
-    path = Path(args.output)
-    if path.is_dir() or (path.exists() and args.if_exists == "error"):
-        raise FileExistsError(f"{path} exists: see --if-exists")

@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 
 from .. import conformance, kit, ports, weights
-from .common import EXIT_DONE, EXIT_SOME_FAILED, positive, say, usage
+from .common import EXIT_DONE, EXIT_SOME_FAILED, add_weights, number, positive, say, usage
 
+_LONG_ONNX, _TIMEOUT = 30, 600  # s
 _NOTES = """\
 A port gets 16 kHz samples and gives the bare network's 3T - 4 at 48 kHz, or 3T as `novasr upsample
 --keep-lowband off`. Its weights have to be those of --weights.
@@ -32,16 +33,16 @@ def add(commands) -> None:
     what.add_argument("--command", metavar="LINE", help="a program, as './port {input} {output}'")
     what.add_argument("--onnx", metavar="MODEL", help="an ONNX model, by ONNX Runtime")
     what.add_argument("--export", metavar="DIR", help="write the kit as files instead")
-    p.add_argument("--weights", metavar="FILE", help="the port's; default: the embedded ones")
+    add_weights(p)
     p.add_argument(
         "--format", choices=ports.FORMATS, default="raw", help="of --command's files; default: raw"
     )
     p.add_argument(
         "--long",
-        type=float,
-        default=conformance.LONG,
+        type=_seconds,
         metavar="S",
-        help=f"seconds of the longest case, 0 for none; default: {conformance.LONG}",
+        help=f"seconds of the longest case, 0 for none; default: {conformance.LONG}, and with "
+        f"--onnx {_LONG_ONNX}, since ONNX Runtime keeps some 50 MB a second in memory",
     )
     p.add_argument(
         "--rate",
@@ -51,7 +52,13 @@ def add(commands) -> None:
         metavar="HZ",
         help="test the port's resampling from this rate, too (with --format wav)",
     )
-    p.add_argument("--timeout", type=float, default=600, metavar="S", help="for each case")
+    p.add_argument(
+        "--timeout",
+        type=number,
+        default=_TIMEOUT,
+        metavar="S",
+        help=f"seconds for each case; one that takes longer is the last; default: {_TIMEOUT}",
+    )
     p.add_argument(
         "--require", choices=tuple(conformance.GRADES), default="float32", help="default: float32"
     )
@@ -72,8 +79,17 @@ def _run(args: argparse.Namespace) -> int:
             port = ports.program(args.command, args.format, args.timeout)
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
-    report = conformance.verify(port, params, conformance.cases(args.long, tuple(args.rate)))
-    print(json.dumps(report.as_dict(), indent=1) if args.json else _text(report))
+    long = args.long
+    if long is None:
+        long = conformance.LONG if args.onnx is None else _LONG_ONNX
+    table = None if args.json else _Table()
+    report = conformance.verify(
+        port, params, conformance.cases(long, tuple(args.rate)), table or (lambda _: None)
+    )
+    if table is None:
+        print(json.dumps(report.as_dict(), indent=1))
+    else:
+        table.end(report)
     order = [*conformance.GRADES, conformance.WRONG]
     reached = order.index(report.grade) <= order.index(args.require)
     if not reached:
@@ -81,21 +97,42 @@ def _run(args: argparse.Namespace) -> int:
     return EXIT_DONE if reached else EXIT_SOME_FAILED
 
 
-def _text(report: conformance.Report) -> str:
-    lines = [
-        f"{'case':24} {'length':>9} {'max-abs':>8} {'SNR':>6} {'delay':>6} {'gain':>8} {'mean':>8}"
-        "  grade"
-    ]
-    short = [o for o in report.outcomes if o.case.startswith("length ")]
-    order = [*conformance.GRADES, conformance.WRONG]
-    worst = max(short, key=lambda o: (order.index(o.grade), o.max_abs or 0), default=None)
-    for outcome in report.outcomes:
-        if outcome not in short:
-            lines.append(_line(outcome, outcome.case))
-        elif outcome is worst:
-            lines.append(_line(outcome, f"{len(short)} lengths, worst {outcome.samples}"))
-    lines += ["", f"verdict: {report.grade}", *(f"  {fault}" for fault in report.faults)]
-    return "\n".join(lines)
+def _seconds(text: str) -> float:
+    """The length of the longest case: 0, or enough for the network to be seen in full."""
+    value = 0.0 if text == "0" else number(text)
+    if 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"expected 0, or at least 1 s, got {text!r}")
+    return value
+
+
+class _Table:
+    """Outcomes as they come, line by line, but one line for all the short cases."""
+
+    def __init__(self) -> None:
+        self._short: list[conformance.Outcome] = []
+        print(
+            f"{'case':24} {'length':>9} {'max-abs':>8} {'SNR':>6} {'delay':>6} {'gain':>8} "
+            f"{'mean':>8}  grade",
+            flush=True,
+        )
+
+    def __call__(self, outcome: conformance.Outcome) -> None:
+        if outcome.case.startswith("length "):
+            self._short.append(outcome)
+            return
+        self._end_of_short()
+        print(_line(outcome, outcome.case), flush=True)
+
+    def end(self, report: conformance.Report) -> None:
+        self._end_of_short()
+        print("\n".join(["", f"verdict: {report.grade}", *(f"  {f}" for f in report.faults)]))
+
+    def _end_of_short(self) -> None:
+        if self._short:
+            order = [*conformance.GRADES, conformance.WRONG]
+            worst = max(self._short, key=lambda o: (order.index(o.grade), o.max_abs or 0))
+            print(_line(worst, f"{len(self._short)} lengths, worst {worst.samples}"), flush=True)
+            self._short = []
 
 
 def _line(outcome: conformance.Outcome, name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import weights
 from ..spec import UPSTREAM_CHECKPOINTS
-from .common import EXIT_DONE, usage
+from .common import EXIT_DONE, add_if_exists, refuse_existing, usage
 
 
 def add(commands) -> None:
@@ -21,7 +21,7 @@ def add(commands) -> None:
     p.add_argument("input", metavar="IN.bin")
     p.add_argument("output", metavar="OUT.safetensors")
     p.add_argument("--licence", help="goes into the file; known for the original's own")
-    p.add_argument("--if-exists", choices=("error", "overwrite"), default="error")
+    add_if_exists(p)
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -46,8 +46,7 @@ def _show(args: argparse.Namespace) -> int:
 
 def _convert(args: argparse.Namespace) -> int:
     try:
-        if args.if_exists == "error" and os.path.lexists(args.output):
-            raise FileExistsError(f"{args.output} exists: see --if-exists")
+        refuse_existing(args.output, args.if_exists)
         if os.path.exists(args.output) and os.path.samefile(args.input, args.output):
             raise ValueError(f"{args.output} would replace its own input")
         params = weights.load_weights(Path(args.input))
