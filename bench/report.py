@@ -180,6 +180,18 @@ def _rest(cases):
     per_second = {c["seconds"]: c["time"] / c["seconds"] for c in cases["length"]}
     for seconds, cost in per_second.items():
         yield f"| {seconds} | {1 / cost:.1f} | {cost / per_second[60]:.2f} |"
+    yield from ("", "## Other rates, and the low band kept", "", "All cores, array to array, 10 s.")
+    yield from (
+        "",
+        "| from, Hz | keep_lowband | x real time | time, to the first | max-abs error |",
+    )
+    yield "|---:|---|---:|---:|---:|"
+    bare = cases["rates"][0]["time"]
+    for case in cases["rates"]:
+        yield (
+            f"| {case['rate']} | {case['keep_lowband']} | {case['seconds'] / case['time']:.1f} | "
+            f"{case['time'] / bare:.2f} | {case['max_abs']:.1e} |"
+        )
     yield from ("", "## Streaming", "", "The work of one `push` on one thread.", "")
     yield from ("| block, ms | median, ms | 99th percentile, ms |", "|---:|---:|---:|")
     for case in cases["stream"]:

@@ -156,6 +156,23 @@ def test_length(benchmark, seconds):
     benchmark.extra_info.update(group="length", seconds=seconds)
 
 
+@pytest.mark.parametrize("keep_lowband", [False, True])
+@pytest.mark.parametrize("rate", [16_000, 24_000, 44_100, 48_000])
+def test_rates(benchmark, rate, keep_lowband):
+    """Resampling and the crossover, and the network between them."""
+    x = np.resize(clip(60), 10 * rate)
+    options = {"weights": weights(), "keep_lowband": keep_lowband}
+    y = benchmark.pedantic(lambda: upsample(x, rate, **options), rounds=7, warmup_rounds=2)
+    truth = upsample(x.astype(np.float64), rate, **options)
+    benchmark.extra_info.update(
+        group="rates",
+        seconds=10,
+        rate=rate,
+        keep_lowband=keep_lowband,
+        max_abs=float(np.abs(y - truth).max()),
+    )
+
+
 @pytest.mark.parametrize("milliseconds", [5, 10, 20, 100])
 def test_stream_block(benchmark, milliseconds):
     """The work of one push, one thread; the first pushes are left out."""
@@ -180,7 +197,7 @@ def test_stream_block(benchmark, milliseconds):
 COMMANDS = {
     "novasr upsample": lambda i, o: [
         *("-m", "novasr_np.cli", "upsample", i, "-o", o, "-q", "--if-exists", "overwrite"),
-        *("--weights", str(upstream("pytorch_model_v1.bin"))),
+        *("--weights", str(upstream("pytorch_model_v1.bin")), "--keep-lowband", "off"),
     ],
     "ONNX Runtime script": lambda i, o: [
         "bench/cold_onnx.py",

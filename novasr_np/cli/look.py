@@ -54,7 +54,7 @@ def _compare(args: argparse.Namespace) -> int:
         return EXIT_DONE
     lengths = " and ".join(str(x.shape[-1]) for x in (a, b))
     print(f"{lengths} samples at {rate} Hz, {report['samples']} of them compared")
-    print(f"A is {_delay(report['delay'])}")
+    print(_delay(report["delay"]))
     print(f"gain {_number(report['gain'], '.4f')}, SNR {_number(report['snr_db'], '.1f')} dB")
     print(f"{'Hz':>15} {'level, dB':>10} {'LSD':>6}")
     for row in report["bands"]:
@@ -89,8 +89,8 @@ def _read(name: str) -> tuple[np.ndarray, int]:
 
 def _delay(samples: int | None) -> str:
     if samples is None:
-        return "no delayed B: they do not fit at any place"
-    return f"{abs(samples)} samples {'late' if samples >= 0 else 'early'}"
+        return "A and B fit at no delay: nothing is shifted"
+    return f"A is {abs(samples)} samples {'late' if samples >= 0 else 'early'}"
 
 
 def _number(value: float | None, form: str) -> str:
