@@ -38,19 +38,19 @@ MAY_IMPORT = {
     "audio": {"errors", "files"},
     "faults": {"layers", "model"},
     "conformance": {"api", "faults", "model", "spec", "weights"},
-    "ports": {"audio", "conformance"},
+    "ports": {"audio", "conformance", "spec"},
     "kit": {"__version__", "conformance", "model", "weights"},
     "onnx_export": {"__version__", "files", "model", "spec", "weights"},
     "spectra": {"files"},
     "doctor": {
         *("__version__", "api", "blas", "blocks", "conformance", "model", "spec", "weights"),
     },
-    "manifest": {"audio"},
+    "manifest": {"audio", "files", "ledger"},
     "ledger": {"files"},
     "corpus": {"__version__", "audio", "blocks", "job", "ledger", "manifest"},
     "engines": {"corpus", "interrupts", "ledger", "manifest"},
     "cluster": {"blocks", "corpus", "engines", "ledger", "manifest"},
-    "job": {"api", "audio", "errors", "interrupts", "spec", "stream", "weights"},
+    "job": {"api", "audio", "errors", "files", "interrupts", "spec", "stream", "weights"},
 }
 # The same for novasr_jax; of novasr_np it may have data and files, never the network's arithmetic.
 JAX_MAY_IMPORT = {

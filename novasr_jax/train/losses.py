@@ -11,9 +11,9 @@ SIZES = (2048, 1024, 512)  # samples of a frame; hops are a quarter
 # Hz. Where the truth is silent, log levels at 0 Hz would make the biases' gradients a hundred times
 # as large as all others; there the wave alone counts.
 LOWEST = 100
-# Recordings whose spectrum ends above FULL Hz, as at 44.1 kHz, are taken to be empty beyond it,
-# at a weight of BEYOND. Else the few that reach 24 kHz would fill the top of all with noise.
-FULL, BEYOND = 20_000, 1.0
+# Hz. Recordings whose spectrum ends above this, as at 44.1 kHz, are to be empty beyond their edge.
+# Else the few that reach 24 kHz would fill the top of all with noise.
+FULL = 20_000
 
 
 class Weights(NamedTuple):
@@ -68,9 +68,9 @@ def _bands(energy_a, energy_b, hertz, edge, floor, weights):
 
 
 def _counts(hertz, edge):
-    """How much each frequency counts in each crop, [B, frequencies]."""
+    """Whether each frequency counts in each crop, 1.0 or 0.0, [B, frequencies]."""
     edge = edge[:, None]
-    return jnp.where(hertz <= edge, 1.0, BEYOND * (edge >= FULL))
+    return jnp.where((hertz <= edge) | (edge >= FULL), 1.0, 0.0)
 
 
 def _whole(energy):
