@@ -5,7 +5,6 @@ holds a lock on the log as long as it lives. When a run ends, its log goes into 
 (and ``results.parquet``); what a killed run leaves is found by the next one, by its free lock.
 """
 
-import fcntl
 import json
 import os
 import secrets
@@ -63,7 +62,7 @@ def known(folder: str | os.PathLike[str]) -> Known:
 class Ledger:
     """A run's place in a target folder. A context manager; leaving it puts the results together.
 
-    Raises OSError if the folder cannot be written to.
+    Raises OSError if the folder cannot be written to, or the system has no file locks.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -73,7 +72,7 @@ class Ledger:
             self._clear()
             self.staging.mkdir(parents=True)
             self._log = open(self.staging / _LOG, "a", encoding="utf-8")  # noqa: SIM115
-            fcntl.flock(self._log, fcntl.LOCK_EX)
+            _lock(self._log)
 
     def __enter__(self) -> "Ledger":
         return self
@@ -94,7 +93,7 @@ class Ledger:
         state = self.folder / STATE
         state.mkdir(parents=True, exist_ok=True)
         with open(state / "lock", "a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _lock(lock)
             yield
 
     def _clear(self) -> None:
@@ -166,7 +165,19 @@ def _is_free(log: Path) -> bool:
     """Whether the run that wrote a log has ended."""
     with open(log, "rb") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file, wait=False)
         except BlockingIOError:
             return False
         return True
+
+
+def _lock(file: IO, wait: bool = True) -> None:
+    """Hold a file's lock until it is closed, or the process dies.
+
+    Raises BlockingIOError where another holds it and this is not to wait.
+    """
+    try:
+        import fcntl  # noqa: PLC0415  (so that the rest of the command works without)
+    except ModuleNotFoundError as error:
+        raise OSError("a corpus job needs the file locks of Unix") from error
+    fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -121,7 +121,9 @@ def _run(line: list[str], timeout: float, messages: Path) -> None:
         raise TimeoutError(f"it took longer than {timeout:g} s") from error
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            if os.name == "posix":  # what it has started, too
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()
     if status:
         said = messages.read_bytes()[-10 * _SAID :].decode(errors="replace").strip().splitlines()

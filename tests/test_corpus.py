@@ -577,3 +577,26 @@ def test_jax_gives_what_the_single_command_gives(cli):
             assert main([*one, *jax]) == 0
             assert Path("one.wav").read_bytes() == Path("out", row["target"]).read_bytes()
     assert "0 done" in cli("in", "out", *jax)[2]
+
+
+def test_without_file_locks_only_corpus_jobs_are_missing(tmp_path, weights_file):
+    speech(tmp_path / "in/a.wav")
+    script = (
+        "import sys; sys.modules['fcntl'] = None\n"
+        "from novasr_np.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+
+    def novasr(*arguments):
+        return subprocess.run(
+            [sys.executable, "-c", script, *arguments, "--weights", weights_file],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert novasr("upsample", "in/a.wav", "-o", "one.wav").returncode == 0
+    refused = novasr("corpus", "in", "out")
+    assert refused.returncode == 1
+    assert "out: a corpus job needs the file locks of Unix" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -8,11 +8,10 @@ import os
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from .. import audio, job, manifest, weights
+from .. import audio, corpus, engines, job, ledger, manifest, weights
 from ..blocks import available_cores
 from ..resample import import_soxr
 from .common import (
@@ -26,10 +25,6 @@ from .common import (
     say,
     usage,
 )
-
-if TYPE_CHECKING:
-    from .. import corpus
-    from ..ledger import Result
 
 _FILES_AT_ONCE = 16  # for JAX: enough to fill a batch while others are read and written
 
@@ -99,8 +94,6 @@ def add(commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from .. import corpus, ledger  # noqa: PLC0415  (file locks, which not all systems have)
-
     try:
         rows, task, engine = _prepare(args)
         known = ledger.known(args.target)
@@ -128,10 +121,8 @@ def _run(args: argparse.Namespace) -> int:
     return EXIT_SOME_FAILED if progress.failed or plan.failed else EXIT_DONE
 
 
-def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], "corpus.Task", "corpus.Engine"]:
+def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], corpus.Task, corpus.Engine]:
     """The rows, what workers have to know, and the engine; raises what makes the usage wrong."""
-    from .. import corpus  # noqa: PLC0415
-
     audio.check_format(args.format, args.subtype)
     if args.resampler == "soxr":
         import_soxr()
@@ -172,7 +163,7 @@ def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], "corpus.Task
     return rows, task, engine
 
 
-def _engine(args: argparse.Namespace) -> "corpus.Engine":
+def _engine(args: argparse.Namespace) -> corpus.Engine:
     if args.engine == "ray":
         if importlib.util.find_spec("ray") is None:
             raise ModuleNotFoundError("--engine ray needs Ray: pip install 'novasr-np[cluster]'")
@@ -190,8 +181,6 @@ def _engine(args: argparse.Namespace) -> "corpus.Engine":
     for name in ("address", "cpus", "gpus", "tpus"):
         if getattr(args, name) is not None:
             raise ValueError(f"--{name} needs --engine ray")
-    from .. import corpus, engines  # noqa: PLC0415
-
     if args.backend == "numpy":
         return partial(engines.processes, jobs=args.jobs or available_cores())
     return lambda task, rows: engines.threads(
@@ -202,7 +191,7 @@ def _engine(args: argparse.Namespace) -> "corpus.Engine":
 class _Progress:
     """What the user sees of a run: a bar on a terminal, each failure, and a summary."""
 
-    def __init__(self, plan: "corpus.Plan", left: list, args: argparse.Namespace) -> None:
+    def __init__(self, plan: corpus.Plan, left: list, args: argparse.Namespace) -> None:
         self._plan, self._args, self._files = plan, args, len(left)
         self._start = time.perf_counter()
         self._seconds = 0.0
@@ -213,7 +202,7 @@ class _Progress:
             total=len(plan.refused) + len(left), unit=" files", leave=False, disable=hidden
         )
 
-    def __call__(self, result: "Result") -> None:
+    def __call__(self, result: ledger.Result) -> None:
         if result["status"] == "done":
             self.done += 1
             self._seconds += result["audio_seconds"]
