@@ -33,11 +33,12 @@ def processes(task: Task, rows: Iterable[Row], jobs: int) -> Iterator[Result]:
                 if result is None:
                     code = w.end()
                     workers.remove(w)
-                    w = _Process(task, w.row, w.attempt + 1)
-                    workers.append(w)
-                    if w.attempt <= _ATTEMPTS:
-                        continue
-                    result = lost(w.row, task, f"its process ended twice, with status {code}")
+                    if w.attempt < _ATTEMPTS:
+                        workers.append(_Process(task, w.row, w.attempt + 1))
+                    else:
+                        yield lost(w.row, task, f"its process ended twice, with status {code}")
+                        workers += [_Process(task, row) for row in islice(waiting, 1)]
+                    continue
                 yield result
                 if (row := next(waiting, None)) is None:
                     w.end()
@@ -50,7 +51,7 @@ def processes(task: Task, rows: Iterable[Row], jobs: int) -> Iterator[Result]:
 
 
 class _Process:
-    """A process that works on a row at a time. It ends by itself when this one is gone."""
+    """A process that works on a row at a time. It gives up by itself when this one is gone."""
 
     def __init__(self, task: Task, row: Row, attempt: int = 1) -> None:
         context = get_context("spawn")
@@ -85,11 +86,15 @@ class _Process:
 
 
 def _serve(rows: connection.Connection, task: Task) -> None:
+    def check(_: float) -> None:
+        if rows.poll():  # no row comes before this one's result goes: the other end is gone
+            raise _GivenUp
+
     work = worker(task)
     try:
         while True:
-            rows.send(work(rows.recv()))
-    except (EOFError, ConnectionError):
+            rows.send(work(rows.recv(), progress=check))
+    except (EOFError, ConnectionError, _GivenUp):
         return
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import runner, speech
+from conftest import runner, speech, speech_like
 
 from novasr_np import blocks, corpus, engines, job, ledger, load_weights, manifest
 from novasr_np.cli import main
@@ -464,7 +464,6 @@ def test_killed_and_started_again(cli):
         assert set(logged) <= set(stamps())
         assert len(stamps()) - len(logged) <= 4
         kept = {name: stamps()[name] for name in logged}
-    time.sleep(0.5)  # a worker left alone ends with its file
     status, _, err = cli("in", "out", "--jobs", "2")
     assert status == 0, err
     assert f"{len(kept)} before" in err
@@ -475,6 +474,27 @@ def test_killed_and_started_again(cli):
     for name in stamps():
         assert Path("out", name).read_bytes() == Path("again", name).read_bytes()
     assert not unfinished()
+
+
+def test_workers_left_alone_give_up(cli):
+    """Else every kill would leave some at work, for as long as a recording takes."""
+    Path("in").mkdir()
+    soundfile.write("in/long.wav", np.tile(speech_like(16_000), 600), 16_000)
+    process = start("--jobs", "1")
+
+    def parts():
+        return list(Path("out").rglob(".*.part.*"))
+
+    deadline = time.monotonic() + 60
+    while not parts():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    while parts():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert not stamps()
 
 
 @pytest.mark.parametrize("backend", ["numpy", "jax"])
@@ -516,6 +536,8 @@ def deadly(params):
 
 def _deadly(net, x, at_start, at_end):
     if x.size and np.abs(x).max() > 0.9:
+        with open("deaths", "a") as file:
+            file.write(f"{x.size}\n")
         os.kill(os.getpid(), signal.SIGKILL)
     return blocks.run(net, x, at_start, at_end, blocks.Workers(1))
 
@@ -534,16 +556,19 @@ def task(weights_file, backend):
     return corpus.Task("out", "staging", options, "w", "s", backend)
 
 
-def test_a_file_that_kills_its_worker_costs_only_itself(cli, weights_file):
-    for name in "abc":
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_file_that_kills_its_worker_costs_only_itself(cli, weights_file, jobs):
+    for name in "abd":
         speech(f"in/{name}.wav")
-    soundfile.write("in/loud.wav", np.full(1000, 0.99), 16_000)
+    for samples in (1000, 1001):  # one right after the other
+        soundfile.write(f"in/c{samples}.wav", np.full(samples, 0.99), 16_000)
     found = manifest.read("in", "wav")
-    results = list(engines.processes(task(weights_file, deadly), found, 2))
-    status = {result["id"]: result["status"] for result in results}
-    assert status == {"a.wav": "done", "b.wav": "done", "c.wav": "done", "loud.wav": "failed"}
-    (error,) = (result["error"] for result in results if result["error"])
-    assert "ended twice, with status -9" in error
+    results = list(engines.processes(task(weights_file, deadly), found, jobs))
+    failed = {result["id"]: result["error"] for result in results if result["status"] == "failed"}
+    assert set(failed) == {"c1000.wav", "c1001.wav"}
+    assert all("ended twice, with status -9" in error for error in failed.values())
+    assert sorted(result["id"] for result in results) == sorted(row.id for row in found)
+    assert sorted(Path("deaths").read_text().split()) == ["1000"] * 2 + ["1001"] * 2
 
 
 def test_a_full_disk_ends_the_run_and_spoils_nothing(cli, weights_file):
