@@ -392,7 +392,7 @@ def test_threads(cli):
 )
 def test_signals_while_a_long_file_is_written(cli, format, sent, status, heeding_ctrl_c):
     """Real signals, once the temporary file is there, at several moments: never half a file."""
-    speech("long.wav", samples=16_000 * 600)
+    soundfile.write("long.wav", np.tile(speech_like(16_000), 600), 16_000)
     for delay in (0, 0.05, 0.2, 0.4):
         process = subprocess.Popen(
             [sys.executable, "-m", "novasr_np.cli", "upsample", "long.wav", "--format", format],
