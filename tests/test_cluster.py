@@ -74,6 +74,8 @@ def test_actors_killed_twice(folder):
     check_complete()
 
 
+# Ray forks to start nodes, and JAX, where this process has loaded it, minds all forks.
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 def test_a_node_killed(folder):
     from ray.cluster_utils import Cluster  # noqa: PLC0415
 
