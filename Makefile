@@ -2,18 +2,23 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-cluster check lint types parity bench quality clean
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+
+.PHONY: demo test test-all test-cluster check lint types dist parity bench quality clean
 
 demo: .venv/demo  ## upsample a short clip; demo/ gets the sound and pictures of before and after
 	$(BIN)/python -m bench.demo
 
-test: .venv/test  ## install what the tests need, run them all
-	$(BIN)/python -m pytest
+test: .venv/test  ## install what the tests need, run all but the slow ones
+	$(PYTEST) -m "not slow"
+
+test-all: .venv/test  ## the slow ones, too: kills, signals, eight devices
+	$(PYTEST)
 
 test-cluster: .venv/cluster  ## corpus jobs on Ray, with actors and a node killed
-	$(BIN)/python -m pytest tests/test_cluster.py
+	$(BIN)/python -m pytest tests/test_corpus_ray.py
 
-check: lint types test  ## all that has to pass
+check: lint types test-all dist  ## all that has to pass
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .
@@ -21,6 +26,12 @@ lint: .venv/dev
 
 types: .venv/dev
 	$(BIN)/mypy
+
+dist: .venv/dev  ## the sdist and the wheel, checked
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	@test $$(wc -c <dist/*.whl) -le 1000000 || { echo "the wheel is larger than 1 MB"; exit 1; }
 
 parity: .venv/test  ## the README's table: this code against the original's outputs
 	$(BIN)/python -m bench.parity

@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from novasr_np import ledger, upsample
+from novasr_np import upsample
 from novasr_np.blocks import available_cores
+from novasr_np.corpus import ledger
 
 CODINGS = (
     *(("wav", "PCM_16"), ("wav", "PCM_24"), ("wav", "FLOAT"), ("flac", "PCM_16")),
@@ -139,7 +140,7 @@ def killed(good: int) -> None:
         there = targets("out")
         again += sum(there[name] != stamp for name, stamp in logged.items())
         partial += sum(not same(name) for name in there)
-        done = [r["target"] for r in ledger.known("out").values() if r["status"] == "done"]
+        done = [r["target"] for r in ledger.load_results("out").values() if r["status"] == "done"]
         logged = {name: there[name] for name in done}
         print(f"| {moment:.1f} s | {len(there)} | {len(logged)} |")
     status = subprocess.run(corpus("out", "-q"), stderr=subprocess.DEVNULL, check=False).returncode

@@ -12,7 +12,7 @@ from pathlib import Path
 import soundfile
 
 from novasr_np import cli
-from novasr_np.spectra import draw
+from novasr_np.files.plot import plot_spectrograms
 
 CLIP = Path(__file__).with_name("demo_16k.flac")
 
@@ -26,7 +26,7 @@ def main() -> None:
     if status := cli.main(["upsample", str(CLIP), "-o", str(after), "--if-exists", "overwrite"]):
         raise SystemExit(status)
     sounds = {"before, 16 kHz": CLIP, "after, 48 kHz": after}
-    draw(picture, {title: soundfile.read(path) for title, path in sounds.items()})
+    plot_spectrograms(picture, {title: soundfile.read(path) for title, path in sounds.items()})
     print(f"{CLIP}\n-> {after}\n-> {picture}")
 
 

@@ -24,10 +24,15 @@ import numpy as np
 import soundfile
 
 from bench.material import upstream
-from novasr_jax import forward, interior, segments, upsample
+from novasr_jax import batches, forward, interior, upsample
+from novasr_jax.backend import Backend
+from novasr_jax.layers import PRECISIONS as LEVELS
+from novasr_jax.networks.novasr import folded
 from novasr_np import forward as numpy_forward
-from novasr_np import job, load_weights
-from novasr_np.spec import CONTEXT, SAMPLE_RATE_IN
+from novasr_np import load_weights
+from novasr_np.files.convert import Options, convert
+from novasr_np.networks.novasr.spec import CONTEXT, SAMPLE_RATE_IN
+from novasr_np.weights import network_of
 
 PRECISIONS = ("highest", "high", "fp16", "bf16")
 
@@ -64,8 +69,8 @@ def parity(params, device) -> None:
     truth = numpy_forward(params, np.float64(x))
     print("| precision | max-abs error | SNR, dB |\n|---|---:|---:|")
     for precision in PRECISIONS:
-        net = segments.network(params, precision=precision, devices=[device])
-        y = segments.run(net, x[np.newaxis], True, True)[0]
+        model = batches.prepare(network_of(params), params, precision=precision, devices=[device])
+        y = batches.run(model, x[np.newaxis], True, True)[0]
         error = np.float64(y) - truth
         snr = 10 * np.log10((truth**2).sum() / (error**2).sum())
         print(f"| {precision} | {np.abs(error).max():.1e} | {snr:.1f} |", flush=True)
@@ -96,7 +101,7 @@ def roofline(device) -> dict[str, float]:
     best = {"copy": 2 * x.nbytes / seconds_per_call(partial(jax.jit(lambda x: x + 1), x))}
     print(f"copy {best['copy'] / 1e9:.0f} GB/s", end="")
     for precision in PRECISIONS:
-        level, operands = segments.PRECISIONS[precision]
+        level, operands = LEVELS[precision]
         a = jax.device_put(jnp.ones((n, n), operands or jnp.float32), device)
         product = jax.jit(
             lambda a, level=level: jnp.dot(
@@ -109,7 +114,7 @@ def roofline(device) -> dict[str, float]:
     return best
 
 
-def torch_mirror(params, device, batches, segment) -> float | None:
+def torch_mirror(params, device, sizes, segment) -> float | None:
     """x real time of the faster half-precision mirror; prints float32's as well."""
     try:
         import torch  # noqa: PLC0415
@@ -127,7 +132,7 @@ def torch_mirror(params, device, batches, segment) -> float | None:
     fastest: dict[str, float] = {}
     for name, dtype in (("float16", torch.float16), ("float32", torch.float32)):
         p = mirror.prepare(params, dtype, "cuda" if cuda else "cpu")
-        for batch in batches:
+        for batch in sizes:
             x = torch.from_numpy(signal(batch * segment).reshape(batch, segment))
             x = x.to("cuda" if cuda else "cpu", dtype)
             wait = (lambda _: torch.cuda.synchronize()) if cuda else (lambda _: None)
@@ -144,7 +149,7 @@ def torch_mirror(params, device, batches, segment) -> float | None:
     return fastest["float16"]
 
 
-def paths(params, device, batches, segment, best, reference) -> None:
+def paths(params, device, sizes, segment, best, reference) -> None:
     print(f"{segment} samples in a row; MB and GFLOP are for a second of audio.\n")
     print(
         "| path | precision | batch | x real time | x torch fp16 | MB | GFLOP | of the roofline |"
@@ -153,16 +158,24 @@ def paths(params, device, batches, segment, best, reference) -> None:
     whole = jax.jit(interior, static_argnames="precision")
     plain = jax.jit(forward, static_argnames="precision")
     for precision in PRECISIONS:
-        for batch in batches:
-            net = segments.network(
-                params, batch=batch, segment=segment, precision=precision, devices=[device]
+        for batch in sizes:
+            model = batches.prepare(
+                network_of(params),
+                params,
+                batch=batch,
+                segment=segment,
+                precision=precision,
+                devices=[device],
             )
             rows = signal(batch * (segment + CONTEXT)).reshape(batch, -1)
-            x = jax.device_put(rows, net.rows)
+            x = jax.device_put(rows, model.rows)
             calls: dict[str, tuple[Callable, Callable]] = {
-                "steps": (partial(segments.interior_steps, net, x), partial(_steps_cost, net, x)),
-                "one program": _timed_and_counted(whole, net.prepared, x, precision),
-                "plain": _timed_and_counted(plain, net.params, x, precision),
+                "steps": (
+                    partial(folded.interior_steps, model.folded, x, precision=precision),
+                    partial(_steps_cost, model, x),
+                ),
+                "one program": _timed_and_counted(whole, model.folded, x, precision),
+                "plain": _timed_and_counted(plain, model.params, x, precision),
             }
             audio = batch * segment / SAMPLE_RATE_IN
             for path, (call, cost) in calls.items():
@@ -194,16 +207,16 @@ def _timed_and_counted(program, weights, x, precision):
     )
 
 
-def _steps_cost(net, x):
-    p, precision = net.prepared, {"precision": net.precision}
-    steps = (segments._wave0, segments._hidden, segments._wave1)
+def _steps_cost(model, x):
+    p, precision = model.folded, {"precision": model.precision}
+    steps = (folded._wave0, folded._hidden, folded._wave1)
     given: list = [x]
     costs = []
     for step, takes in zip(steps, ([0], [0, 1], [2]), strict=True):
         arguments = [given[i] for i in takes]
         costs.append(_cost(step.lower(p, *arguments, **precision)))
         given.append(jax.eval_shape(partial(step, **precision), p, *arguments))
-    costs.append(_cost(segments._output.lower(p, x, given[2], given[3])))
+    costs.append(_cost(folded._output.lower(p, x, given[2], given[3])))
     return tuple(map(sum, zip(*costs, strict=True)))
 
 
@@ -217,16 +230,18 @@ def _cost(lowered) -> tuple[float, float]:
 
 def transfers(params, device, minutes) -> None:
     """What surrounds the device's work: host memory, and files."""
-    net = segments.network(params, devices=[device], precision="high")
-    segments.compile(net)
-    rows = signal(net.batch * (net.segment + CONTEXT)).reshape(net.batch, -1)
-    there = seconds_per_call(lambda: jax.device_put(rows, net.rows))
-    y = segments.interior_steps(net, jax.device_put(rows, net.rows))
+    model = batches.prepare(network_of(params), params, devices=[device], precision="high")
+    batches.warm_up(model)
+    rows = signal(model.batch * (model.segment + CONTEXT)).reshape(model.batch, -1)
+    there = seconds_per_call(lambda: jax.device_put(rows, model.rows))
+    y = folded.interior_steps(
+        model.folded, jax.device_put(rows, model.rows), precision=model.precision
+    )
     # A new array each time: a fetched one keeps its copy on the host.
     fresh = jax.jit(lambda y: y + 0)
     fresh(y).block_until_ready()
     back = seconds_per_call(lambda: np.asarray(fresh(y)), lambda _: None)
-    audio = net.batch * net.segment / SAMPLE_RATE_IN
+    audio = model.batch * model.segment / SAMPLE_RATE_IN
     print(f"host to device {audio / there:,.0f} x real time, back {audio / back:,.0f} x")
 
     x = signal(60 * minutes * SAMPLE_RATE_IN)
@@ -238,13 +253,8 @@ def transfers(params, device, minutes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.wav"), Path(folder, "out.wav")
         soundfile.write(source, x, SAMPLE_RATE_IN)
-        options = job.Options(
-            weights=params,
-            run=partial(segments.run, net),
-            chunk=net.batch * net.segment,
-            segment=net.segment,
-        )
-        result = job.run(str(source), str(target), options, lambda seconds: None)
+        runner = Backend(device=device.platform, precision="high").open(network_of(params), params)
+        result = convert(str(source), str(target), Options(), runner, lambda seconds: None)
         assert result.status == "done", result.error
         rate = result.audio_seconds / result.work_seconds
         print(f"the command's work, {minutes} min, WAV to WAV: {rate:,.0f} x real time")

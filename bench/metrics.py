@@ -1,14 +1,14 @@
 """Measures of quality for bandwidth extension, on float64 arrays at 48 kHz.
 
-LSD as the code of AP-BWE (arXiv 2401.06387) has it. The rest are ratios of energies between the
+LSD is that of `novasr_np.dsp.spectrum`. The rest are ratios of energies between the
 same spectra, in dB.
 """
 
 import numpy as np
 from scipy import signal
 
-from novasr_np.spec import SAMPLE_RATE_OUT
-from novasr_np.spectra import FLOOR, HOP, N_FFT, power
+from novasr_np.dsp.spectrum import FLOOR, HOP, N_FFT, log_spectral_distance, power
+from novasr_np.networks.novasr.spec import SAMPLE_RATE_OUT
 
 SPLIT = 341  # the first bin above 8 kHz; of N_FFT / 2 + 1
 BANDS = ((8500, 12_000), (12_000, 16_000), (16_000, 20_000))  # Hz
@@ -17,9 +17,9 @@ _HERTZ = np.fft.rfftfreq(N_FFT, 1 / SAMPLE_RATE_OUT)
 
 def lsd(y, truth) -> dict[str, float]:
     """Log-spectral distance over all bins, above 8 kHz ("high") and below ("low")."""
-    difference = _log(power(y)) - _log(power(truth))
+    a, b = power(y), power(truth)
     return {
-        name: float(np.sqrt((difference[bins] ** 2).mean(axis=0)).mean())
+        name: log_spectral_distance(a[bins], b[bins])
         for name, bins in (
             ("all", slice(None)),
             ("high", slice(SPLIT, None)),
@@ -67,10 +67,6 @@ def bootstrap(values, seed: int = 0) -> tuple[float, float]:
     draws = np.random.default_rng(seed).integers(0, len(values), (10_000, len(values)))
     low, high = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
     return float(low), float(high)
-
-
-def _log(spectrum):
-    return np.log10(np.maximum(spectrum, FLOOR))
 
 
 def _between(low, high):

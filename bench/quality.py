@@ -27,9 +27,10 @@ from bench import metrics
 from bench.material import SHARED, upstream
 from bench.report import quote
 from novasr_np import load_weights, upsample
-from novasr_np.blocks import Workers, network, run
-from novasr_np.spec import SAMPLE_RATE_IN, SAMPLE_RATE_OUT, UPSAMPLING
-from novasr_np.weights import embedded_weights
+from novasr_np.blocks import Backend
+from novasr_np.dsp.sinc import hann, windowed_sinc
+from novasr_np.networks.novasr.spec import SAMPLE_RATE_IN, SAMPLE_RATE_OUT, UPSAMPLING
+from novasr_np.weights import embedded_weights, network_of
 
 GROUPS = {"VCTK": "vctk", "BibleTTS": "bibletts", "TSP": "tsp"}
 COLUMNS = ("LSD", "LSD high", "LSD low", "LSD 16 bit", "8.5-12", "12-16", "16-20", "floor", "SNR")
@@ -42,8 +43,8 @@ def sinc_resample(x, rate: int, new_rate: int) -> np.ndarray:
     old, new = rate // divisor, new_rate // divisor
     base = 0.99 * min(old, new)
     half = int(np.ceil(6 * old * new / base / old)) * old  # so that outputs fall on the grid
-    t = np.clip(np.arange(-half, half + 1) / (old * new) * base, -6, 6)
-    taps = np.sinc(t) * np.cos(np.pi * t / 12) ** 2 * base / old
+    t = np.arange(-half, half + 1) / (old * new) * base
+    taps = windowed_sinc(t, hann(t / 6)) * base / old
     y = signal.upfirdn(taps, x, new, old)
     return y[half // old :][: -(-len(x) * new // old)]
 
@@ -68,7 +69,7 @@ def main() -> None:
     systems: dict[str, Callable] = {"sinc": lambda path, x, rate: sinc_up(x)}
     given = [("v1", upstream("pytorch_model_v1.bin")), ("v2", upstream("pytorch_model_v2.bin"))]
     for name, source in [*given, ("ours", None), *(pair.split("=", 1) for pair in args.weights)]:
-        systems[name] = partial(network_alone, network(load_weights(source), np.float32))
+        systems[name] = partial(network_alone, load_weights(source))
     kept = {"ours, low band kept": partial(low_band_kept, load_weights())}
     for name, folder in (pair.split("=", 1) for pair in args.outputs):
         systems[name] = partial(from_folder, Path(folder))
@@ -120,9 +121,9 @@ def sinc_up(x) -> np.ndarray:
     return sinc_resample(x, SAMPLE_RATE_IN, SAMPLE_RATE_OUT)[: UPSAMPLING * len(x) - 4]
 
 
-def network_alone(net, path, x, rate) -> np.ndarray:
-    with Workers() as workers:
-        return run(net, np.float32(x)[np.newaxis], True, True, workers)[0]
+def network_alone(params, path, x, rate) -> np.ndarray:
+    with Backend().open(network_of(params), params) as runner:
+        return runner.run(np.float32(x)[np.newaxis], True, True)[0]
 
 
 def through_16_khz(params, path, x, rate) -> np.ndarray:

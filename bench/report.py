@@ -8,8 +8,9 @@ from importlib import metadata
 import numpy as np
 
 from bench.material import upstream
-from novasr_np import fused, load_weights
-from novasr_np.spec import CHANNELS
+from novasr_np import load_weights
+from novasr_np.networks.novasr import folded
+from novasr_np.networks.novasr.spec import CHANNELS
 
 GFLOP_PER_SECOND = 2.34  # of audio, by the spec's count of the network as it is written
 
@@ -147,14 +148,14 @@ def _peers(cases):
 
 def _multiplied():
     """GFLOP per second of audio in the matrix products of `fused`."""
-    p = fused.prepare(load_weights(upstream("pytorch_model_v1.bin")), np.float32)
+    p = folded.fold(load_weights(upstream("pytorch_model_v1.bin")), np.float32)
     bands = sum(band.size for a in (p.activation0, p.activation1) for band in a[:3])
     products = (
-        (16_000 * p.pre.size / fused._PRE)
-        + (16_000 * p.skip.size / fused._SKIP)
-        + (48_000 * p.conv1.size / fused._CONV1)
-        + (48_000 * p.post.size / fused._POST)
-        + (48_000 * bands * CHANNELS / fused._FILTER)
+        (16_000 * p.pre.size / folded._PRE)
+        + (16_000 * p.skip.size / folded._SKIP)
+        + (48_000 * p.conv1.size / folded._CONV1)
+        + (48_000 * p.post.size / folded._POST)
+        + (48_000 * bands * CHANNELS / folded._FILTER)
     )
     return 2 * products / 1e9
 
@@ -196,6 +197,18 @@ def _rest(cases):
     yield from ("| block, ms | median, ms | 99th percentile, ms |", "|---:|---:|---:|")
     for case in cases["stream"]:
         yield f"| {case['milliseconds']} | {case['median_ms']:.2f} | {case['p99_ms']:.2f} |"
+    yield from ("", "## The exported ONNX model", "", "In ONNX Runtime, beside the public one.", "")
+    yield from (
+        "| clips, threads | model | x public's speed | max-abs error |",
+        "|---|---|---:|---:|",
+    )
+    public = {(c["clips"], c["threads"]): c["time"] for c in cases["onnx"] if c["name"] == "public"}
+    for case in cases["onnx"]:
+        ratio = public[case["clips"], case["threads"]] / case["time"]
+        yield (
+            f"| {case['clips']}, {case['threads']} | {case['name']} | {ratio:.2f} | "
+            f"{case['max_abs']:.0e} |"
+        )
     yield from ("", "## Cold start", "", "A process that turns a 10 s WAV file into one of 48 kHz.")
     yield from ("", "| | time, to the fastest | peak memory, MB | max-abs error |")
     yield "|---|---:|---:|---:|"

@@ -16,7 +16,9 @@ import soundfile
 from bench.material import speech, upstream
 from novasr_np import Stream, forward, load_weights, upsample
 from novasr_np.blas import one_thread
-from novasr_np.blocks import Workers, available_cores, network, run
+from novasr_np.blocks import Backend, available_cores
+from novasr_np.networks.novasr import to_onnx
+from novasr_np.weights import network_of
 
 CORES = available_cores()
 THREADS = pytest.mark.parametrize("threads", sorted({1, CORES}))
@@ -36,9 +38,8 @@ def clip(seconds):
 @cache
 def truth(seconds):
     """forward in float64 (in blocks, for memory); the tests hold the two together."""
-    with Workers() as workers:
-        net = network(weights(), np.float64)
-        return run(net, clip(seconds)[None].astype(np.float64), True, True, workers)[0]
+    with Backend().open(network_of(weights()), weights(), np.float64) as runner:
+        return runner.run(clip(seconds)[None].astype(np.float64), True, True)[0]
 
 
 def note(benchmark, seconds, y, **more):
@@ -61,11 +62,8 @@ def note(benchmark, seconds, y, **more):
 @THREADS
 def test_numpy(benchmark, seconds, threads):
     x = clip(seconds)
-    net = network(weights(), np.float32)
-    with Workers(threads) as workers:
-        y = benchmark.pedantic(
-            lambda: run(net, x[None], True, True, workers), rounds=7, warmup_rounds=2
-        )
+    with Backend(threads).open(network_of(weights()), weights()) as runner:
+        y = benchmark.pedantic(lambda: runner.run(x[None], True, True), rounds=7, warmup_rounds=2)
     note(benchmark, seconds, y[0], name="novasr_np", threads=threads, group="peers")
 
 
@@ -91,6 +89,37 @@ def test_onnxruntime(benchmark, seconds, threads):
     feed = {session.get_inputs()[0].name: clip(seconds)[None, None]}
     y = benchmark.pedantic(lambda: session.run(None, feed)[0], rounds=3, warmup_rounds=1)
     note(benchmark, seconds, y[0, 0], name="ONNX Runtime", threads=threads, group="peers")
+
+
+ONNX_MODELS = {
+    "public": lambda: str(upstream("novasr_v1.onnx")),
+    "ours": lambda: to_onnx.export(weights()).SerializeToString(),
+    "ours, opset 11": lambda: to_onnx.export(weights(), opset=11).SerializeToString(),
+    "ours, half": lambda: to_onnx.export(weights(), half=True).SerializeToString(),
+}
+
+
+@pytest.mark.parametrize("name", ONNX_MODELS)
+@pytest.mark.parametrize(("batch", "seconds"), [(1, 1), (1, 10), (4, 5)])
+@THREADS
+def test_onnx_export(benchmark, threads, batch, seconds, name):
+    """Our export beside the original's public model, in ONNX Runtime."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    session = onnxruntime.InferenceSession(ONNX_MODELS[name](), options)
+    x = clip(batch * seconds).reshape(batch, 1, -1)
+    kind = np.float16 if "float16" in session.get_inputs()[0].type else np.float32
+    feed = {"input": x.astype(kind)}
+    y = benchmark.pedantic(lambda: session.run(None, feed)[0], rounds=3, warmup_rounds=1)
+    benchmark.extra_info.update(
+        group="onnx",
+        clips=f"{batch} of {seconds} s",
+        threads=threads,
+        name=name,
+        max_abs=float(np.abs(y - forward(weights(), np.float64(x))).max()),
+    )
 
 
 @SECONDS
@@ -128,13 +157,13 @@ def test_jax_precision(benchmark, precision):
 
 def _jax(benchmark, seconds, **options):
     pytest.importorskip("jax")
-    from novasr_jax import segments  # noqa: PLC0415
+    from novasr_jax import batches  # noqa: PLC0415
 
-    net = segments.network(weights(), devices="cpu", **options)
-    segments.compile(net)
+    model = batches.prepare(network_of(weights()), weights(), devices="cpu", **options)
+    batches.warm_up(model)
     x = clip(seconds)[None]
     return benchmark.pedantic(
-        lambda: segments.run(net, x, True, True)[0], rounds=7, warmup_rounds=2
+        lambda: batches.run(model, x, True, True)[0], rounds=7, warmup_rounds=2
     )
 
 
@@ -200,13 +229,10 @@ COMMANDS = {
         *("--weights", str(upstream("pytorch_model_v1.bin")), "--keep-lowband", "off"),
     ],
     "ONNX Runtime script": lambda i, o: [
-        "bench/cold_onnx.py",
-        str(upstream("novasr_v1.onnx")),
-        i,
-        o,
+        *("bench/cold.py", "onnx", str(upstream("novasr_v1.onnx")), i, o)
     ],
     "torch script": lambda i, o: [
-        *("-m", "bench.cold_torch", str(upstream("pytorch_model_v1.bin")), i, o)
+        *("-m", "bench.cold", "torch", str(upstream("pytorch_model_v1.bin")), i, o)
     ],
 }
 

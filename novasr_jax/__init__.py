@@ -1,7 +1,6 @@
-"""NovaSR in JAX: the network of `novasr_np`, compiled, in batches, on CPU, GPU and TPU."""
+"""The networks of `novasr_np` in JAX: compiled, in batches, on CPU, GPU and TPU."""
 
-from .api import upsample
-from .fused import interior, prepare
-from .model import forward
+from .api import forward, upsample
+from .networks.novasr.folded import fold, interior
 
-__all__ = ["forward", "interior", "prepare", "upsample"]
+__all__ = ["fold", "forward", "interior", "upsample"]

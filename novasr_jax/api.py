@@ -1,22 +1,23 @@
-"""The front door: arrays at any rate in, the same sound at 48 kHz out."""
+"""The front door: arrays at any rate in, the same sound at the network's rate out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
-from novasr_np.crossover import cutoff, keep
-from novasr_np.resample import resample
-from novasr_np.spec import SAMPLE_RATE_IN, UPSAMPLING
-from novasr_np.stream import as_samples
-from novasr_np.weights import Source, load_weights
+from novasr_np.dsp import crossover
+from novasr_np.dsp.resample import resample
+from novasr_np.samples import as_samples
+from novasr_np.weights import Source, load_weights, network_of
 
-from .segments import network, run_all
+from .batches import prepare, run_all
+from .networks import NETWORKS
 
 
 def upsample(
-    x,
-    sample_rate: int = SAMPLE_RATE_IN,
+    x: Any,
+    sample_rate: int | None = None,
     *,
     weights: Source = None,
     resampler: str = "upstream",
@@ -25,17 +26,17 @@ def upsample(
     segment: int | None = None,
     precision: str = "highest",
     devices: str | Sequence[jax.Device] | None = None,
-):
-    """Speech at any rate to 48 kHz, as `novasr_np.upsample` does it, in batches on JAX's devices.
+) -> np.ndarray | list[np.ndarray]:
+    """Upsample speech at any rate to 48 kHz, as `novasr_np.upsample` does, in batches on devices.
 
     x [..., T]: float32, float64 (full scale is 1) or int16 samples at `sample_rate` Hz, each
-    leading index a channel of its own; or a list or tuple of such arrays, of any lengths, which
-    then share the batches. weights, resampler, keep_lowband: as for `novasr_np.upsample` (the last
-    is done on the host). batch: rows over all
-    devices, segment: input samples for each row; what a device holds depends on these alone.
-    precision: "highest" (float32), "high" (TF32 or three bfloat16 passes), "fp16" or "bf16", of
-    the large product. devices: "cpu", "gpu", "tpu", or some of ``jax.devices()``; None for all
-    of JAX's default kind.
+    leading index a channel of its own, None for the rate that the network hears; or a list or tuple
+    of such arrays, of any lengths, which then share the batches. weights, resampler, keep_lowband:
+    as for `novasr_np.upsample` (the last is done on the host). batch: rows over all devices,
+    segment: input samples for each row; what a device holds depends on these alone. precision:
+    "highest" (float32), "high" (TF32 or three bfloat16 passes), "fp16" or "bf16", of the large
+    product. devices: "cpu", "gpu", "tpu", or some of ``jax.devices()``; None for all of JAX's
+    default kind.
 
     Returns numpy [..., 3 ceil(16000 T / sample_rate)] at 48 kHz, for a list a list: float32, and
     float64 for a float64 x where JAX's 64-bit mode is on.
@@ -47,26 +48,60 @@ def upsample(
     batch does not fit a device.
     """
     several = isinstance(x, (list, tuple))
-    clips = [as_samples(clip) for clip in (x if several else [x])]
+    originals = [as_samples(clip) for clip in (x if several else [x])]
     params = load_weights(weights)
-    given = clips
-    clips = [resample(clip, sample_rate, resampler) for clip in clips]
-    hertz = cutoff(keep_lowband, sample_rate)
+    network = network_of(params)
+    sample_rate = network.rate_in if sample_rate is None else sample_rate
+    clips = [resample(clip, sample_rate, network.rate_in, resampler) for clip in originals]
     dtype = jax.dtypes.canonicalize_dtype(np.result_type(np.float32, *clips))
-    net = network(params, dtype, batch=batch, segment=segment, precision=precision, devices=devices)
-    shapes = [(*clip.shape[:-1], UPSAMPLING * clip.shape[-1]) for clip in clips]
-    ys = run_all(net, [_rows(clip, dtype) for clip in clips])
-    ys = [y[:, : shape[-1]] for y, shape in zip(ys, shapes, strict=True)]
-    if hertz is not None:
-        for x, y in zip(given, ys, strict=True):
-            keep(x.reshape(len(y), -1).astype(dtype, copy=False), sample_rate, y, hertz)
-    ys = [y.reshape(shape) for y, shape in zip(ys, shapes, strict=True)]
+    rows = [_rows(clip, dtype) for clip in clips]
+    low_bands = [
+        crossover.make(keep_lowband, sample_rate, network.rate_out, len(row), dtype) for row in rows
+    ]
+    model = prepare(
+        network,
+        params,
+        dtype,
+        batch=batch,
+        segment=segment,
+        precision=precision,
+        devices=devices,
+    )
+    tail = np.zeros(network.tail, dtype)
+    padded = [np.concatenate([row, np.tile(tail, (len(row), 1))], axis=-1) for row in rows]
+    ys = []
+    for original, row, y, low_band in zip(
+        originals, rows, run_all(model, padded), low_bands, strict=True
+    ):
+        whole = y[:, : network.factor * row.shape[-1]]
+        if low_band is not None:
+            crossover.keep_low(low_band, _rows(original, dtype), whole)
+        ys.append(whole.reshape(*original.shape[:-1], whole.shape[-1]))
     return ys if several else ys[0]
 
 
-def _rows(x, dtype) -> np.ndarray:
-    """[..., T] -> [channels, T + 2]: two zeros stand for what follows the end."""
+def forward(
+    params: dict[str, Any], x: Any, length: Any = None, *, precision: str = "highest"
+) -> jax.Array:
+    """Run the bare network that the weights are for: NovaSR gives 3T - 4 samples at 48 kHz.
+
+    x [..., T] at the network's rate, float32, or float64 where JAX's 64-bit mode is on. params as
+    `load_weights` gives them. Pure, for ``jit`` (precision static), ``vmap``, ``grad`` and
+    ``jax.export``.
+
+    length: how many samples of each signal are its own, an integer [...] up to T, traced or not;
+    None for all. What lies behind them, NaN included, is as if it were not there: the first outputs
+    are those of the signal alone, edges and all; the rest means nothing.
+
+    precision: of the convolutions' products, "highest" (float32), "high" (TF32 on a GPU, three
+    bfloat16 passes on a TPU), "fp16" or "bf16".
+
+    Raises TypeError for another dtype, ValueError for too few samples or an unknown precision.
+    """
+    return NETWORKS[network_of(params).name].forward(params, x, length, precision=precision)
+
+
+def _rows(x: np.ndarray, dtype: Any) -> np.ndarray:
+    """[..., T] -> [channels, T]."""
     channels = int(np.prod(x.shape[:-1]))
-    rows = np.zeros((channels, x.shape[-1] + 2), dtype)
-    rows[:, :-2] = x.reshape(channels, x.shape[-1])
-    return rows
+    return x.reshape(channels, x.shape[-1]).astype(dtype, copy=False)

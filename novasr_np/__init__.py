@@ -1,18 +1,21 @@
-"""NovaSR in plain numpy: speech at 16 kHz in, 48 kHz out."""
+"""Speech super-resolution in plain numpy: NovaSR turns 16 kHz into 48 kHz.
 
-from .api import count_saturated, upsample
+`upsample` takes an array, `Stream` chunks; `load_weights`, `forward` and `stages` are the bare
+network.
+"""
+
+from .api import forward, resample, stages, upsample
 from .errors import AudioError, WeightsError
-from .model import forward, stages
-from .resample import resample
+from .samples import count_saturated
 from .stream import Stream
+from .version import __version__
 from .weights import load_weights, save_weights
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AudioError",
     "Stream",
     "WeightsError",
+    "__version__",
     "count_saturated",
     "forward",
     "load_weights",

@@ -1,35 +1,36 @@
-"""The front door: an array at any rate in, the same sound at 48 kHz out."""
+"""The front door: an array at any rate in, the same sound at the network's rate out."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-from . import crossover
-from .blocks import Workers, network, run
-from .resample import resample
-from .spec import SAMPLE_RATE_IN, UPSAMPLING
-from .stream import as_samples
-from .weights import Source, load_weights
-
-# |y| from here on is full scale in 16 bits: the tanh at the network's end is saturated.
-SATURATION = 32767 / 32768
+from .blocks import Backend
+from .dsp import crossover
+from .dsp import resample as resampling
+from .networks import NETWORKS
+from .samples import as_samples
+from .weights import Params, Source, load_weights, network_of
 
 
 def upsample(
-    x,
-    sample_rate: int = SAMPLE_RATE_IN,
+    x: Any,
+    sample_rate: int | None = None,
     *,
     weights: Source = None,
     resampler: str = "upstream",
     keep_lowband: bool | float = False,
     threads: int | None = None,
 ) -> np.ndarray:
-    """Speech at any rate to 48 kHz.
+    """Upsample speech at any rate to 48 kHz.
 
     x [..., T]: float32, float64 (full scale is 1) or int16 samples at `sample_rate` Hz, each
-    leading index a channel of its own. weights: a name, a path or loaded params
-    (`load_weights`). resampler: how another rate becomes 16 kHz (`resample`). keep_lowband: put
-    back what x itself has below so many Hz, in place of the network's; True for nearly all that
-    `sample_rate` can hold (`crossover.cutoff`: 7 kHz at 16 kHz). threads: how many share the
-    network's work, None for one on each core; the result is the same to the byte.
+    leading index a channel of its own; None for the rate that the network hears, 16 kHz. weights:
+    a name, a path or loaded params (`load_weights`); they say which network runs. resampler: how
+    another rate becomes 16 kHz (`resample`). keep_lowband: restore what x itself has below so many
+    Hz, in place of the network's; True for nearly all that `sample_rate` can hold
+    (`crossover.cutoff`: 7 kHz at 16 kHz). threads: how many share the network's work, None for one
+    on each core; the result is the same to the byte.
 
     Returns [..., 3 ceil(16000 T / sample_rate)] at 48 kHz, so exactly 3T samples for 16 kHz:
     float64 for float64, else float32. |y| <= 1 for the network alone, while a low band that is kept
@@ -45,25 +46,62 @@ def upsample(
     """
     x = as_samples(x)
     params = load_weights(weights)
-    given = x.reshape(-1, x.shape[-1]) if x.size else x
-    x = resample(x, sample_rate, resampler)
-    hertz = crossover.cutoff(keep_lowband, sample_rate)
-    samples = x.shape[-1]
+    network = network_of(params)
+    sample_rate = network.rate_in if sample_rate is None else sample_rate
+    original = x.reshape(-1, x.shape[-1]) if x.size else x
+    x = resampling.resample(x, sample_rate, network.rate_in, resampler)
+    rows_in = len(original) if x.size else 0
+    low_band = crossover.make(keep_lowband, sample_rate, network.rate_out, rows_in, x.dtype)
+    shape = (*x.shape[:-1], network.factor * x.shape[-1])
     if x.size == 0:
-        return np.zeros((*x.shape[:-1], UPSAMPLING * samples), x.dtype)
-    silence = np.zeros((*x.shape[:-1], 2), x.dtype)
-    rows = np.concatenate([x, silence], axis=-1).reshape(-1, samples + 2)
-    with Workers(threads) as workers:
-        y = run(network(params, x.dtype), rows, True, True, workers)[:, : UPSAMPLING * samples]
-    if hertz is not None:
-        crossover.keep(given, sample_rate, y, hertz)
-    return y.reshape(*x.shape[:-1], UPSAMPLING * samples)
+        return np.zeros(shape, x.dtype)
+    silence = np.zeros((*x.shape[:-1], network.tail), x.dtype)
+    padded = np.concatenate([x, silence], axis=-1)
+    rows = padded.reshape(-1, padded.shape[-1])
+    with Backend(threads).open(network, params, x.dtype) as runner:
+        y = runner.run(rows, True, True)[:, : shape[-1]]
+    if low_band is not None:
+        crossover.keep_low(low_band, original, y)
+    return y.reshape(shape)
 
 
-def count_saturated(y) -> int:
-    """How many samples of an output lie at full scale, |y| >= 32767/32768.
+def resample(
+    x: Any, sample_rate: int, resampler: str = "upstream", new_rate: int | None = None
+) -> np.ndarray:
+    """Resample to the rate that the default network hears, as `upsample` does before all else.
 
-    The network ends in a tanh, so it never clips; too loud an input flattens it instead. A low band
-    that is kept may reach beyond, and is cut where a file holds whole numbers.
+    x [..., T] float32 or float64 at `sample_rate` Hz -> [..., ceil(new_rate T / sample_rate)] at
+    `new_rate` Hz, None for 16 kHz, in the same dtype. At that rate already, x is returned as it is.
+    resampler: "upstream" (`dsp.resample`; its stop band is leaky, as the original's is) or "soxr"
+    (steep, quality VHQ, needs the extra ``soxr``).
+
+    Raises ValueError for another resampler or a rate out of range, TypeError for a rate that is no
+    whole number or another dtype, ModuleNotFoundError if soxr is asked for and absent.
     """
-    return int(np.count_nonzero(np.abs(y) >= SATURATION))
+    if new_rate is None:
+        new_rate = next(iter(NETWORKS.values())).rate_in
+    return resampling.resample(x, sample_rate, new_rate, resampler)
+
+
+def stages(params: Params, x: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, activation) for every stage of the network that the weights are for, in order.
+
+    params as `load_weights` gives them; x [..., T], float32 or float64, at the network's rate. A
+    hidden activation is [..., channels, time]; the last stage is the output, [..., 3T - 4] for
+    NovaSR.
+
+    Raises TypeError if x is of another dtype, ValueError if it is too short.
+    """
+    return network_of(params).stages(params, x)
+
+
+def forward(params: Params, x: Any) -> np.ndarray:
+    """Run the bare network that the weights are for: NovaSR gives 3T - 4 samples at 48 kHz.
+
+    params as `load_weights` gives them; x [..., T] at the network's rate, float32 or float64, which
+    y has, too. float64 runs the same code and is the truth that the rest is measured against. Every
+    layer holds the whole signal; the front door, `upsample`, works in blocks.
+
+    Raises TypeError if x is neither float32 nor float64, ValueError if it is too short.
+    """
+    return network_of(params).forward(params, x)

@@ -1,81 +1,126 @@
 """A signal of any length in pieces, exactly: the plan of the cuts, and threads over the pieces.
 
-Outputs 3n .. 3n+2 look at the inputs n-11 .. n+13 and at no others, so a piece that brings this
-context along gives the same samples as the whole: there is nothing to cross-fade. Only at the
-true ends of a signal do the layers see zeros; there `forward`, the plain network, runs on the 24
-samples that matter, and everything between goes through `fused.interior`.
+The outputs for an input sample look at a fixed number of samples on either side (`Network`), so a
+piece that brings this context along gives the same samples as the whole: there is nothing to
+cross-fade. Only at the true ends of a signal do the layers see zeros; there `forward`, the plain
+network, runs on the samples that matter, and everything between goes through `interior`.
 """
 
 import os
 import queue
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import blas
-from .fused import Prepared, Scratch, interior, prepare, scratch
-from .model import forward
-from .spec import CONTEXT, CONTEXT_LEFT, CONTEXT_RIGHT, EDGE_LOSS, UPSAMPLING
+from .networks.record import Network, Params
+from .samples import whole_number
 
 # Input samples at a time. Smaller blocks stay in a core's own cache, but let the threads wait for
 # Python's lock more often.
 BLOCK = 4000
+_CHUNK_SECONDS = 4  # of a file or stream at a time: enough blocks to keep the threads busy
+
+# What computes a piece of a signal, (x, at_start, at_end) -> y, as `run` defines it.
+Run = Callable[[np.ndarray, bool, bool], np.ndarray]
 
 
-class Network(NamedTuple):
-    """Weights in both forms: as they are, for the ends of a signal, and folded, for the rest."""
+class Model(NamedTuple):
+    """A network with its weights: as they are, for the ends of a signal, and folded, for the rest.
 
-    params: dict
-    prepared: Prepared
+    Made by `prepare`.
+    """
+
+    network: Network
+    params: Params
+    folded: Any
 
 
-def network(params, dtype) -> Network:
+def prepare(network: Network, params: Params, dtype: Any) -> Model:
     """Ready a tree of weights (`load_weights`) to run in `dtype`.
 
     Raises TypeError if that is neither float32 nor float64.
     """
     if dtype not in (np.float32, np.float64):
         raise TypeError(f"the network runs in float32 or float64, got {np.dtype(dtype)}")
-    return Network(params, prepare(params, dtype))
+    return Model(network, params, network.fold(params, dtype))
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What computes pieces of signals: a model and the cores or devices behind it.
+
+    A context manager; leaving it ends its threads.
+    """
+
+    network: Network
+    dtype: Any  # of the pieces and their outputs
+    run: Run
+    chunk: int  # input samples, over all channels, that keep it busy
+    multiple: int = 1  # each channel best gets a multiple of this many samples
+    close: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> "Runner":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Compute with numpy. threads: how many; None for one on each core this process may use."""
+
+    threads: int | None = None
+
+    def open(self, network: Network, params: Params, dtype: Any = np.float32) -> Runner:
+        """A runner for weights. Raises as `Workers` and `prepare` do."""
+        workers = Workers(self.threads)
+        model = prepare(network, params, dtype)
+        chunk = _CHUNK_SECONDS * network.rate_in
+        return Runner(network, dtype, partial(run, model, workers), chunk, close=workers.close)
 
 
 class Workers:
     """Threads with working memory of their own. A context manager; leaving it ends the threads.
 
-    threads: how many, None for one on each core this process may use.
-    Raises ValueError if it is less than 1, TypeError if it is no whole number.
+    threads: how many, None for one on each core this process may use. block: input samples at a
+    time. Raises ValueError if one is less than 1, TypeError if it is no whole number.
     """
 
     def __init__(self, threads: int | None = None, block: int = BLOCK) -> None:
-        if threads is None:
-            threads = available_cores()
-        if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)):
-            raise TypeError(f"threads is a whole number, got {threads!r}")
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, got {threads}")
-        if block < 1:
-            raise ValueError(f"a block has at least 1 sample, got {block}")
-        self.threads, self.block = threads, block
+        threads = available_cores() if threads is None else threads
+        self.threads = whole_number("threads", threads)
+        self.block = whole_number("block", block)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        self._memory: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
+        self._memory: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def __enter__(self) -> "Workers":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads."""
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
 
-    def each(self, work: Callable, pieces: Iterable[tuple], dtype) -> None:
-        """Call ``work(*piece, scratch)`` for every piece, on all threads; raises what it raises."""
+    def each(self, work: Callable, pieces: Iterable[tuple], new_memory: Callable[[], Any]) -> None:
+        """Call ``work(*piece, memory)`` for every piece, on all threads; raises what it raises.
 
-        def one(piece):
+        new_memory makes what a thread works in, once for each.
+        """
+
+        def one(piece: tuple) -> None:
             try:
                 memory = self._memory.get_nowait()
             except queue.Empty:
-                memory = scratch(self.block, dtype)
+                memory = new_memory()
             work(*piece, memory)
             self._memory.put(memory)
 
@@ -91,39 +136,46 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def run(net: Network, x, at_start: bool, at_end: bool, workers: Workers) -> np.ndarray:
+def run(model: Model, workers: Workers, x: np.ndarray, at_start: bool, at_end: bool) -> np.ndarray:
     """The outputs of a piece of signal whose ends may be the signal's own.
 
-    x [channels, n] at 16 kHz, of the network's dtype. Where the piece begins (ends) inside the
-    signal, its first 11 (last 13) samples are context and get no output. So it gives
-    [channels, 3 (n - context)] at 48 kHz, less 4 at the signal's true end, as `forward` does.
-    The same piece gives the same bytes whatever the number of threads.
+    x [channels, n] at the network's rate, of the model's dtype. Where the piece begins (ends)
+    inside the signal, its first context_left (last context_right) samples are context and get no
+    output. So it gives [channels, factor (n - context)], less edge_loss at the signal's true end,
+    as `forward` does. The same piece gives the same bytes whatever the number of threads.
     """
+    network, params, folded = model
+    left, right, context, factor = (
+        network.context_left,
+        network.context_right,
+        network.context,
+        network.factor,
+    )
     samples = x.shape[-1]
-    first = 0 if at_start else CONTEXT_LEFT
-    last = samples if at_end else samples - CONTEXT_RIGHT
-    loss = EDGE_LOSS if at_end else 0
+    first = 0 if at_start else left
+    last = samples if at_end else samples - right
+    loss = network.edge_loss if at_end else 0
     if last <= first:
         return np.zeros((len(x), 0), x.dtype)
-    if (at_start or at_end) and samples <= 2 * CONTEXT:
-        return forward(net.params, x)[:, UPSAMPLING * first : UPSAMPLING * last]
+    if (at_start or at_end) and samples <= 2 * context:
+        return network.forward(params, x)[:, factor * first : factor * last]
 
-    y = np.empty((len(x), UPSAMPLING * (last - first) - loss), x.dtype)
-    inside = range(CONTEXT_LEFT, samples - CONTEXT_RIGHT)
+    y = np.empty((len(x), factor * (last - first) - loss), x.dtype)
     if at_start:
-        head = forward(net.params, x[:, :CONTEXT])
-        y[:, : UPSAMPLING * CONTEXT_LEFT] = head[:, : UPSAMPLING * CONTEXT_LEFT]
+        y[:, : factor * left] = network.forward(params, x[:, :context])[:, : factor * left]
     if at_end:
-        tail = forward(net.params, x[:, -CONTEXT:])[:, UPSAMPLING * CONTEXT_LEFT :]
+        tail = network.forward(params, x[:, -context:])[:, factor * left :]
         y[:, -tail.shape[-1] :] = tail
 
-    def block(channel, start, memory):
+    inside = range(left, samples - right)
+
+    def block(channel: int, start: int, memory: Any) -> None:
         stop = min(start + workers.block, inside.stop)
-        window = x[channel, start - CONTEXT_LEFT : stop + CONTEXT_RIGHT]
-        out = y[channel, UPSAMPLING * (start - first) : UPSAMPLING * (stop - first)]
-        interior(net.prepared, window, out, memory)
+        window = x[channel, start - left : stop + right]
+        out = y[channel, factor * (start - first) : factor * (stop - first)]
+        network.interior(folded, window, out, memory)
 
     starts = range(inside.start, inside.stop, workers.block)
     pieces = ((channel, start) for channel in range(len(x)) for start in starts)
-    workers.each(block, pieces, x.dtype)
+    workers.each(block, pieces, partial(network.scratch, workers.block, x.dtype))
     return y

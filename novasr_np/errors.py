@@ -1,9 +1,26 @@
-"""What goes wrong at the doors. Bad arrays and arguments raise plain TypeError or ValueError."""
+"""The errors raised at the doors, and how they are told.
+
+Bad arrays and arguments raise plain TypeError or ValueError.
+"""
 
 
 class WeightsError(ValueError):
-    """A file or tree of arrays is not a complete, finite set of NovaSR weights."""
+    """A file or a tree of arrays is not a complete, finite set of weights."""
 
 
 class AudioError(ValueError):
     """A file is not audio that can be read whole, or cannot be written as asked."""
+
+
+def missing_extra(what: str, extra: str) -> ModuleNotFoundError:
+    """The error that names the extra which brings a missing package."""
+    return ModuleNotFoundError(f"{what}: pip install 'novasr-np[{extra}]'")
+
+
+def message(error: BaseException) -> str:
+    """An error as one line for the user."""
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error) or type(error).__name__

@@ -1,72 +1,63 @@
-"""Signals that come bit by bit: pure init, step and flush, and a `Stream` that holds the state."""
+"""Upsample chunk by chunk: pure init, step and flush, and the classes that hold a state."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import blocks, crossover
-from .resample import make
-from .spec import CONTEXT_LEFT, CONTEXT_RIGHT, SAMPLE_RATE_IN, UPSAMPLING
-from .weights import Source, load_weights
-
-# Far beyond any audio, and far below where the network's arithmetic overflows in float32.
-MAX_LEVEL = 1e9
-
-
-# What computes a piece of a signal, (x, at_start, at_end) -> y, as `blocks.run` defines it.
-Run = Callable[[np.ndarray, bool, bool], np.ndarray]
+from .blocks import Backend, Run, Runner
+from .dsp import crossover
+from .dsp import resample as resampling
+from .networks import Network
+from .samples import as_samples, ceil_div, whole_number
+from .weights import Source, load_weights, network_of
 
 
 class State(NamedTuple):
-    """What a stream has to remember: never more than 24 samples of each channel."""
+    """What a stream has to remember: never more than a network's context of each channel."""
 
     recent: np.ndarray  # [channels, k], the latest input samples
     given: int  # how many of them have their outputs already
     at_start: bool  # whether they begin the signal
 
 
-def init(channels: int, dtype) -> State:
+def init(channels: int, dtype: Any) -> State:
     """The state before the first sample."""
     return State(np.zeros((channels, 0), dtype), 0, True)
 
 
-def step(run: Run, state: State, x) -> tuple[State, np.ndarray]:
-    """Take x [channels, n], n >= 0, and give every output that it settles, 3 for each sample.
+def step(network: Network, run: Run, state: State, x: np.ndarray) -> tuple[State, np.ndarray]:
+    """Take x [channels, n], n >= 0, and give every output that it determines.
 
-    After N samples in all, 3 (N - 13) have come out: the look-ahead is 13 samples.
+    After N samples in all, factor (N - context_right) have come out.
     """
+    factor, left = network.factor, network.context_left
     recent = np.concatenate([state.recent, x], axis=-1)
     y = run(recent, state.at_start, False)
-    given = max(state.given, recent.shape[-1] - CONTEXT_RIGHT)
+    given = max(state.given, recent.shape[-1] - network.context_right)
     if state.at_start:
-        y = y[:, UPSAMPLING * state.given :]
-    if given < CONTEXT_LEFT:
+        y = y[:, factor * state.given :]
+    if given < left:
         return State(recent, given, True), y
-    recent = recent[:, given - CONTEXT_LEFT :].copy()
-    return State(recent, CONTEXT_LEFT, state.at_start and given == CONTEXT_LEFT), y
+    recent = recent[:, given - left :].copy()
+    return State(recent, left, state.at_start and given == left), y
 
 
-def flush(run: Run, state: State) -> np.ndarray:
-    """The outputs of the last samples, so that 3 for each sample have come out in all."""
-    samples = state.recent.shape[-1]
+def flush(network: Network, run: Run, state: State) -> np.ndarray:
+    """The outputs of the last samples, so that factor for each sample have come out in all."""
+    samples, factor = state.recent.shape[-1], network.factor
     if samples == 0:
         return state.recent
-    silence = np.zeros((len(state.recent), 2), state.recent.dtype)
+    silence = np.zeros((len(state.recent), network.tail), state.recent.dtype)
     y = run(np.concatenate([state.recent, silence], -1), state.at_start, True)
-    first = 0 if state.at_start else CONTEXT_LEFT
-    return y[:, UPSAMPLING * (state.given - first) : UPSAMPLING * (samples - first)]
+    first = 0 if state.at_start else network.context_left
+    return y[:, factor * (state.given - first) : factor * (samples - first)]
 
 
-class Stream:
-    """Speech to 48 kHz as it comes.
+class Upsampler:
+    """Sound at any rate in, at the network's rate out, chunk by chunk, on a given runner.
 
-    weights, resampler, keep_lowband: as for `upsample`. sample_rate: of what is pushed, in Hz.
-    channels: how many; each on its own. dtype: float32, or float64, of the work and of what comes
-    out. threads: for large chunks; None for all cores. run: what computes instead of this package,
-    from other weights and with threads of its own (`Run`); weights and threads are not looked at
-    then.
+    runner: what computes (`Backend.open`); it stays open. sample_rate: of what is pushed, in Hz.
+    channels: how many; each on its own. resampler, keep_lowband: as for `upsample`.
 
     What comes out in all equals what `upsample` gives for all that went in, to within rounding.
     Raises as `upsample` does.
@@ -74,42 +65,35 @@ class Stream:
 
     def __init__(
         self,
-        weights: Source = None,
-        sample_rate: int = SAMPLE_RATE_IN,
+        runner: Runner,
+        sample_rate: int,
         channels: int = 1,
         *,
         resampler: str = "upstream",
         keep_lowband: bool | float = False,
-        dtype=np.float32,
-        threads: int | None = 1,
-        run: Run | None = None,
     ) -> None:
-        if isinstance(channels, bool) or not isinstance(channels, (int, np.integer)):
-            raise TypeError(f"channels is a whole number, got {channels!r}")
-        if channels < 1:
-            raise ValueError(f"a stream has at least 1 channel, got {channels}")
-        self._workers = blocks.Workers(threads if run is None else 1)
-        if run is None:
-            net = blocks.network(load_weights(weights), dtype)
-            run = partial(blocks.run, net, workers=self._workers)
-        self._run = run
-        self._resampler = make(resampler, sample_rate, channels, dtype)
-        hertz = crossover.cutoff(keep_lowband, sample_rate)
-        self._crossover = (
-            None if hertz is None else crossover.Crossover(hertz, sample_rate, channels, dtype)
+        self.channels = whole_number("channels", channels)
+        network = runner.network
+        self._runner = runner
+        self._resampler = resampling.make(
+            resampler, sample_rate, network.rate_in, channels, runner.dtype
         )
-        self.channels, self.sample_rate = int(channels), int(sample_rate)
-        self._state = init(channels, dtype)
+        self._crossover = crossover.make(
+            keep_lowband, sample_rate, network.rate_out, channels, runner.dtype
+        )
+        self.sample_rate = int(sample_rate)
+        self._state = init(channels, runner.dtype)
         self._pushed = 0
         self._ended = False
 
     @property
     def latency(self) -> int:
-        """Samples of look-ahead, at the pushed rate: 13 at 16 kHz, and at others the resampler's
-        and the crossover's in addition. An output comes as soon as that many samples follow the
+        """Samples of look-ahead, at the pushed rate: the network's, and where there is a resampler
+        or a crossover, theirs in addition. An output comes as soon as that many samples follow the
         one it stands for.
         """
-        own = -(-CONTEXT_RIGHT * self.sample_rate // SAMPLE_RATE_IN)
+        network = self._runner.network
+        own = ceil_div(network.context_right * self.sample_rate, network.rate_in)
         beyond = self._crossover.latency if self._crossover else 0
         return own + self._resampler.latency + beyond
 
@@ -118,8 +102,8 @@ class Stream:
         """`latency` in seconds."""
         return self.latency / self.sample_rate
 
-    def push(self, chunk, last: bool = False) -> np.ndarray:
-        """Take the next samples, [n] or [channels, n], any n; give what they settle at 48 kHz.
+    def push(self, chunk: Any, last: bool = False) -> np.ndarray:
+        """Take the next samples, [n] or [channels, n], any n; give the outputs they determine.
 
         last: nothing follows; gives all the rest, and the stream takes no more.
         Returns [m] or [channels, m], as the chunk came. Raises ValueError for another shape, NaN
@@ -137,48 +121,60 @@ class Stream:
             )
         self._pushed += rows.shape[-1]
         self._ended = last
-        rows = rows.astype(self._state.recent.dtype, copy=False)
-        x = self._resampler.push(rows, last)
-        self._state, y = step(self._run, self._state, x)
+        rows = rows.astype(self._runner.dtype, copy=False)
+        network, run = self._runner.network, self._runner.run
+        self._state, y = step(network, run, self._state, self._resampler.push(rows, last))
         if last:
-            rest = flush(self._run, self._state)
-            y = np.concatenate([y, rest], axis=-1)
+            y = np.concatenate([y, flush(network, run, self._state)], axis=-1)
             self.close()
         if self._crossover:
             y = self._crossover.push(rows, y, last)
         return y if chunk.ndim == 2 else y[0]
 
     def close(self) -> None:
-        """End the stream's threads; `push` with last does so too."""
+        """End the stream; `push` with last does so too."""
         self._ended = True
-        self._workers.__exit__()
 
-    def __enter__(self) -> "Stream":
+    def __enter__(self) -> "Upsampler":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def as_samples(x, offset: int = 0) -> np.ndarray:
-    """Check audio at the door; int16 becomes float32 in [-1, 1).
+class Stream(Upsampler):
+    """Sound at any rate in, at the network's rate out, chunk by chunk.
 
-    offset: where in its signal x begins, for the message. Raises TypeError, ValueError.
+    weights, resampler, keep_lowband: as for `upsample`. sample_rate: of what is pushed, in Hz;
+    None for the network's own. channels: how many; each on its own. dtype: float32, or float64, of
+    the work and of what comes out. threads: for large chunks; None for one on each core.
+
+    What comes out in all equals what `upsample` gives for all that went in, to within rounding.
+    Raises as `upsample` does.
     """
-    x = np.asarray(x)
-    x = x.astype(x.dtype.newbyteorder("="), copy=False)
-    if x.ndim == 0:
-        raise ValueError("audio is an array [..., samples], got a scalar")
-    if x.dtype == np.int16:
-        return x.astype(np.float32) / np.float32(32768)
-    if x.dtype not in (np.float32, np.float64):
-        raise TypeError(f"audio is float32, float64 or int16, got {x.dtype}")
-    sound = np.abs(x) <= MAX_LEVEL  # false for NaN, too
-    if not sound.all():
-        first = tuple(int(i) for i in np.argwhere(~sound)[0])
-        place = (*first[:-1], first[-1] + offset)
-        raise ValueError(
-            f"audio must be finite, with full scale 1 and no value above {MAX_LEVEL:.0e}; "
-            f"got {x[first]} at index {place}"
+
+    def __init__(
+        self,
+        weights: Source = None,
+        sample_rate: int | None = None,
+        channels: int = 1,
+        *,
+        resampler: str = "upstream",
+        keep_lowband: bool | float = False,
+        dtype: Any = np.float32,
+        threads: int | None = 1,
+    ) -> None:
+        params = load_weights(weights)
+        network = network_of(params)
+        super().__init__(
+            Backend(threads).open(network, params, dtype),
+            network.rate_in if sample_rate is None else sample_rate,
+            channels,
+            resampler=resampler,
+            keep_lowband=keep_lowband,
         )
-    return x
+
+    def close(self) -> None:
+        """End the stream and its threads; `push` with last does so too."""
+        super().close()
+        self._runner.close()

@@ -10,9 +10,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from novasr_np import spec
+from novasr_np import blas
 from novasr_np.cli import main
+from novasr_np.networks import NETWORKS, Network
+from novasr_np.tensors import nest
 from novasr_np.weights import load_weights, save_weights
+
+# Before JAX is loaded: with several workers on the same cores, one thread for each.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault(
+        "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    )
 
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None, max_examples=50)
 hypothesis.settings.load_profile("suite")
@@ -31,9 +39,18 @@ def pytest_report_header():
     return [
         "no jax: its tests are skipped" if importlib.util.find_spec("jax") is None else _jax(),
         f"numpy {np.__version__}, soundfile {soundfile.__version__} "
-        f"({soundfile.__libsndfile_version__})",
+        f"({soundfile.__libsndfile_version__}); {_blas()}",
         f"original's checkpoints, golden files and speech (NOVASR_SHARED): {found}",
     ]
+
+
+def _blas() -> str:
+    """Where the slowness of a shared machine would come from."""
+    library = blas._openblas()
+    if library is None:
+        return "a BLAS that is not held to one thread"
+    get, _ = library
+    return f"OpenBLAS on {get()} threads, held to one in the networks; {os.cpu_count()} cores"
 
 
 def _jax() -> str:
@@ -63,11 +80,11 @@ def check(got, want, tolerance: float, what: str = "") -> None:
     assert error <= tolerance, f"{what}: max-abs {error:.2e} > {tolerance:.0e}, SNR {snr:.1f} dB"
 
 
-def random_params(seed: int) -> dict:
+def random_params(seed: int, network: Network = NETWORKS["NovaSR"]) -> dict:
     """Weights of the network's shapes, at a scale that keeps outputs off the tanh's rails."""
     rng = np.random.default_rng(seed)
-    tree: dict = {}
-    for name, (_, shape) in spec.TENSORS.items():
+    flat = {}
+    for name, shape in network.tensors.items():
         leaf = name.split(".")[-1]
         if leaf == "filter":
             value = rng.normal(1 / 12, 0.05, 12)
@@ -75,12 +92,8 @@ def random_params(seed: int) -> dict:
             value = rng.normal(0, 0.7 / np.sqrt(np.prod(shape[1:])), shape)
         else:
             value = rng.normal(0, 0.3, shape)
-        *path, leaf = name.split(".")
-        branch = tree
-        for part in path:
-            branch = branch.setdefault(part, {})
-        branch[leaf] = value.astype(np.float16).astype(np.float32)
-    return tree
+        flat[name] = value.astype(np.float16).astype(np.float32)
+    return nest(flat)
 
 
 @pytest.fixture(scope="session")

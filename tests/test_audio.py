@@ -10,7 +10,8 @@ import pytest
 import soundfile
 from conftest import check, speech_like
 
-from novasr_np import AudioError, audio
+from novasr_np import AudioError
+from novasr_np.files import audio
 
 LOSSY = {"ogg", "opus", "mp3"}
 FORMATS = pytest.mark.parametrize("format", list(audio.FORMATS))
@@ -156,7 +157,7 @@ _WRITE = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from novasr_np import audio
+from novasr_np.files import audio
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 try:
     with audio.writing(Path(sys.argv[1]), 48_000, 1, sys.argv[2]) as file:

@@ -7,7 +7,10 @@ import pytest
 from conftest import TOLERANCE, check, shared
 
 from novasr_np import blas, forward, upsample
-from novasr_np.blocks import Workers, network, run
+from novasr_np.blocks import Workers, prepare, run
+from novasr_np.networks import NETWORKS
+
+NOVASR = NETWORKS["NovaSR"]
 
 
 def whole(params, x):
@@ -25,7 +28,7 @@ def test_any_length_block_and_thread_count(params, samples, block, threads, chan
     x = np.random.default_rng(samples).uniform(-1, 1, (channels, samples))
     padded = np.concatenate([x, np.zeros((channels, 2))], -1).astype(dtype)
     with Workers(threads, block) as workers:
-        y = run(network(params, dtype), padded, True, True, workers)
+        y = run(prepare(NOVASR, params, dtype), workers, padded, True, True)
     assert y.dtype == dtype
     check(y[:, : 3 * samples], whole(params, x), TOLERANCE[dtype][0])
 
@@ -46,7 +49,8 @@ def test_a_piece_of_the_inside(params, before, samples, after):
     x[:, :before] = np.nan
     x[:, total - after :] = np.nan
     with Workers(1, 64) as workers:
-        y = run(network(params, np.float64), x[:, before : total - after], False, False, workers)
+        piece = x[:, before : total - after]
+        y = run(prepare(NOVASR, params, np.float64), workers, piece, False, False)
     check(y, want, 1e-12)
 
 
@@ -76,7 +80,7 @@ def test_errors_in_a_thread_come_out(params):
 
     for threads in (1, 2):
         with Workers(threads) as workers, pytest.raises(RuntimeError, match="piece 0"):
-            workers.each(broken, [(0,), (1,), (2,)], np.float32)
+            workers.each(broken, [(0,), (1,), (2,)], dict)
 
 
 def test_door(params):

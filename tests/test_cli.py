@@ -15,7 +15,8 @@ import pytest
 import soundfile
 from conftest import check, runner, shared, speech, speech_like
 
-from novasr_np import audio, load_weights, upsample
+from novasr_np import load_weights, upsample
+from novasr_np.files import audio
 from novasr_np.weights import DEFAULT
 
 
@@ -386,6 +387,7 @@ def test_threads(cli):
     assert cli("upsample", "a.wav", "--threads", "0")[0] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["wav", "mp3"])
 @pytest.mark.parametrize(
     ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]

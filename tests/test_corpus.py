@@ -20,8 +20,12 @@ import pytest
 import soundfile
 from conftest import runner, speech, speech_like
 
-from novasr_np import blocks, corpus, engines, job, ledger, load_weights, manifest
+from novasr_np import blocks, load_weights
 from novasr_np.cli import main
+from novasr_np.corpus import ledger, local, manifest
+from novasr_np.corpus.plan import Task
+from novasr_np.corpus.worker import run_rows
+from novasr_np.files.convert import Options
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="file locks are different here")
 COMMAND = (sys.executable, "-m", "novasr_np.cli", "corpus")
@@ -446,6 +450,7 @@ def until(count, process):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_killed_and_started_again(cli):
     """SIGKILL at random moments: whole files only, and what was logged is never done again."""
     many(16)
@@ -460,7 +465,8 @@ def test_killed_and_started_again(cli):
         process.wait()
         for name, stamp in kept.items():
             assert stamps()[name] == stamp
-        logged = [row["target"] for row in ledger.known("out").values() if row["status"] == "done"]
+        results = ledger.load_results("out").values()
+        logged = [row["target"] for row in results if row["status"] == "done"]
         assert set(logged) <= set(stamps())
         assert len(stamps()) - len(logged) <= 4
         kept = {name: stamps()[name] for name in logged}
@@ -476,6 +482,7 @@ def test_killed_and_started_again(cli):
     assert not unfinished()
 
 
+@pytest.mark.slow
 def test_workers_left_alone_give_up(cli):
     """Else every kill would leave some at work, for as long as a recording takes."""
     Path("in").mkdir()
@@ -497,6 +504,7 @@ def test_workers_left_alone_give_up(cli):
     assert not stamps()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["numpy", "jax"])
 def test_interrupted(cli, backend, heeding_ctrl_c):
     if backend == "jax":
@@ -518,6 +526,7 @@ def test_interrupted(cli, backend, heeding_ctrl_c):
     assert len(stamps()) == 6
 
 
+@pytest.mark.slow
 def test_two_runs_at_once(cli):
     many(8)
     Path("out").mkdir()
@@ -530,30 +539,32 @@ def test_two_runs_at_once(cli):
 
 
 # In a worker's process: the samples tell what is to happen.
-def deadly(params):
-    return {"run": partial(_deadly, blocks.network(params, np.float32))}
+class Deadly:
+    def open(self, network, params):
+        runner = blocks.Backend(1).open(network, params)
+
+        def run(x, at_start, at_end):
+            if x.size and np.abs(x).max() > 0.9:
+                with open("deaths", "a") as file:
+                    file.write(f"{x.size}\n")
+                os.kill(os.getpid(), signal.SIGKILL)
+            return runner.run(x, at_start, at_end)
+
+        return dataclasses.replace(runner, run=run)
 
 
-def _deadly(net, x, at_start, at_end):
-    if x.size and np.abs(x).max() > 0.9:
-        with open("deaths", "a") as file:
-            file.write(f"{x.size}\n")
-        os.kill(os.getpid(), signal.SIGKILL)
-    return blocks.run(net, x, at_start, at_end, blocks.Workers(1))
+class Full:
+    def open(self, network, params):
+        def run(x, at_start, at_end):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-
-def full(params):
-    return {"run": _full}
-
-
-def _full(x, at_start, at_end):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return dataclasses.replace(blocks.Backend(1).open(network, params), run=run)
 
 
 def task(weights_file, backend):
     Path("staging").mkdir(exist_ok=True)
-    options = job.Options(load_weights(weights_file), format="wav", threads=1)
-    return corpus.Task("out", "staging", options, "w", "s", backend)
+    params = load_weights(weights_file)
+    return Task("out", "staging", Options(format="wav"), params, backend, "w", "s")
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -562,8 +573,8 @@ def test_a_file_that_kills_its_worker_costs_only_itself(cli, weights_file, jobs)
         speech(f"in/{name}.wav")
     for samples in (1000, 1001):  # one right after the other
         soundfile.write(f"in/c{samples}.wav", np.full(samples, 0.99), 16_000)
-    found = manifest.read("in", "wav")
-    results = list(engines.processes(task(weights_file, deadly), found, jobs))
+    found = manifest.read_rows("in", "wav")
+    results = list(local.processes(task(weights_file, Deadly()), found, jobs))
     failed = {result["id"]: result["error"] for result in results if result["status"] == "failed"}
     assert set(failed) == {"c1000.wav", "c1001.wav"}
     assert all("ended twice, with status -9" in error for error in failed.values())
@@ -574,15 +585,14 @@ def test_a_file_that_kills_its_worker_costs_only_itself(cli, weights_file, jobs)
 def test_a_full_disk_ends_the_run_and_spoils_nothing(cli, weights_file):
     """The system's refusal is made up here; `bench.corpus` fills a disk."""
     many(3, samples=2000)
-    found = manifest.read("in", "wav")
+    found = manifest.read_rows("in", "wav")
     with ledger.Ledger("out") as kept:
-        whole = dataclasses.replace(task(weights_file, None), staging=str(kept.staging))
-        corpus.run(found[:1], whole, kept, partial(engines.processes, jobs=1), lambda _: None)
-        refusing = dataclasses.replace(whole, backend=full)
+        numpy = task(weights_file, blocks.Backend(1))
+        whole = dataclasses.replace(numpy, staging=str(kept.staging))
+        run_rows(found[:1], whole, kept, partial(local.processes, jobs=1), lambda _: None)
+        refusing = dataclasses.replace(whole, backend=Full())
         with pytest.raises(OSError, match="No space left"):
-            corpus.run(
-                found[1:], refusing, kept, partial(engines.processes, jobs=1), lambda _: None
-            )
+            run_rows(found[1:], refusing, kept, partial(local.processes, jobs=1), lambda _: None)
     assert set(stamps()) == {"00.wav"}
     assert [row["status"] for row in rows().values()] == ["done", "begun"]
     assert not unfinished()

@@ -12,9 +12,10 @@ HERE = Path(__file__).parent
 EIGHT = "--xla_force_host_platform_device_count=8"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs the extra jax")
 def test_with_eight_devices():
-    files = [HERE / "test_jax_segments.py", HERE / "test_jax_api.py"]
+    files = [HERE / "test_jax_batches.py", HERE / "test_jax_api.py"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files],
         env=os.environ | {"XLA_FLAGS": EIGHT, "JAX_PLATFORMS": "cpu"},

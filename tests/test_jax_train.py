@@ -13,12 +13,13 @@ pytest.importorskip("optax", reason="needs the extra train")
 pytest.importorskip("scipy", reason="needs the extra train")
 
 import novasr_np  # noqa: E402
-from novasr_jax import fused  # noqa: E402
+from novasr_jax.networks.novasr import folded  # noqa: E402
 from novasr_jax.train import __main__ as command  # noqa: E402
 from novasr_jax.train import data, losses, network, state  # noqa: E402
-from novasr_np.spec import CONTEXT, CONTEXT_LEFT  # noqa: E402
+from novasr_np.networks.novasr.spec import CONTEXT, CONTEXT_LEFT  # noqa: E402
 
-SMALL = state.Plan(steps=40, batch=2, samples=1200, rate=2e-3, warm_up=2)
+LOSS = jax.jit(losses.loss, static_argnames="weights")
+SMALL = state.Plan(steps=40, batch=2, samples=1200, learning_rate=2e-3, warm_up=2)
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +31,19 @@ def recordings():
 
 
 def test_network_and_its_pullback(params):
-    """Beside `fused.interior` as JAX differentiates it."""
+    """Beside `folded.interior` as JAX differentiates it."""
     trained = _flat(params)
-    prepared = fused.fold(state.tree(trained))
+    prepared = folded.fold(state.tree(trained))
     x = np.random.default_rng(1).uniform(-1, 1, (2, 200 + CONTEXT)).astype(np.float32)
     y, pullback = network.interior(prepared, state._filters(), x)
-    check(y, jax.jit(fused.interior)(prepared, x), 2e-6)
     dy = np.random.default_rng(2).normal(size=y.shape).astype(np.float32)
-    want = jax.jit(jax.grad(lambda p: (fused.interior(p, x) * dy).sum()))(prepared)
+
+    def product(p):
+        y = folded.interior(p, x)
+        return (y * dy).sum(), y
+
+    (_, plain), want = jax.jit(jax.value_and_grad(product, has_aux=True))(prepared)
+    check(y, plain, 2e-6)
     for name, got in pullback(dy)._asdict().items():
         if name in ("down0", "up1", "down1", "through1", "middle"):
             assert not np.any(got), name
@@ -48,17 +54,17 @@ def test_network_and_its_pullback(params):
 
 def test_the_middle_needs_no_gradient(params, x64):
     """What runs does not depend on it: `fold` may hold it fixed."""
-    p = fused.prepare(params, np.float64)
+    p = folded.fold(params, np.float64)
     moved = p._replace(middle=p.middle + 0.1, linear_bias=p.linear_bias - 0.1 * p.conv1.sum((0, 1)))
     x = np.random.default_rng(3).uniform(-1, 1, (1, 60 + CONTEXT))
-    run = jax.jit(fused.interior)
+    run = jax.jit(folded.interior)
     check(run(moved, x), run(p, x), 1e-12)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_run_begins_with_the_waves_polarity(seed):
     params = state.tree(state.initial(SMALL._replace(seed=seed)).trained)
-    assert fused.prepare(params).skip.sum() > 0
+    assert folded.fold(params).skip.sum() > 0
 
 
 def test_filter_is_the_originals(upstream):
@@ -73,11 +79,11 @@ def test_loss_is_least_at_the_truth_and_stops_at_the_edge():
     truth = speech_like(9000, 48_000)[None]
     edge = np.array([12_000.0], np.float32)
     weights = losses.Weights()
-    least = float(losses.loss(truth, truth, edge, weights))
+    least = float(LOSS(truth, truth, edge, weights=weights))
     t = np.arange(9000) / 48_000
     for hertz, counts in ((3000, True), (10_000, True), (15_000, False), (20_000, False)):
         y = truth + np.float32(0.1 * np.sin(2 * np.pi * hertz * t))
-        assert (float(losses.loss(y, truth, edge, weights)) > least + 0.05) == counts, hertz
+        assert (float(LOSS(y, truth, edge, weights=weights)) > least + 0.05) == counts, hertz
 
 
 def test_recordings_at_44_khz_are_empty_above_their_edge():
@@ -88,7 +94,7 @@ def test_recordings_at_44_khz_are_empty_above_their_edge():
     for hertz in (15_000, 21_500, 24_000):
         edge = np.array([hertz], np.float32)
         clean, noisy = (
-            float(losses.loss(y, truth, edge, losses.Weights())) for y in (truth, truth + tone)
+            float(LOSS(y, truth, edge, weights=losses.Weights())) for y in (truth, truth + tone)
         )
         costs.append(noisy - clean)
     assert costs[0] < 0.02
@@ -100,14 +106,13 @@ def test_silence_is_learnt_through_the_wave_not_its_level():
     """A bias far below hearing, where the truth is silent, must not outweigh all else."""
     silence = np.zeros((1, 9000), np.float32)
     edge = np.array([24_000], np.float32)
-    offset = float(losses.loss(silence + np.float32(1e-4), silence, edge, losses.Weights()))
-    assert offset - float(losses.loss(silence, silence, edge, losses.Weights())) < 0.2
+    offset = float(LOSS(silence + np.float32(1e-4), silence, edge, weights=losses.Weights()))
+    assert offset - float(LOSS(silence, silence, edge, weights=losses.Weights())) < 0.2
 
 
 def test_the_click_at_the_ends_of_silence_is_unlearnt(recordings):
     """Crops have no ends; only this part of the loss sees them."""
-    plan = SMALL._replace(steps=30, weights=losses.Weights(0, 1e-6, 0, 0, 0, 0, silence=100.0))
-    now = state.initial(plan)
+    now = state.initial(SMALL)
     biased = {k: v + 0.02 if k.endswith("bias") else v for k, v in now.trained.items()}
     now = now._replace(trained=biased)
 
@@ -115,8 +120,8 @@ def test_the_click_at_the_ends_of_silence_is_unlearnt(recordings):
         return np.abs(novasr_np.forward(state.tree(now.trained), np.zeros(60, np.float32))).max()
 
     before = click()
-    for batch, _ in zip(data.batches(recordings, 2, 1200, seed=0), range(plan.steps), strict=False):
-        now, _ = state.advance(plan, now, batch)
+    for batch, _ in zip(data.batches(recordings, 2, 1200, seed=0), range(30), strict=False):
+        now, _ = state.advance(SMALL, now, batch)
     assert click() < 0.3 * before
 
 
@@ -221,7 +226,7 @@ def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, c
     assert all(value.dtype == np.float16 for value in tensors.values())
     for part in (
         "python -m novasr_jax.train --data manifest.jsonl --folders train -o mine.safetensors",
-        "--steps 4 --batch 2 --rate 0.003 --seed 0; from random numbers; novasr-np 0.",
+        "--steps 4 --batch 2 --seed 0 --learning-rate 0.003; from random numbers; novasr-np 0.",
         "; data: us (L0) 0.0 min, us (L1) 0.0 min; loss at the end ",
     ):
         assert part in metadata["provenance"]
@@ -231,7 +236,7 @@ def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, c
     x = speech_like(500)
     want = novasr_np.upsample(np.float64(x), weights=params)
     check(novasr_np.upsample(x, weights=params), want, 1e-5)
-    check(jax.jit(fused.interior)(fused.prepare(params), x[None])[0], want[33 : 3 * 487], 1e-5)
+    check(jax.jit(folded.interior)(folded.fold(params), x[None])[0], want[33 : 3 * 487], 1e-5)
 
     run("--resume")  # at its end already: writes the same
     assert novasr_np.weights.read_weights(target)[0].keys() == tensors.keys()

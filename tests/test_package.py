@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,114 +18,122 @@ from novasr_np.weights import DEFAULT
 ROOT = Path(__file__).parents[1]
 HEAVY = ("soundfile", "tqdm", "safetensors", "scipy", "soxr", "jax", "torch")
 
-# Module -> the modules of ours that it may import. Data flows one way.
+# Who may import whom, downwards only: room -> the rooms below it that it may use. A room is a
+# folder of the package or a module at its top; a room without an entry here is an error.
+GROUND = {"atomic", "blas", "errors", "samples", "version"}
 MAY_IMPORT = {
-    "errors": set(),
-    "spec": set(),
-    "files": set(),
-    "interrupts": set(),
-    "layers": set(),
-    "model": {"layers", "spec"},
+    **{room: set() for room in GROUND},
+    "tensors": {"errors"},
     "checkpoint": {"errors"},
-    "weights": {"checkpoint", "errors", "files", "spec"},
-    "polyphase": {"blas"},
-    "resample": {"polyphase", "spec"},
-    "crossover": {"polyphase", "spec"},
-    "fused": {"layers", "spec"},
-    "blas": set(),
-    "blocks": {"blas", "fused", "model", "spec"},
-    "stream": {"blocks", "crossover", "resample", "spec", "weights"},
-    "api": {"blocks", "crossover", "resample", "spec", "stream", "weights"},
-    "audio": {"errors", "files"},
-    "faults": {"layers", "model"},
-    "conformance": {"api", "faults", "model", "spec", "weights"},
-    "ports": {"audio", "conformance", "spec"},
-    "kit": {"__version__", "conformance", "model", "weights"},
-    "onnx_export": {"__version__", "files", "model", "spec", "weights"},
-    "spectra": {"files"},
-    "doctor": {
-        *("__version__", "api", "blas", "blocks", "conformance", "model", "spec", "weights"),
-    },
-    "manifest": {"audio", "files", "ledger"},
-    "ledger": {"files"},
-    "corpus": {"__version__", "audio", "blocks", "job", "ledger", "manifest"},
-    "engines": {"corpus", "interrupts", "ledger", "manifest"},
-    "cluster": {"blocks", "corpus", "engines", "ledger", "manifest"},
-    "job": {"api", "audio", "errors", "files", "interrupts", "spec", "stream", "weights"},
+    "layers": {"blas"},
+    "dsp": {"blas", "errors", "samples"},
+    "networks": {"checkpoint", "dsp", "layers", "tensors", *GROUND},
+    "weights": {"checkpoint", "networks", "tensors", *GROUND},
+    "blocks": {"networks", *GROUND},
+    "stream": {"blocks", "dsp", "networks", "weights", *GROUND},
+    "api": {"blocks", "dsp", "networks", "weights", *GROUND},
+    "files": {"api", "blocks", "networks", "stream", "weights", *GROUND},
+    "corpus": {"blocks", "files", "networks", "weights", *GROUND},
+    "conformance": {"api", "blocks", "files", "networks", "tensors", "weights", *GROUND},
 }
-# The same for novasr_jax; of novasr_np it may have data and files, never the network's arithmetic.
+# The same for novasr_jax; of novasr_np it may have data and files, never a network's arithmetic.
 JAX_MAY_IMPORT = {
     "layers": set(),
-    "model": {"layers", "novasr_np.spec"},
-    "fused": {"layers", "novasr_np.spec"},
-    "segments": {"fused", "layers", "model", "novasr_np.spec"},
-    "together": {"segments"},
-    "stablehlo": {"model"},
-    "api": {
-        "segments",
-        *(f"novasr_np.{name}" for name in ("crossover", "resample", "spec", "stream", "weights")),
-    },
+    "networks": {"layers"},
+    "batches": {"layers", "networks"},
+    "batcher": {"batches"},
+    "backend": {"batcher", "batches"},
+    "api": {"batches", "networks"},
+    "train": {"layers", "networks"},
 }
-MATHS = {
-    "layers",
-    "model",
-    "polyphase",
-    "resample",
-    "crossover",
-    "fused",
-    "blocks",
-    "stream",
-    "api",
-}
+MATHS = {"layers", "networks", "dsp", "blocks", "stream", "api", "samples", "blas"}
+# Numbers of one network, which nobody else may have as constants of the world.
+ITS_NUMBERS = {16_000, 48_000, 11, 13, 39}
 
 
-def imports(path: Path):
-    """(package, names) of every import in a file, those inside functions too."""
+def imports(path: Path) -> Iterator[str]:
+    """The full name of everything that a file imports, inside functions too."""
+    package = path.relative_to(ROOT).parts[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name.split(".")[0], []
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            if node.level and node.module is None:
-                yield ".", [alias.name for alias in node.names]
-            elif node.level:
-                yield ".", [node.module]
-            else:
-                yield node.module.split(".")[0], []
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def test_layers_of_the_package():
-    files = {p.stem: p for p in (ROOT / "novasr_np").glob("*.py")}
-    assert set(files) - {"__init__", "cli"} == set(MAY_IMPORT)
-    for module, allowed in MAY_IMPORT.items():
-        found = {n for package, names in imports(files[module]) if package == "." for n in names}
-        assert found <= allowed, module
-    for module in MATHS:
-        outside = {p for p, _ in imports(files[module])} - sys.stdlib_module_names - {"."}
-        assert outside <= {"numpy", "soxr"}, module
+def rooms(package: str) -> dict[str, list[Path]]:
+    """Room -> its files."""
+    found: dict[str, list[Path]] = {}
+    for path in (ROOT / package).rglob("*.py"):
+        room = path.relative_to(ROOT / package).parts[0].removesuffix(".py")
+        found.setdefault(room, []).append(path)
+    return found
 
 
-def test_layers_of_the_jax_package():
-    files = {p.stem: p for p in (ROOT / "novasr_jax").glob("*.py")}
-    assert set(files) - {"__init__"} == set(JAX_MAY_IMPORT)
-    for module, allowed in JAX_MAY_IMPORT.items():
-        tree = ast.parse(files[module].read_text())
-        found = {
-            name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom)
-            for name in ([node.module] if node.module else [a.name for a in node.names])
-            if node.level or name.startswith("novasr_np")
+@pytest.mark.parametrize(
+    ("package", "table"), [("novasr_np", MAY_IMPORT), ("novasr_jax", JAX_MAY_IMPORT)]
+)
+def test_who_may_import_whom(package, table):
+    house = rooms(package)
+    assert set(house) - {"__init__", "cli"} == set(table)
+    for room, allowed in table.items():
+        for path in house[room]:
+            names = [n for n in imports(path) if n.startswith(f"{package}.")]
+            used = {name.split(".")[1] for name in names} - {room}
+            assert used <= allowed, f"{path}: {used - allowed}"
+
+
+@pytest.mark.parametrize("package", ["novasr_np", "novasr_jax"])
+def test_no_network_imports_another(package):
+    for path in (ROOT / package / "networks").glob("*/*.py"):
+        others = {
+            name.split(".")[2]
+            for name in imports(path)
+            if name.startswith(f"{package}.networks.") and "record" not in name
         }
-        assert found <= allowed, module
-        outside = {p for p, _ in imports(files[module])} - sys.stdlib_module_names
-        assert outside <= {".", "jax", "numpy", "novasr_np"}, module
+        assert others <= {path.parent.name}, path
 
 
-def test_only_the_commands_reach_for_jax():
-    for path in (ROOT / "novasr_np").glob("*.py"):
-        packages = {package for package, _ in imports(path)}
-        assert path.stem == "doctor" or not packages & {"jax", "novasr_jax"}, path
+def test_jax_takes_data_from_numpy_but_no_arithmetic():
+    for path in (ROOT / "novasr_jax").rglob("*.py"):
+        for name in imports(path):
+            assert not name.startswith("novasr_np.layers"), path
+            if name.startswith("novasr_np.networks.novasr"):
+                assert name.startswith("novasr_np.networks.novasr.spec."), path
+
+
+def test_maths_needs_numpy_alone():
+    optional = {"soxr", "onnx"}
+    for room in MATHS:
+        for path in rooms("novasr_np")[room]:
+            packages = {name.split(".")[0] for name in imports(path)}
+            outside = packages - sys.stdlib_module_names - {"novasr_np"}
+            assert outside <= {"numpy"} | optional, path
+
+
+def test_a_networks_numbers_stand_in_its_folder():
+    for room, paths in rooms("novasr_np").items():
+        if room in ("networks", "cli", "conformance"):
+            continue
+        for path in paths:
+            if path.name == "spectrum.py":  # its bands are in Hz
+                continue
+            constants = {
+                node.value
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.Constant) and type(node.value) is int
+            }
+            assert not constants & ITS_NUMBERS, f"{path}: {constants & ITS_NUMBERS}"
+
+
+def test_only_the_commands_and_the_self_test_reach_for_jax():
+    for path in (ROOT / "novasr_np").rglob("*.py"):
+        packages = {name.split(".")[0] for name in imports(path)}
+        if not packages & {"jax", "novasr_jax"}:
+            continue
+        assert path.parent.name == "cli" or path.name == "self_test.py", path
 
 
 def test_import_brings_numpy_alone():
@@ -165,10 +174,3 @@ def test_readme_python_runs_as_it_stands(tmp_path):
     soundfile.write(tmp_path / "speech.wav", speech_like(4000), 16_000)
     subprocess.run([sys.executable, "-c", "\n".join(blocks)], check=True, cwd=tmp_path)
     assert soundfile.info(tmp_path / "speech_48k.wav").frames == 12_000
-
-
-def test_readme_names_every_module():
-    text = (ROOT / "README.md").read_text()
-    for package in ("novasr_np", "novasr_jax"):
-        for path in (ROOT / package).glob("[!_]*.py"):
-            assert f"`{package}/{path.name}`" in text

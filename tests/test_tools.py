@@ -1,5 +1,6 @@
 """`novasr doctor`, `export`, `compare` and `spectrogram`."""
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -12,8 +13,14 @@ import pytest
 import soundfile
 from conftest import check, random_params, runner, speech_like
 
-from novasr_np import doctor, forward, load_weights, onnx_export, spectra
+from novasr_np import forward, load_weights
+from novasr_np.conformance import self_test
+from novasr_np.dsp import spectrum
+from novasr_np.networks import NETWORKS
+from novasr_np.networks.novasr import to_onnx
 from novasr_np.weights import weights_path
+
+NOVASR = NETWORKS["NovaSR"]
 
 
 @pytest.fixture
@@ -34,15 +41,15 @@ def test_doctor_is_content(cli):
     assert (status, err, report["problems"]) == (0, "", [])
     assert report["versions"]["numpy"] == np.__version__
     assert report["x_real_time"]["numpy"] > 0
-    assert ("jax" in report["self_test"]) == (importlib.util.find_spec("jax") is not None)
+    assert ("NovaSR, jax" in report["self_test"]) == (importlib.util.find_spec("jax") is not None)
     status, out, _ = cli("doctor")
     assert status == 0
     assert "all is well" in out
 
 
 def test_doctors_golden_values_are_the_oracles():
-    y = oracle.forward(lists(doctor.golden_weights()), doctor.golden_input().tolist())
-    for n, value in doctor._GOLDEN.items():
+    y = oracle.forward(lists(self_test.noise_weights(NOVASR)), self_test.noise_input().tolist())
+    for n, value in NOVASR.self_test.items():
         assert abs(y[n] - value) < 1e-13
 
 
@@ -61,10 +68,11 @@ def test_doctor_finds_what_is_wrong(cli, monkeypatch, tmp_path):
     data[-1] ^= 1
     (folder / weights_path(None).name).write_bytes(data)
     monkeypatch.setattr("novasr_np.weights._FOLDERS", (folder,))
-    monkeypatch.setattr(doctor, "_speed", lambda run: 1.0)
+    monkeypatch.setattr(self_test, "_speed", lambda run: 1.0)
     assert "not what was shipped" in cli("doctor")[2]
-    monkeypatch.setattr(doctor, "_GOLDEN", {0: 0.5})
-    assert "self-test: numpy float64 is off by" in cli("doctor")[2]
+    wrong = dataclasses.replace(NOVASR, self_test={0: 0.5})
+    monkeypatch.setitem(NETWORKS, "NovaSR", wrong)
+    assert "self-test: NovaSR, numpy float64 is off by" in cli("doctor")[2]
 
 
 needs_onnx = pytest.mark.skipif(
@@ -74,14 +82,14 @@ needs_onnx = pytest.mark.skipif(
 
 
 @needs_onnx
-@pytest.mark.parametrize("opset", onnx_export.OPSETS)
+@pytest.mark.parametrize("opset", to_onnx.OPSETS)
 @pytest.mark.parametrize("half", [False, True])
 def test_onnx_gives_what_numpy_gives(opset, half):
     """At three lengths and two sizes of batch."""
     import onnxruntime  # noqa: PLC0415
 
     params = random_params(2)
-    model = onnx_export.model(params, opset=opset, half=half)
+    model = to_onnx.export(params, opset=opset, half=half)
     session = onnxruntime.InferenceSession(model.SerializeToString())
     dtype, tolerance = (np.float16, 2e-2) if half else (np.float32, 2e-6)
     for batch in (1, 3):
@@ -101,7 +109,7 @@ def test_export_onnx(cli):
     assert cli("export", "onnx", "a.onnx", "--half", "--if-exists", "overwrite")[0] == 0
     status, _, err = cli("export", "onnx", "b.onnx", "--opset", "9")
     assert status == 2
-    assert "opset is from 11 to 21, got 9" in err
+    assert "opset must be from 11 to 21, got 9" in err
     for name, words in (("a.txt", "ends in .onnx"), ("", "ends in"), ("no/a.onnx", ": no/a.onnx")):
         status, _, err = cli("export", "onnx", name)
         assert status == 2
@@ -212,7 +220,7 @@ def test_compare_what_has_no_answer(cli):
 def test_log_spectral_distance_is_the_benchs():
     metrics = pytest.importorskip("bench.metrics", reason="needs scipy")
     a, b = (np.float64(speech_like(20_000, 48_000, seed)) for seed in (0, 1))
-    assert abs(spectra.compare(a, b, 48_000)["lsd"] - metrics.lsd(a, b)["all"]) < 1e-9
+    assert abs(spectrum.compare(a, b, 48_000)["lsd"] - metrics.lsd(a, b)["all"]) < 1e-9
 
 
 def test_spectrogram(cli):

@@ -15,7 +15,8 @@ import pytest
 import safetensors.numpy
 from conftest import random_params, shared
 
-from novasr_np import WeightsError, load_weights, save_weights, spec
+from novasr_np import WeightsError, load_weights, save_weights
+from novasr_np.networks.novasr import spec
 from novasr_np.weights import (
     DEFAULT,
     embedded_weights,

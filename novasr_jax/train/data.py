@@ -12,8 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import signal
 
-from novasr_np import audio
-from novasr_np.spec import CONTEXT, CONTEXT_LEFT, SAMPLE_RATE_OUT, UPSAMPLING
+from novasr_np.dsp import resample
+from novasr_np.dsp.sinc import hann, kaiser, windowed_sinc
+from novasr_np.files import audio
+from novasr_np.networks.novasr.spec import CONTEXT, CONTEXT_LEFT, SAMPLE_RATE_OUT, UPSAMPLING
 
 _HALF = 240  # samples at 48 kHz on either side of a downsampler's middle
 _MARGIN = 960  # samples at 48 kHz left out at a recording's ends: 20 ms
@@ -86,16 +88,11 @@ def downsamplers() -> dict[str, tuple[float, np.ndarray]]:
     Real inputs come from all kinds. torchaudio's two windowed sincs, a steep one as in most
     resamplers, and Chebyshev's of some orders, forwards and back as scipy's ``decimate`` has them.
     """
-    t = np.clip(np.arange(-_HALF, _HALF + 1) / UPSAMPLING * 0.99, -6, 6)
-    sinc = np.sinc(t) * 0.99 / UPSAMPLING
+    t = np.arange(-_HALF, _HALF + 1) / UPSAMPLING * resample.ROLLOFF
+    u, gain = t / resample.ZERO_CROSSINGS, resample.ROLLOFF / UPSAMPLING
     bank = {
-        "hann": (0.35, sinc * np.cos(np.pi * t / 12) ** 2),
-        "kaiser": (
-            0.25,
-            sinc
-            * np.i0(14.769656459379492 * np.sqrt(1 - (t / 6) ** 2))
-            / np.i0(14.769656459379492),
-        ),
+        "hann": (0.35, windowed_sinc(t, hann(u)) * gain),
+        "kaiser": (0.25, windowed_sinc(t, kaiser(u, resample.KAISER_BETA)) * gain),
         "steep": (0.2, signal.firwin(2 * _HALF + 1, 7700, window=("kaiser", 12), fs=48_000)),
     }
     impulse = np.zeros(2 * _HALF + 1)

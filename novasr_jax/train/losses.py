@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from novasr_np.spec import SAMPLE_RATE_OUT
+from novasr_np.networks.novasr.spec import SAMPLE_RATE_OUT
 
 SIZES = (2048, 1024, 512)  # samples of a frame; hops are a quarter
 # Hz. Where the truth is silent, log levels at 0 Hz would make the biases' gradients a hundred times
@@ -22,9 +22,9 @@ class Weights(NamedTuple):
     spectrum: float = 1.0  # log levels of single bins, for each size of frame
     floor: float = 5e-7  # added to |X|^2 of 2048 samples under a Hann window
     bands: float = 1.3  # log levels of bands 1.5 kHz wide over the whole crop
-    moments: float = 1.0  # the same over each 75 ms
-    excess: float = 0.0  # of both, levels above the truth's once more
-    wave: float = 2.0  # the difference below 7 kHz, against the level there
+    short_time: float = 1.0  # the same over each 75 ms
+    over_level: float = 0.0  # of both, levels above the truth's once more
+    waveform: float = 2.0  # the difference below 7 kHz, against the level there
     silence: float = 100.0  # what silence makes of its own, at its ends above all
 
 
@@ -49,7 +49,7 @@ def loss(y, truth, edge, weights: Weights):
         if size == SIZES[0]:
             total += _bands(energy_a, energy_b, hertz, edge, floor, weights)
             low = hertz < 7000
-            total += weights.wave * _distance(a[..., low], b[..., low])
+            total += weights.waveform * _distance(a[..., low], b[..., low])
     return total
 
 
@@ -60,9 +60,9 @@ def _bands(energy_a, energy_b, hertz, edge, floor, weights):
     full = _counts(edges + 1500, edge)  # [B, bands]
     a, b = energy_a @ member, energy_b @ member  # [B, frames, bands]
     total = 0.0
-    for weight, over in ((weights.bands, _whole), (weights.moments, _moments)):
+    for weight, over in ((weights.bands, _whole), (weights.short_time, _short_time)):
         ratio = jnp.log10(over(a) + floor) - jnp.log10(over(b) + floor)
-        distance = jnp.abs(ratio) + weights.excess * jnp.maximum(ratio, 0)
+        distance = jnp.abs(ratio) + weights.over_level * jnp.maximum(ratio, 0)
         total += weight * (full * distance.mean(axis=1)).sum() / full.sum()
     return total
 
@@ -77,7 +77,7 @@ def _whole(energy):
     return energy.mean(axis=1, keepdims=True)
 
 
-def _moments(energy):
+def _short_time(energy):
     """Means over four frames, half overlapping."""
     pairs = energy[:, : energy.shape[1] // 2 * 2].reshape(len(energy), -1, 2, energy.shape[2])
     pairs = pairs.mean(axis=2)

@@ -1,4 +1,4 @@
-"""The inside of the network for learning: the steps of `fused` with gradients that are as fast.
+"""The inside of the network for learning: the steps of `folded` with gradients that are as fast.
 
 The same four steps on folded weights, so that what is trained is what runs. Differentiated as it
 stands, a shifted multiply-add turns into padded sums, a cosine keeps more than its argument, and
@@ -14,14 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from novasr_np.spec import CHANNELS, CONTEXT, UPSAMPLING
+from novasr_np.networks.novasr.spec import CHANNELS, CONTEXT, UPSAMPLING
 
-from .. import fused
 from ..layers import correlate, fir
+from ..networks.novasr import folded
 
 
 class Filters(NamedTuple):
-    """The fixed 12-tap filters of a `Prepared`, as constants of the programs."""
+    """The fixed 12-tap filters of a `Folded`, as constants of the programs."""
 
     down0: tuple[float, ...]
     up1: tuple[float, ...]
@@ -29,12 +29,12 @@ class Filters(NamedTuple):
     through1: tuple[float, ...]
 
 
-def filters(p: fused.Prepared) -> Filters:
+def filters(p: folded.Folded) -> Filters:
     return Filters(*(tuple(np.asarray(getattr(p, name)).tolist()) for name in Filters._fields))
 
 
-def interior(p: fused.Prepared, taps: Filters, x):
-    """`fused.interior` of x [B, n + 24] float32, and its pullback: dy [B, 3 n] -> a `Prepared`.
+def interior(p: folded.Folded, taps: Filters, x):
+    """`folded.interior` of x [B, n + 24] float32, and its pullback: dy [B, 3 n] -> a `Folded`.
 
     Not to be jitted, nor differentiated: the pullback is the gradient. It is 0 for the filters.
     """
@@ -153,12 +153,12 @@ _filter.defvjp(lambda taps, x: (_filter(taps, x), None), _filter_backward)
 
 @jax.custom_vjp
 def _cos(turns):
-    return fused._cos(turns)
+    return folded._cos(turns)
 
 
 def _cos_backward(turns, dy):
     # d cos(2 pi t) / dt, with the sine as a cosine a quarter of a turn earlier
-    return (-2 * np.pi * dy * fused._cos(turns - 0.25),)
+    return (-2 * np.pi * dy * folded._cos(turns - 0.25),)
 
 
 _cos.defvjp(lambda turns: (_cos(turns), turns), _cos_backward)

@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from novasr_np.files import replacing
-from novasr_np.spec import CONTEXT, TENSORS
+from novasr_np.atomic import atomic_write
+from novasr_np.dsp.sinc import kaiser, kaiser_beta, windowed_sinc
+from novasr_np.networks.novasr.spec import CONTEXT, TENSORS
+from novasr_np.tensors import nest
 
-from .. import fused
-from ..model import forward
+from ..networks.novasr import folded
+from ..networks.novasr.model import forward
 from . import network
 from .data import Batch
 from .losses import Weights, loss
@@ -27,7 +29,7 @@ class Plan(NamedTuple):
     batch: int = 8
     samples: int = 6000  # of a crop, at 16 kHz
     seed: int = 0
-    rate: float = 3e-3  # of learning, at its highest
+    learning_rate: float = 3e-3  # at its highest
     warm_up: int = 200  # steps
     average: float = 0.998  # how much of the averaged weights each step keeps
     init: str = "random numbers"  # what it began with
@@ -65,22 +67,15 @@ def filter_taps() -> np.ndarray:
     the window's beta by Kaiser's rule for what attenuation these allow.
     """
     attenuation = 2.285 * (12 // 2 - 1) * np.pi * 4 * 0.3 + 7.95  # dB
-    window = np.kaiser(12, 0.1102 * (attenuation - 8.7))
-    taps = window * np.sinc((np.arange(12) - 5.5) / 2)
+    n = np.arange(12) - 5.5
+    taps = windowed_sinc(n / 2, kaiser(n / 5.5, kaiser_beta(attenuation)))
     return taps / taps.sum()
 
 
 def tree(trained) -> dict:
     """The parameters as `load_weights` gives them, filters included."""
-    params: dict = {}
     taps = np.float32(np.float16(filter_taps()))  # as they are stored
-    for name in TENSORS:
-        *path, leaf = name.split(".")
-        branch = params
-        for part in path:
-            branch = branch.setdefault(part, {})
-        branch[leaf] = taps if leaf == "filter" else trained[name]
-    return params
+    return nest({name: trained.get(name, taps) for name in TENSORS})
 
 
 def advance(plan: Plan, state: State, batch: Batch) -> tuple[State, jax.Array]:
@@ -95,9 +90,14 @@ def advance(plan: Plan, state: State, batch: Batch) -> tuple[State, jax.Array]:
     return State(state.step + 1, trained, optimiser, averaged), value
 
 
-def learning_rate(plan: Plan):
+def schedule(plan: Plan) -> optax.Schedule:
+    """The learning rate by step."""
     return optax.warmup_cosine_decay_schedule(
-        0, plan.rate, min(plan.warm_up, plan.steps // 2), plan.steps, plan.rate / 100
+        0,
+        plan.learning_rate,
+        min(plan.warm_up, plan.steps // 2),
+        plan.steps,
+        plan.learning_rate / 100,
     )
 
 
@@ -106,7 +106,7 @@ def save(path: Path, plan: Plan, state: State) -> None:
     leaves = jax.tree.leaves(state)
     arrays = {str(i): np.asarray(leaf) for i, leaf in enumerate(leaves)}
     arrays["plan"] = np.array(json.dumps(plan))
-    with replacing(path) as temporary, open(temporary, "wb") as file:
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 
@@ -121,16 +121,14 @@ def resume(path: Path) -> tuple[Plan, State]:
 
 
 def _filters() -> network.Filters:
-    taps = filter_taps()
-    activation = {"filter": np.float64(np.float16(taps))}
-    zero = {"alpha": np.zeros(1), "beta": np.zeros(1)}
-    up, down, through, _, _ = fused._activation(np, activation, zero, activation)
+    taps = np.asarray(np.float16(filter_taps()), np.float64)
+    up, down, through = folded.filter_taps(np, taps, taps)
     return network.Filters(*(tuple(t.tolist()) for t in (down, up, down, through)))
 
 
 @jax.jit
 def _fold(trained):
-    return fused.fold(tree(trained))
+    return folded.fold_with(jnp, tree(trained))
 
 
 @partial(jax.jit, static_argnames="weights")
@@ -148,7 +146,7 @@ def _silence(trained):
 
 @partial(jax.jit, static_argnames="plan")
 def _update(plan, step, trained, optimiser, averaged, gradient):
-    (gradient,) = jax.vjp(lambda t: fused.fold(tree(t)), trained)[1](gradient)
+    (gradient,) = jax.vjp(lambda t: folded.fold_with(jnp, tree(t)), trained)[1](gradient)
     aside = jax.grad(lambda t: plan.weights.silence * _silence(t))(trained)
     gradient = jax.tree.map(jnp.add, gradient, aside)
     updates, optimiser = _optimiser(plan).update(gradient, optimiser, trained)
@@ -162,5 +160,5 @@ def _update(plan, step, trained, optimiser, averaged, gradient):
 def _optimiser(plan):
     return optax.chain(
         optax.clip_by_global_norm(20.0),
-        optax.adamw(learning_rate(plan), b1=0.8, b2=0.99, weight_decay=1e-4),
+        optax.adamw(schedule(plan), b1=0.8, b2=0.99, weight_decay=1e-4),
     )

@@ -6,9 +6,16 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from .. import __version__
-from . import corpus, doctor, export, look, stream, upsample, verify, weights
-from .common import EXIT_INTERRUPTED, EXIT_SOME_FAILED, say
+from ..version import __version__
+from . import compare, corpus, doctor, export, spectrogram, stream, upsample, verify, weights
+from .messages import EXIT_INTERRUPTED, EXIT_SOME_FAILED, say
+
+# In the order of the help.
+# fmt: off
+_COMMANDS = (
+    upsample, corpus, stream, weights, verify, export, compare, spectrogram, doctor,
+)
+# fmt: on
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
     try:
-        status = options.run(options)
+        status = options.main(options)
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
@@ -60,10 +67,10 @@ def _open_null(number: int, flags: int) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="novasr", description="Speech at 16 kHz (or any rate) to 48 kHz.", allow_abbrev=False
+        prog="novasr", description="Upsample speech to 48 kHz.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"novasr {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (upsample, corpus, stream, weights, verify, export, look, doctor):
+    for module in _COMMANDS:
         module.add(commands)
     return parser

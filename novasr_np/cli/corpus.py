@@ -1,4 +1,4 @@
-"""`novasr corpus`: whole datasets, to be stopped and started at will."""
+"""`novasr corpus`: whole datasets, with resume."""
 
 import argparse
 import dataclasses
@@ -8,23 +8,21 @@ import os
 import sys
 import time
 from functools import partial
+from typing import Any
 
 from tqdm import tqdm
 
-from .. import audio, corpus, engines, job, ledger, manifest, weights
+from .. import weights
 from ..blocks import available_cores
-from ..resample import import_soxr
-from .common import (
-    EXIT_DONE,
-    EXIT_SOME_FAILED,
-    add_backend,
-    add_network,
-    check_backend,
-    jax_options,
-    positive,
-    say,
-    usage,
-)
+from ..corpus import ledger, local, manifest
+from ..corpus.plan import Plan, Task, make_plan, settings_hash
+from ..corpus.worker import Engine, open_worker, run_rows
+from ..dsp.resample import import_soxr
+from ..errors import message, missing_extra
+from ..files import audio
+from ..files.convert import Options
+from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
+from .options import add_backend, add_network, backend, positive
 
 _FILES_AT_ONCE = 16  # for JAX: enough to fill a batch while others are read and written
 
@@ -38,17 +36,17 @@ disk is full; 2 wrong usage, 130 interrupted
 """
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """The command and its options."""
     p = commands.add_parser(
         "corpus",
-        help="whole datasets, to be stopped and started at will",
+        help="whole datasets, with resume",
         description="Upsample a dataset to 48 kHz.",
         epilog=_NOTES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    p.set_defaults(run=_run)
+    p.set_defaults(main=_main)
     p.add_argument(
         "source",
         metavar="SOURCE",
@@ -93,13 +91,13 @@ def add(commands) -> None:
     r.add_argument("--tpus", type=float, metavar="N", help="chips for each worker, default: 0")
 
 
-def _run(args: argparse.Namespace) -> int:
+def _main(args: argparse.Namespace) -> int:
     try:
         rows, task, engine = _prepare(args)
-        known = ledger.known(args.target)
+        results = ledger.load_results(args.target)
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
-    plan = corpus.plan(rows, known, task, resume=args.resume, retry_failed=args.retry_failed)
+    plan = make_plan(rows, results, task, resume=args.resume, retry_failed=args.retry_failed)
     # The long ones first, so that none is left over when all others are done.
     left = sorted(plan.left[: args.limit], key=lambda row: -row.bytes)
     with _Progress(plan, left, args) as progress:
@@ -110,23 +108,23 @@ def _run(args: argparse.Namespace) -> int:
                 print(f"{row.source} -> {os.path.join(args.target, row.target)}")
             return EXIT_SOME_FAILED if plan.refused else EXIT_DONE
         try:
-            with ledger.Ledger(args.target) as kept:
+            with ledger.Ledger(args.target) as log:
                 for result in plan.refused:
-                    kept.add(result)
-                task = dataclasses.replace(task, staging=str(kept.staging))
-                corpus.run(left, task, kept, engine, progress)
+                    log.add(result)
+                task = dataclasses.replace(task, staging=str(log.staging))
+                run_rows(left, task, log, engine, progress)
         except (OSError, ValueError) as error:
-            say(f"novasr: {args.target}: {job.words(error)}")
+            say(f"novasr: {args.target}: {message(error)}")
             return EXIT_SOME_FAILED
     return EXIT_SOME_FAILED if progress.failed or plan.failed else EXIT_DONE
 
 
-def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], corpus.Task, corpus.Engine]:
+def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], Task, Engine]:
     """The rows, what workers have to know, and the engine; raises what makes the usage wrong."""
     audio.check_format(args.format, args.subtype)
     if args.resampler == "soxr":
         import_soxr()
-    check_backend(args)
+    chosen = backend(args, threads=1, shared=True)
     engine = _engine(args)
     for name in ("source", "target"):
         if not getattr(args, name):
@@ -135,63 +133,60 @@ def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], corpus.Task,
         raise ValueError(f"TARGET is a local or mounted folder, got {args.target}")
     if os.path.lexists(args.target) and not os.path.isdir(args.target):
         raise NotADirectoryError(f"{args.target} is no folder")
-    rows = manifest.read(args.source, args.format)
+    rows = manifest.read_rows(args.source, args.format)
     if os.path.isdir(args.source):
         source, target = os.path.realpath(args.source), os.path.realpath(args.target)
         if os.path.commonpath([source, target]) == source:
             raise ValueError(f"{args.target} is inside {args.source}: outputs would become inputs")
-    options = job.Options(
-        weights=weights.load_weights(args.weights),
+    options = Options(
         resampler=args.resampler,
         keep_lowband=args.keep_lowband,
         channels=args.channels,
         format=args.format,
         subtype=args.subtype,
         if_exists="overwrite",
-        threads=1,
     )
-    task = corpus.Task(
+    task = Task(
         folder=args.target,
         staging="",
         options=options,
-        weights=weights.file_sha256(weights.weights_path(args.weights)),
-        settings=corpus.settings_hash(
+        params=weights.load_weights(args.weights),
+        backend=chosen,
+        weights_sha256=weights.file_sha256(weights.weights_path(args.weights)),
+        settings=settings_hash(
             options, backend=args.backend, precision=args.precision or "highest"
         ),
-        backend=partial(jax_options, args, together=True) if args.backend == "jax" else None,
     )
     return rows, task, engine
 
 
-def _engine(args: argparse.Namespace) -> corpus.Engine:
+def _engine(args: argparse.Namespace) -> Engine:
     if args.engine == "ray":
         if importlib.util.find_spec("ray") is None:
-            raise ModuleNotFoundError("--engine ray needs Ray: pip install 'novasr-np[cluster]'")
-        from .. import cluster  # noqa: PLC0415
+            raise missing_extra("--engine ray needs Ray", "cluster")
+        from ..corpus import ray  # noqa: PLC0415
 
         return partial(
-            cluster.ray_data,
+            ray.ray_data,
             jobs=args.jobs,
             address=args.address,
             cpus=1 if args.cpus is None else args.cpus,
             gpus=args.gpus or 0,
             resources={"TPU": args.tpus} if args.tpus else None,
-            together=_FILES_AT_ONCE if args.backend == "jax" else 1,
+            files_at_once=_FILES_AT_ONCE if args.backend == "jax" else 1,
         )
     for name in ("address", "cpus", "gpus", "tpus"):
         if getattr(args, name) is not None:
             raise ValueError(f"--{name} needs --engine ray")
     if args.backend == "numpy":
-        return partial(engines.processes, jobs=args.jobs or available_cores())
-    return lambda task, rows: engines.threads(
-        corpus.worker(task), rows, args.jobs or _FILES_AT_ONCE
-    )
+        return partial(local.processes, jobs=args.jobs or available_cores())
+    return lambda task, rows: local.threads(open_worker(task), rows, args.jobs or _FILES_AT_ONCE)
 
 
 class _Progress:
     """What the user sees of a run: a bar on a terminal, each failure, and a summary."""
 
-    def __init__(self, plan: corpus.Plan, left: list, args: argparse.Namespace) -> None:
+    def __init__(self, plan: Plan, left: list, args: argparse.Namespace) -> None:
         self._plan, self._args, self._files = plan, args, len(left)
         self._start = time.perf_counter()
         self._seconds = 0.0

@@ -2,12 +2,13 @@
 
 import argparse
 import json
+from typing import Any
 
-from .. import doctor
-from .common import EXIT_DONE, EXIT_SOME_FAILED, say
+from ..conformance import self_test
+from .messages import EXIT_DONE, EXIT_SOME_FAILED, say
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """The command and its options."""
     p = commands.add_parser(
         "doctor",
@@ -15,12 +16,12 @@ def add(commands) -> None:
         epilog="exit status: 0 all is well, 1 something is wrong",
         allow_abbrev=False,
     )
-    p.set_defaults(run=_run)
+    p.set_defaults(main=_main)
     p.add_argument("--json", action="store_true")
 
 
-def _run(args: argparse.Namespace) -> int:
-    report = doctor.examine()
+def _main(args: argparse.Namespace) -> int:
+    report = self_test.examine()
     if args.json:
         print(json.dumps(report, indent=1))
     else:
@@ -35,7 +36,7 @@ def _run(args: argparse.Namespace) -> int:
     return EXIT_SOME_FAILED if report["problems"] else EXIT_DONE
 
 
-def _text(value) -> str:
+def _text(value: Any) -> str:
     if value is None:
         return "not installed"
     if isinstance(value, float):

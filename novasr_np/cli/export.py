@@ -2,13 +2,17 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from .. import onnx_export, weights
-from ..files import replacing
-from .common import EXIT_DONE, add_if_exists, add_weights, refuse_existing, usage
+from .. import weights
+from ..atomic import atomic_write
+from ..errors import missing_extra
+from ..networks.novasr.to_onnx import OPSETS
+from .messages import EXIT_DONE, usage
+from .options import add_if_exists, add_weights, refuse_existing
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """The commands and their options."""
     e = commands.add_parser("export", help="the network for other runtimes")
     formats = e.add_subparsers(required=True, metavar="FORMAT")
@@ -18,9 +22,9 @@ def add(commands) -> None:
         description="input [batch, 1, time] at 16 kHz, output [batch, 1, 3 time - 4] at 48 kHz",
         allow_abbrev=False,
     )
-    p.set_defaults(run=_onnx)
+    p.set_defaults(main=_onnx)
     p.add_argument("output", metavar="OUT.onnx")
-    old, new = onnx_export.OPSETS
+    old, new = OPSETS
     p.add_argument(
         "--opset",
         type=int,
@@ -37,7 +41,7 @@ def add(commands) -> None:
         "Such files are good for half a year of JAX versions: make them anew.",
         allow_abbrev=False,
     )
-    p.set_defaults(run=_stablehlo)
+    p.set_defaults(main=_stablehlo)
     p.add_argument("output", metavar="OUT")
     _add_common(p)
 
@@ -53,7 +57,11 @@ def _onnx(args: argparse.Namespace) -> int:
             raise ValueError(f"a model's name ends in .onnx, got {args.output!r}")
         refuse_existing(args.output, args.if_exists)
         params = weights.load_weights(args.weights)
-        onnx_export.save(params, Path(args.output), opset=args.opset, half=args.half)
+        network = weights.network_of(params)
+        if network.to_onnx is None:
+            raise ValueError(f"{network.name} has no ONNX export")
+        model = network.to_onnx(params, opset=args.opset, half=args.half)
+        _write(args.output, model.SerializeToString())
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     return EXIT_DONE
@@ -64,12 +72,15 @@ def _stablehlo(args: argparse.Namespace) -> int:
         refuse_existing(args.output, args.if_exists)
         params = weights.load_weights(args.weights)
         try:
-            from novasr_jax.stablehlo import exported  # noqa: PLC0415
+            from novasr_jax.networks.novasr.to_stablehlo import to_stablehlo  # noqa: PLC0415
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError("needs JAX: pip install 'novasr-np[jax]'") from error
-        data = exported(params)
-        with replacing(Path(args.output)) as temporary:
-            temporary.write_bytes(data)
+            raise missing_extra("needs JAX", "jax") from error
+        _write(args.output, to_stablehlo(params))
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     return EXIT_DONE
+
+
+def _write(output: str, data: bytes) -> None:
+    with atomic_write(Path(output)) as temporary:
+        temporary.write_bytes(data)

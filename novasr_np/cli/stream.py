@@ -3,13 +3,14 @@
 import argparse
 import os
 import sys
+from typing import Any
 
 import numpy as np
 
-from ..interrupts import held
-from ..spec import SAMPLE_RATE_IN
+from ..files.signals import deferred_signals
 from ..stream import Stream
-from .common import EXIT_DONE, EXIT_SOME_FAILED, add_network, positive, say, usage
+from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
+from .options import add_network, positive
 
 _RAW: dict[str, np.dtype] = {
     "f32": np.dtype("<f4"),
@@ -18,7 +19,7 @@ _RAW: dict[str, np.dtype] = {
 _READ_BYTES = 1 << 16  # at most, from a pipe at a time
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """The command and its options."""
     p = commands.add_parser(
         "stream",
@@ -28,16 +29,21 @@ def add(commands) -> None:
         "aplay -t raw -f S16_LE -r 48000",
         allow_abbrev=False,
     )
-    p.set_defaults(run=_run)
+    p.set_defaults(main=_main)
     add_network(p)
     p.add_argument("--threads", type=positive, default=1, metavar="N", help="default: 1")
-    p.add_argument("--rate", type=positive, default=SAMPLE_RATE_IN, metavar="HZ", help="of input")
+    p.add_argument(
+        "--rate",
+        type=positive,
+        metavar="HZ",
+        help="of the input; default: the network's, 16000",
+    )
     p.add_argument("--channels", type=positive, default=1, metavar="N")
     p.add_argument("--input", choices=tuple(_RAW), default="f32", help="default: f32")
     p.add_argument("--output", choices=tuple(_RAW), default="f32", help="default: f32")
 
 
-def _run(args: argparse.Namespace) -> int:
+def _main(args: argparse.Namespace) -> int:
     try:
         stream = Stream(
             args.weights,
@@ -59,7 +65,7 @@ def _run(args: argparse.Namespace) -> int:
             whole = len(rest) - len(rest) % frame
             x = np.frombuffer(rest[:whole], dtype).reshape(-1, args.channels).T
             rest = rest[whole:]
-            with held():
+            with deferred_signals():
                 y = stream.push(x, last=not data).T
             if out.kind == "i":
                 y = np.clip(np.rint(y * 32767), -32768, 32767)

@@ -3,9 +3,14 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
-from .. import conformance, kit, ports, weights
-from .common import EXIT_DONE, EXIT_SOME_FAILED, add_weights, number, positive, say, usage
+from .. import weights
+from ..conformance import kit, ports
+from ..conformance.cases import LONG_SECONDS, cases
+from ..conformance.verify import GRADES, ORDER, Outcome, Report, verify
+from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
+from .options import add_weights, number, positive
 
 _LONG_ONNX, _TIMEOUT = 30, 600  # s
 _NOTES = """\
@@ -18,17 +23,17 @@ exit status: 0 the grade asked for is reached, 1 it is not, 2 wrong usage
 """
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """The command and its options."""
     p = commands.add_parser(
         "verify",
         help="whether another implementation is right, and if not, why not",
         description="Hold a port of the network against this one.",
-        epilog=_NOTES.format(grades=", ".join(f"{n} {e:g}" for n, e in conformance.GRADES.items())),
+        epilog=_NOTES.format(grades=", ".join(f"{n} {e:g}" for n, e in GRADES.items())),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    p.set_defaults(run=_run)
+    p.set_defaults(main=_main)
     what = p.add_mutually_exclusive_group(required=True)
     what.add_argument("--command", metavar="LINE", help="a program, as './port {input} {output}'")
     what.add_argument("--onnx", metavar="MODEL", help="an ONNX model, by ONNX Runtime")
@@ -41,7 +46,7 @@ def add(commands) -> None:
         "--long",
         type=_seconds,
         metavar="S",
-        help=f"seconds of the longest case, 0 for none; default: {conformance.LONG}, and with "
+        help=f"seconds of the longest case, 0 for none; default: {LONG_SECONDS}, and with "
         f"--onnx {_LONG_ONNX}, since ONNX Runtime keeps some 50 MB a second in memory",
     )
     p.add_argument(
@@ -59,13 +64,11 @@ def add(commands) -> None:
         metavar="S",
         help=f"seconds for each case; one that takes longer is the last; default: {_TIMEOUT}",
     )
-    p.add_argument(
-        "--require", choices=tuple(conformance.GRADES), default="float32", help="default: float32"
-    )
+    p.add_argument("--require", choices=tuple(GRADES), default="float32", help="default: float32")
     p.add_argument("--json", action="store_true", help="all that was measured, as JSON")
 
 
-def _run(args: argparse.Namespace) -> int:
+def _main(args: argparse.Namespace) -> int:
     try:
         if args.export is not None:
             kit.export(Path(args.export), args.weights)
@@ -73,25 +76,28 @@ def _run(args: argparse.Namespace) -> int:
         if args.rate and (args.onnx or args.format != "wav"):
             raise ValueError("--rate needs --command and --format wav: only WAV files say a rate")
         params = weights.load_weights(args.weights)
+        network = weights.network_of(params)
         if args.onnx is not None:
             port = ports.onnx(args.onnx)
         else:
-            port = ports.program(args.command, args.format, args.timeout)
+            port = ports.program(args.command, network.rate_out, args.format, args.timeout)
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     long = args.long
     if long is None:
-        long = conformance.LONG if args.onnx is None else _LONG_ONNX
+        long = LONG_SECONDS if args.onnx is None else _LONG_ONNX
     table = None if args.json else _Table()
-    report = conformance.verify(
-        port, params, conformance.cases(long, tuple(args.rate)), table or (lambda _: None)
+    report = verify(
+        port,
+        params,
+        cases(network.rate_in, long, tuple(args.rate)),
+        table or (lambda _: None),
     )
     if table is None:
         print(json.dumps(report.as_dict(), indent=1))
     else:
         table.end(report)
-    order = [*conformance.GRADES, conformance.WRONG]
-    reached = order.index(report.grade) <= order.index(args.require)
+    reached = ORDER.index(report.grade) <= ORDER.index(args.require)
     if not reached:
         say(f"novasr: {report.grade}, asked for {args.require}")
     return EXIT_DONE if reached else EXIT_SOME_FAILED
@@ -109,34 +115,33 @@ class _Table:
     """Outcomes as they come, line by line, but one line for all the short cases."""
 
     def __init__(self) -> None:
-        self._short: list[conformance.Outcome] = []
+        self._short: list[Outcome] = []
         print(
             f"{'case':24} {'length':>9} {'max-abs':>8} {'SNR':>6} {'delay':>6} {'gain':>8} "
             f"{'mean':>8}  grade",
             flush=True,
         )
 
-    def __call__(self, outcome: conformance.Outcome) -> None:
-        if outcome.case.startswith("length "):
+    def __call__(self, outcome: Outcome) -> None:
+        if outcome.is_length:
             self._short.append(outcome)
             return
         self._end_of_short()
         print(_line(outcome, outcome.case), flush=True)
 
-    def end(self, report: conformance.Report) -> None:
+    def end(self, report: Report) -> None:
         self._end_of_short()
         print("\n".join(["", f"verdict: {report.grade}", *(f"  {f}" for f in report.faults)]))
 
     def _end_of_short(self) -> None:
         if self._short:
-            order = [*conformance.GRADES, conformance.WRONG]
-            worst = max(self._short, key=lambda o: (order.index(o.grade), o.max_abs or 0))
+            worst = max(self._short, key=lambda o: (ORDER.index(o.grade), o.max_abs or 0))
             print(_line(worst, f"{len(self._short)} lengths, worst {worst.samples}"), flush=True)
             self._short = []
 
 
-def _line(outcome: conformance.Outcome, name: str) -> str:
-    def number(value, form):
+def _line(outcome: Outcome, name: str) -> str:
+    def number(value: float | None, form: str) -> str:
         return "-" if value is None else format(value, form)
 
     return (

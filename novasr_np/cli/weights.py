@@ -3,21 +3,22 @@
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 from .. import weights
-from ..spec import UPSTREAM_CHECKPOINTS
-from .common import EXIT_DONE, add_if_exists, refuse_existing, usage
+from .messages import EXIT_DONE, usage
+from .options import add_if_exists, refuse_existing
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """The commands and their options."""
     w = commands.add_parser("weights", help="look at weights, or convert the original's")
     actions = w.add_subparsers(required=True, metavar="ACTION")
     p = actions.add_parser("show", help="tensors, parameter count and sha256 of a weights file")
-    p.set_defaults(run=_show)
+    p.set_defaults(main=_show)
     p.add_argument("file", metavar="FILE", help="name or path")
     p = actions.add_parser("convert", help="the original's .bin to safetensors", allow_abbrev=False)
-    p.set_defaults(run=_convert)
+    p.set_defaults(main=_convert)
     p.add_argument("input", metavar="IN.bin")
     p.add_argument("output", metavar="OUT.safetensors")
     p.add_argument("--licence", help="goes into the file; known for the original's own")
@@ -37,8 +38,8 @@ def _show(args: argparse.Namespace) -> int:
     trained, total = weights.parameter_counts(tensors)
     print(f"parameters  {trained:,} trained, {total:,} with the filters")
     print(f"sha256      {sha256}")
-    if sha256 in UPSTREAM_CHECKPOINTS:
-        print(f"published   {UPSTREAM_CHECKPOINTS[sha256]}")
+    if published := weights.published_as(sha256):
+        print(f"published   {published}")
     for key, text in sorted(metadata.items()):
         print(f"{key:11} {text}")
     return EXIT_DONE
@@ -51,7 +52,7 @@ def _convert(args: argparse.Namespace) -> int:
             raise ValueError(f"{args.output} would replace its own input")
         params = weights.load_weights(Path(args.input))
         sha256 = weights.file_sha256(args.input)
-        published = UPSTREAM_CHECKPOINTS.get(sha256)
+        published = weights.published_as(sha256)
         licence = args.licence or (published and "Apache-2.0")
         if not licence:
             raise ValueError(f"{args.input} is no published checkpoint: give its --licence")

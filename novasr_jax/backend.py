@@ -1,0 +1,51 @@
+"""The JAX backend of files and corpus jobs, as a value that can be sent to a worker."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from novasr_np.blocks import Runner
+from novasr_np.networks import Network
+
+from . import batches
+from .batcher import Batcher
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Compute with JAX. device: "cpu", "gpu", "tpu"; batch, segment, precision: as for `upsample`.
+
+    None leaves the choice to JAX or the device. compilation_cache: a folder in which compiled
+    programs are kept. shared: pieces that several threads wait for share the batches.
+    """
+
+    device: str | None = None
+    precision: str = "highest"
+    batch: int | None = None
+    segment: int | None = None
+    compilation_cache: str | None = None
+    shared: bool = False
+
+    def open(self, network: Network, params: dict[str, Any], dtype: Any = np.float32) -> Runner:
+        """A runner for weights. Raises as `batches.prepare` does."""
+        if self.compilation_cache is not None:
+            jax.config.update("jax_compilation_cache_dir", self.compilation_cache)
+            # These programs compile faster than what JAX by default thinks worth keeping.
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        model = batches.prepare(
+            network,
+            params,
+            dtype,
+            batch=self.batch,
+            segment=self.segment,
+            precision=self.precision,
+            devices=self.device,
+        )
+        chunk = model.batch * model.segment
+        if self.shared:
+            batcher = Batcher(model)
+            return Runner(network, dtype, batcher.run, chunk, model.segment, batcher.close)
+        return Runner(network, dtype, partial(batches.run, model), chunk, model.segment)

@@ -1,0 +1,59 @@
+"""Compute the pieces that many threads wait for in common batches."""
+
+import queue
+from concurrent.futures import Future
+from threading import Thread
+
+import numpy as np
+
+from .batches import Model, run_all
+
+
+class Batcher:
+    """What `batches.run` computes, with the pieces that other threads wait for in the same batch.
+
+    While one batch is computed the next gathers, so that batches are full when enough threads
+    have work, whatever the lengths of their signals. A context manager; leaving it ends the one
+    thread that computes.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._waiting: queue.SimpleQueue[tuple | None] = queue.SimpleQueue()
+        self._thread = Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def run(self, x: np.ndarray, at_start: bool, at_end: bool) -> np.ndarray:
+        """As `batches.run`; called by any thread, and raises what the common batch raised."""
+        future: Future = Future()
+        self._waiting.put((x, (at_start, at_end), future))
+        return future.result()
+
+    def close(self) -> None:
+        """End the thread, after what waits."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def __enter__(self) -> "Batcher":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _serve(self) -> None:
+        while first := self._waiting.get():
+            batch = [first]
+            while not self._waiting.empty():
+                if (item := self._waiting.get()) is None:
+                    self._waiting.put(None)
+                    break
+                batch.append(item)
+            xs, ends, futures = zip(*batch, strict=True)
+            try:
+                ys = run_all(self._model, xs, ends)
+            except Exception as error:
+                for future in futures:
+                    future.set_exception(error)
+                continue
+            for future, y in zip(futures, ys, strict=True):
+                future.set_result(y)

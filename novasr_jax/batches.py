@@ -1,0 +1,254 @@
+"""Signals of any length as batches of one shape: the plan of the cuts, and the devices.
+
+The outputs for an input sample look at a fixed number of samples on either side
+(`novasr_np.networks.record`), so a segment that brings this context along gives the same samples as
+the whole. Two programs serve every signal: the interior on [batch, segment + context], and, for
+true ends and for signals hardly longer than that, `forward` on [batch, 2 context] with the length
+of each row. So nothing is compiled twice, and what a device holds depends on batch and segment
+alone.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
+from itertools import islice
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from novasr_np.networks import Network
+from novasr_np.samples import whole_number
+
+from .layers import PRECISIONS
+from .networks import NETWORKS
+
+# Rows for each device and input samples for each row, by the kind of device. On a CPU a batch's
+# activations should stay in the cache; an accelerator wants work enough to be busy.
+SHAPES = {"cpu": (4, 4000), "gpu": (64, 16_000), "tpu": (64, 16_000)}
+
+# Batches under way at a time: the host packs one and fetches one while a device works.
+_UNDER_WAY = 2
+# What rows are filled up with. It never reaches an output.
+_PADDING = 0.0
+
+
+class Model(NamedTuple):
+    """A network with its weights on its devices, and how signals are cut for it."""
+
+    network: Network
+    params: dict[str, Any]
+    folded: Any
+    dtype: Any
+    batch: int  # rows, over all devices
+    segment: int  # input samples for each row, without its context
+    precision: str
+    rows: NamedSharding  # batch axis over the devices
+
+    @property
+    def edge(self) -> int:
+        """Input samples of a row for true ends. A signal up to this long has no inside."""
+        return 2 * self.network.context
+
+
+class Piece(NamedTuple):
+    """A row of a batch."""
+
+    x: np.ndarray  # input samples, as many as the row has room for, or fewer
+    first: int  # where in the row's output y begins
+    y: np.ndarray  # view of the signal's output: where the row's goes
+
+
+def prepare(
+    network: Network,
+    params: dict[str, Any],
+    dtype: Any = np.float32,
+    *,
+    batch: int | None = None,
+    segment: int | None = None,
+    precision: str = "highest",
+    devices: str | Sequence[jax.Device] | None = None,
+) -> Model:
+    """Put a tree of weights (`load_weights`) on devices, ready to `run`.
+
+    batch: rows of a batch over all devices, a multiple of their number; segment: input samples
+    for each row; None for what suits the devices (`SHAPES`). precision: as for `forward`.
+    devices: "cpu", "gpu" or "tpu" for all of that kind, or the devices themselves; None for all
+    of JAX's default kind.
+
+    Raises TypeError or ValueError for what does not fit these, with the value.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+    chosen = _devices(devices)
+    rows, samples = SHAPES.get(chosen[0].platform, SHAPES["gpu"])
+    batch = whole_number("batch", rows * len(chosen) if batch is None else batch)
+    segment = whole_number("segment", samples if segment is None else segment)
+    if batch % len(chosen):
+        raise ValueError(f"batch must be a multiple of the {len(chosen)} devices, got {batch}")
+    mesh = Mesh(np.array(chosen), ("batch",))
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    folded = NETWORKS[network.name].fold(params, dtype)
+    return Model(
+        network=network,
+        params=jax.device_put(params, everywhere),
+        folded=jax.device_put(folded, everywhere),
+        dtype=dtype,
+        batch=batch,
+        segment=segment,
+        precision=precision,
+        rows=NamedSharding(mesh, PartitionSpec("batch")),
+    )
+
+
+def run(model: Model, x: np.ndarray, at_start: bool, at_end: bool) -> np.ndarray:
+    """The outputs of a piece of signal whose ends may be the signal's own.
+
+    x [channels, n] at the network's rate, of the model's dtype. Where the piece begins (ends)
+    inside the signal, its first context_left (last context_right) samples are context and get no
+    output. So it gives [channels, factor (n - context)], less edge_loss at the signal's true end,
+    as `forward` does.
+    """
+    return run_all(model, [x], [(at_start, at_end)])[0]
+
+
+def run_all(
+    model: Model,
+    xs: Sequence[np.ndarray],
+    ends: Sequence[tuple[bool, bool]] | None = None,
+) -> list[np.ndarray]:
+    """`run` for several pieces at once, which share the batches.
+
+    ends: (at_start, at_end) of each piece; None if all are whole signals. Raises MemoryError if a
+    batch does not fit a device.
+    """
+    network = model.network
+    ends = [(True, True)] * len(xs) if ends is None else ends
+    ys = []
+    for x, (at_start, at_end) in zip(xs, ends, strict=True):
+        first, last = _determined(network, x.shape[-1], at_start, at_end)
+        loss = network.edge_loss if at_end else 0
+        ys.append(np.empty((len(x), max(0, network.factor * (last - first) - loss)), x.dtype))
+    signals = [
+        (x[channel], y[channel], at_start, at_end)
+        for x, y, (at_start, at_end) in zip(xs, ys, ends, strict=True)
+        for channel in range(len(x))
+    ]
+    inside = (piece for signal in signals for piece in _inside(model, *signal))
+    edges = (piece for signal in signals for piece in _ends(model, *signal))
+    try:
+        _each_batch(model, partial(_inner, model), inside, model.segment + network.context)
+        _each_batch(model, partial(_outer, model), edges, model.edge)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise MemoryError(
+            f"a device has no room for {model.batch} rows of {model.segment} samples: "
+            "take a smaller batch or segment"
+        ) from error
+    return ys
+
+
+def warm_up(model: Model) -> None:
+    """Compile both programs now rather than with the first signal."""
+    run(model, np.zeros((1, model.edge + 1), model.dtype), True, True)
+
+
+def _determined(network: Network, samples: int, at_start: bool, at_end: bool) -> tuple[int, int]:
+    """The input samples first .. last - 1 of a piece have their outputs in it."""
+    first = 0 if at_start else network.context_left
+    return first, samples if at_end else samples - network.context_right
+
+
+def _is_short(model: Model, x: np.ndarray, at_start: bool, at_end: bool) -> bool:
+    return len(x) <= model.edge and (at_start or at_end)
+
+
+def _inside(
+    model: Model, x: np.ndarray, y: np.ndarray, at_start: bool, at_end: bool
+) -> Iterator[Piece]:
+    """A signal's inside, a segment at a time."""
+    if _is_short(model, x, at_start, at_end):
+        return
+    network = model.network
+    left, right, factor = network.context_left, network.context_right, network.factor
+    first, _ = _determined(network, len(x), at_start, at_end)
+    stop = len(x) - right
+    for start in range(left, stop, model.segment):
+        last = min(start + model.segment, stop)
+        out = y[factor * (start - first) : factor * (last - first)]
+        yield Piece(x[start - left : last + right], 0, out)
+
+
+def _ends(
+    model: Model, x: np.ndarray, y: np.ndarray, at_start: bool, at_end: bool
+) -> Iterator[Piece]:
+    """A signal's true ends, or the whole of a short one."""
+    network = model.network
+    edge = network.factor * network.context_left
+    if _is_short(model, x, at_start, at_end):
+        if y.size:
+            yield Piece(x, 0 if at_start else edge, y)
+        return
+    if at_start:
+        yield Piece(x[: network.context], 0, y[:edge])
+    if at_end:
+        tail = network.factor * network.context_right - network.edge_loss
+        yield Piece(x[-network.context :], edge, y[-tail:])
+
+
+def _each_batch(
+    model: Model,
+    program: Callable[[np.ndarray, np.ndarray], jax.Array],
+    pieces: Iterator[Piece],
+    width: int,
+) -> None:
+    """Run a program on the pieces, a batch at a time, and put its outputs where they go."""
+    under_way: deque = deque()
+    while batch := list(islice(pieces, model.batch)):
+        rows = np.full((model.batch, width), _PADDING, batch[0].x.dtype)
+        lengths = np.full(model.batch, width, np.int32)
+        for row, piece in enumerate(batch):
+            rows[row, : len(piece.x)] = piece.x
+            lengths[row] = len(piece.x)
+        under_way.append((batch, program(rows, lengths)))
+        if len(under_way) == _UNDER_WAY:
+            _fetch(*under_way.popleft())
+    while under_way:
+        _fetch(*under_way.popleft())
+
+
+def _fetch(batch: Iterable[Piece], outputs: jax.Array) -> None:
+    for piece, y in zip(batch, np.asarray(outputs), strict=False):
+        piece.y[:] = y[piece.first : piece.first + len(piece.y)]
+
+
+def _inner(model: Model, rows: np.ndarray, lengths: np.ndarray) -> jax.Array:
+    interior = NETWORKS[model.network.name].interior
+    return interior(model.folded, jax.device_put(rows, model.rows), precision=model.precision)
+
+
+def _outer(model: Model, rows: np.ndarray, lengths: np.ndarray) -> jax.Array:
+    x, lengths = jax.device_put((rows, lengths), model.rows)
+    return _forward(model.network.name)(model.params, x, lengths)
+
+
+@cache
+def _forward(name: str) -> Callable[..., jax.Array]:
+    return jax.jit(NETWORKS[name].forward)
+
+
+def _devices(devices: str | Sequence[jax.Device] | None) -> list[jax.Device]:
+    if devices is None or isinstance(devices, str):
+        try:
+            return jax.local_devices(backend=devices)
+        except RuntimeError as error:
+            kinds = sorted({device.platform for device in jax.local_devices()})
+            raise ValueError(
+                f"no device of kind {devices!r} here; JAX has {', '.join(kinds)}"
+            ) from error
+    chosen = list(devices)
+    if not chosen or not all(isinstance(device, jax.Device) for device in chosen):
+        raise TypeError(f"devices are a kind or some of jax.devices(), got {devices!r}")
+    return chosen

@@ -1,0 +1,21 @@
+"""The layers of the networks on `jax.lax`, as the formulas have them.
+
+Activations are ``[..., time, channel]``, channels last as accelerators like them. The layers of
+`novasr_np` have the same names and parameters, channels first. Every layer keeps the dtype of its
+input and any leading dimensions, and works under ``jit``, ``vmap`` and ``grad``. This is the text
+to audit; what runs faster elsewhere is tested against it.
+"""
+
+from .alias_free import downsample2, snake_beta, upsample2_swapped
+from .conv import PRECISIONS, conv1d, correlate, fir, interpolate3
+
+__all__ = [
+    "PRECISIONS",
+    "conv1d",
+    "correlate",
+    "downsample2",
+    "fir",
+    "interpolate3",
+    "snake_beta",
+    "upsample2_swapped",
+]

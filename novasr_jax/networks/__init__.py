@@ -1,0 +1,8 @@
+"""The registry: the networks of `novasr_np.networks` that run in JAX."""
+
+from . import novasr
+from .record import Network
+
+NETWORKS: dict[str, Network] = {network.name: network for network in (novasr.NETWORK,)}
+
+__all__ = ["NETWORKS", "Network"]

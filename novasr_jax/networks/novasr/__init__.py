@@ -1,0 +1,12 @@
+"""NovaSR in JAX."""
+
+from ..record import Network
+from . import folded, model
+
+NETWORK = Network(
+    name="NovaSR",
+    forward=model.forward,
+    stages=model.stages,
+    fold=folded.fold,
+    interior=folded.interior_steps,
+)

@@ -1,0 +1,108 @@
+"""NovaSR: the layers in order, for a signal or for a batch of signals of any lengths."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from novasr_np.networks.novasr.spec import MIN_INPUT_SAMPLES
+
+from ...layers import (
+    PRECISIONS,
+    conv1d,
+    downsample2,
+    interpolate3,
+    snake_beta,
+    upsample2_swapped,
+)
+
+
+def stages(
+    params: dict[str, Any], x: Any, length: Any = None, *, precision: str = "highest"
+) -> Iterator[tuple[str, jax.Array]]:
+    """Yield (name, activation) for every stage, under the names of `novasr_np`, channels last.
+
+    Arguments as for `forward`. A hidden activation is [..., time, 32], ``conv_post``
+    [..., 3T-4, 1], and the last stage, ``y``, [..., 3T-4].
+
+    Raises TypeError for another dtype, ValueError for T < 2 or an unknown precision.
+    """
+    x = jnp.asarray(x)
+    if x.dtype not in (jnp.float32, jnp.float64):
+        raise TypeError(f"the network takes float32 or float64, got {x.dtype}")
+    if x.ndim == 0 or x.shape[-1] < MIN_INPUT_SAMPLES:
+        raise ValueError(
+            f"the network needs at least {MIN_INPUT_SAMPLES} samples in the last axis, "
+            f"got shape {x.shape}"
+        )
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+    p = jax.tree.map(lambda value: jnp.asarray(value, x.dtype), params)
+    own = _mask(length)
+
+    h = conv1d(own(x[..., None], 1, 0), **p["conv_pre"], precision=precision)  # [..., T, 32]
+    yield "conv_pre", h
+    h = skip = own(interpolate3(_hold(h, length)), 3, 0)  # [..., 3T, 32]
+    yield "interpolate", h
+    for i, lost in enumerate((0, 2)):
+        activation = p[f"activation{i}"]
+        h = upsample2_swapped(h, **activation["upsample"])  # 6T - 4, then 6T - 8
+        yield f"activation{i}.upsample", h
+        h = own(snake_beta(h, **activation["snakebeta"]), 6, 2 * lost + 4)  # the same
+        yield f"activation{i}.snakebeta", h
+        h = own(
+            downsample2(h, **activation["downsample"]), 3, lost + 2
+        )  # [..., 3T - 2, 32], 3T - 4
+        yield f"activation{i}.downsample", h
+        h = own(conv1d(h, **p[f"conv{i + 1}"], precision=precision), 3, lost + 2)  # the same
+        yield f"conv{i + 1}", h
+    # Upstream crops only the right of the skip.
+    h = own(h + skip[..., : h.shape[-2], :], 3, 4)  # [..., 3T - 4, 32]
+    yield "residual", h
+    h = conv1d(h, **p["conv_post"], precision=precision)  # [..., 3T - 4, 1]
+    yield "conv_post", h
+    yield "y", jnp.tanh(h[..., 0])  # [..., 3T - 4]
+
+
+def forward(
+    params: dict[str, Any], x: Any, length: Any = None, *, precision: str = "highest"
+) -> jax.Array:
+    """Run the bare network: x [..., T] at 16 kHz -> [..., 3T - 4] at 48 kHz, the dtype of x.
+
+    x is float32, or float64 where JAX's 64-bit mode is on. params as `load_weights` gives them.
+    Pure, for ``jit`` (precision static), ``vmap``, ``grad`` and ``jax.export``.
+
+    length: how many samples of each signal are its own, an integer [...] from 2 to T, traced or
+    not; None for all. What lies behind them, NaN included, is as if it were not there: the first
+    3 length - 4 outputs are those of the signal alone, edges and all; the rest means nothing.
+
+    precision: of the convolutions' products, "highest" (float32), "high" (TF32 on a GPU, three
+    bfloat16 passes on a TPU), "fp16" or "bf16".
+
+    Raises TypeError for another dtype, ValueError for T < 2 or an unknown precision.
+    """
+    for _, activation in stages(params, x, length, precision=precision):
+        y = activation
+    return y
+
+
+def _mask(length: Any) -> Callable[..., jax.Array]:
+    """The function that zeroes h [..., time, C] from step ``rate length - loss`` on."""
+    if length is None:
+        return lambda h, rate, loss: h
+    length = jnp.asarray(length)[..., None, None]
+
+    def own(h: jax.Array, rate: int, loss: int) -> jax.Array:
+        steps = jnp.arange(h.shape[-2])[:, None]
+        return jnp.where(steps < rate * length - loss, h, 0)
+
+    return own
+
+
+def _hold(h: jax.Array, length: Any) -> jax.Array:
+    """Repeat the last step of each signal's own: the interpolation looks one step ahead."""
+    if length is None:
+        return h
+    last = jnp.asarray(length)[..., None, None] - 1
+    return jnp.take_along_axis(h, jnp.minimum(jnp.arange(h.shape[-2])[:, None], last), axis=-2)

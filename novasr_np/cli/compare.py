@@ -1,0 +1,76 @@
+"""`novasr compare`: how one recording differs from another."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..dsp import spectrum
+from ..errors import AudioError
+from ..files import audio
+from .messages import EXIT_DONE, usage
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    p = commands.add_parser(
+        "compare",
+        help="how one recording differs from another, by band",
+        description="Measure A against B, the first channels: delay, gain, SNR, and for each band "
+        "level and log-spectral distance (LSD). If the two correlate, A is first shifted to where "
+        "B is. Both must have the same sampling rate.",
+        allow_abbrev=False,
+    )
+    p.set_defaults(main=_main)
+    p.add_argument("a", metavar="A")
+    p.add_argument("b", metavar="B")
+    p.add_argument("--json", action="store_true")
+
+
+def read(name: str) -> tuple[np.ndarray, int]:
+    """As `audio.read`, finite, with the name in what goes wrong."""
+    try:
+        x, rate = audio.read(Path(name))
+    except ValueError as error:
+        raise AudioError(f"{name}: {error}") from error
+    if not np.isfinite(x).all():
+        raise AudioError(f"{name}: NaN or infinity in it")
+    return x, rate
+
+
+def _main(args: argparse.Namespace) -> int:
+    try:
+        (a, rate), (b, other) = read(args.a), read(args.b)
+        if rate != other:
+            raise AudioError(
+                f"{args.a} is at {rate} Hz, {args.b} at {other}: bring them to one rate "
+                "(spectrogram takes any)"
+            )
+        report = spectrum.compare(a[0], b[0], rate)
+    except (OSError, ValueError) as error:
+        usage(error)
+    if args.json:
+        print(json.dumps(report | {"sample_rate": rate}, indent=1))
+        return EXIT_DONE
+    lengths = " and ".join(str(x.shape[-1]) for x in (a, b))
+    print(f"{lengths} samples at {rate} Hz, {report['samples']} of them compared")
+    print(_delay(report["delay"]))
+    print(f"gain {_number(report['gain'], '.4f')}, SNR {_number(report['snr_db'], '.1f')} dB")
+    print(f"{'Hz':>15} {'level, dB':>10} {'LSD':>6}")
+    for row in report["bands"]:
+        low, high = row["hz"]
+        print(f"{low:>7}..{high:<6} {_number(row['level_db'], '+.2f'):>10} {row['lsd']:>6.2f}")
+    print(f"{'all':>15} {'':>10} {report['lsd']:>6.2f}")
+    return EXIT_DONE
+
+
+def _delay(samples: int | None) -> str:
+    if samples is None:
+        return "A and B fit at no delay: nothing is shifted"
+    return f"A is {abs(samples)} samples {'late' if samples >= 0 else 'early'}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

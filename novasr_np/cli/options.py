@@ -1,0 +1,132 @@
+"""The options that several commands share."""
+
+import argparse
+import importlib.util
+import math
+import os
+from typing import Any
+
+from .. import weights
+from ..blocks import Backend
+from ..dsp.resample import RESAMPLERS
+from ..errors import missing_extra
+
+
+def refuse_existing(path: str, if_exists: str) -> None:
+    """Raises OSError unless an output may have that name: a new one, or, if so wanted, a file's."""
+    if not path:
+        raise FileNotFoundError("the output has no name")
+    if os.path.lexists(path):
+        if if_exists == "error":
+            raise FileExistsError(f"{path} exists: see --if-exists")
+        if not os.path.isfile(path):
+            raise FileExistsError(f"{path} exists and is no regular file")
+
+
+def add_if_exists(parser: argparse.ArgumentParser) -> None:
+    """What becomes of an output that is there; `refuse_existing` heeds it."""
+    parser.add_argument("--if-exists", choices=("error", "overwrite"), default="error")
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """The options that say how the network is used."""
+    add_weights(parser)
+    parser.add_argument(
+        "--resampler",
+        choices=RESAMPLERS,
+        default="upstream",
+        help="to the rate that the network hears; default: upstream",
+    )
+    parser.add_argument(
+        "--keep-lowband",
+        type=band,
+        default=True,
+        metavar="HZ",
+        help="restore the input's own sound below HZ; auto (default): nearly all that its sampling "
+        "rate can hold, 7/16 of it; off: the network alone",
+    )
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """The option that chooses the network's weights."""
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        default=os.environ.get("NOVASR_WEIGHTS") or None,
+        help="name or path, .safetensors or the original's .bin (default: $NOVASR_WEIGHTS, "
+        f"else {weights.DEFAULT})",
+    )
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """The options that choose what computes."""
+    j = parser.add_argument_group("the JAX backend (extra jax)")
+    j.add_argument("--backend", choices=("numpy", "jax"), default="numpy", help="default: numpy")
+    j.add_argument("--device", choices=("cpu", "gpu", "tpu"), help="default: JAX's own choice")
+    j.add_argument(
+        "--precision",
+        choices=("highest", "high", "fp16", "bf16"),
+        help="of the large products; default: highest, float32",
+    )
+    j.add_argument(
+        "--batch", type=positive, metavar="N", help="rows computed at once; default: by device"
+    )
+    j.add_argument(
+        "--segment", type=positive, metavar="N", help="input samples in a row; default: by device"
+    )
+    j.add_argument(
+        "--compilation-cache", metavar="DIR", help="keep compiled programs there for next time"
+    )
+
+
+def positive(text: str) -> int:
+    """Parse an option's whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
+def number(text: str) -> float:
+    """Parse an option's number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def band(text: str) -> bool | float:
+    """Parse auto, off or Hz, as `crossover.cutoff` takes it."""
+    if text in ("auto", "off"):
+        return text == "auto"
+    try:
+        return number(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"expected auto, off or Hz, got {text!r}") from None
+
+
+def backend(args: argparse.Namespace, threads: int | None, shared: bool = False) -> Any:
+    """The backend that the options choose: `blocks.Backend`, or novasr_jax's.
+
+    threads: of numpy; shared: for JAX, whether many threads will ask at once.
+    Raises ModuleNotFoundError without JAX, ValueError for options that do not go together.
+    """
+    if args.backend == "numpy":
+        for name in ("device", "precision", "batch", "segment", "compilation_cache"):
+            if getattr(args, name) is not None:
+                raise ValueError(f"--{name.replace('_', '-')} needs --backend jax")
+        return Backend(threads)
+    if importlib.util.find_spec("jax") is None:
+        raise missing_extra("--backend jax needs JAX", "jax")
+    from novasr_jax import backend as jax_backend  # noqa: PLC0415
+
+    return jax_backend.Backend(
+        device=args.device,
+        precision=args.precision or "highest",
+        batch=args.batch,
+        segment=args.segment,
+        compilation_cache=args.compilation_cache,
+        shared=shared,
+    )

@@ -1,0 +1,1 @@
+"""Check other implementations of a network, and this one: cases, grades, diagnosis."""

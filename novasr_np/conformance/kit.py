@@ -1,0 +1,81 @@
+"""Export the conformance kit: inputs, outputs and every stage as files, to keep beside a port."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..networks import Network
+from ..networks.record import Params
+from ..version import __version__
+from ..weights import file_sha256, load_weights, network_of, read_weights, weights_path
+from .cases import cases
+from .verify import GRADES
+
+STAGES_SAMPLES = 32  # of the input whose stages are kept
+
+_README = """\
+# NovaSR conformance kit
+
+Made by `novasr verify --export` of novasr-np {version}, from the weights with sha256
+`{sha256}`.
+
+- `cases/NAME.x.npy`: input, float32 at 16 kHz, 16-bit values. `cases/NAME.y.npy`: what the bare
+  network gives, float32 at 48 kHz, 3T - 4 samples for T; computed in float64 and then rounded.
+- `stages/NN-STAGE.npy`: what each stage gives for `stages/x.npy`, [channels, time], float32.
+- `weights/TENSOR.npy`: the weights, float32. Convolutions are [out, in, tap].
+- `kit.json`: lengths, the grades' largest errors, and the sha256 of every file here.
+
+A port is right in float32 if it is within {largest:g} of every y. A file in NumPy's format is 128
+bytes of header, for all arrays here, and then the numbers, little-endian, the last axis fastest.
+"""
+
+
+def export(folder: Path, weights: str | None = None) -> None:
+    """Write the kit for weights (a name or path, None for the default) as a new folder.
+
+    The same weights give the same bytes. Raises FileExistsError if there is something already,
+    OSError if it cannot be written, WeightsError as `load_weights`.
+    """
+    path = weights_path(weights)
+    params = load_weights(path)
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        kit = Path(temporary, "kit")
+        kit.mkdir()
+        arrays = dict(_arrays(params, network_of(params))) | {
+            f"weights/{name}.npy": value.astype(np.float32)
+            for name, value in read_weights(path)[0].items()
+        }
+        for name, value in arrays.items():
+            (kit / name).parent.mkdir(exist_ok=True)
+            np.save(kit / name, np.ascontiguousarray(value, "<f4"))
+        index = {
+            "novasr": __version__,
+            "weights": file_sha256(path),
+            "grades": GRADES,
+            "files": {
+                name: {"shape": value.shape, "sha256": file_sha256(kit / name)}
+                for name, value in sorted(arrays.items())
+            },
+        }
+        (kit / "kit.json").write_text(json.dumps(index, indent=1) + "\n")
+        (kit / "README.md").write_text(
+            _README.format(version=__version__, sha256=index["weights"], largest=GRADES["float32"])
+        )
+        kit.rename(folder)
+
+
+def _arrays(params: Params, network: Network) -> Iterator[tuple[str, np.ndarray]]:
+    for case in cases(network.rate_in, long_seconds=0):
+        name = case.name.replace(" ", "-")
+        yield f"cases/{name}.x.npy", case.x
+        yield f"cases/{name}.y.npy", network.forward(params, np.float64(case.x))
+    x = next(cases(network.rate_in)).x[1000:][:STAGES_SAMPLES]
+    yield "stages/x.npy", x
+    for number, (name, activation) in enumerate(network.stages(params, np.float64(x)), 1):
+        yield f"stages/{number:02}-{name}.npy", activation

@@ -1,0 +1,202 @@
+"""Read the rows of a corpus from a folder, a manifest, or the URI of a folder."""
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from ..errors import missing_extra
+from ..files.audio import FORMATS, SUFFIXES, format_of
+from ..files.find import walk
+from .ledger import STATE
+
+LISTS = (".csv", ".jsonl", ".parquet")
+
+
+class Row(NamedTuple):
+    """One recording of a corpus."""
+
+    id: str  # of which there is one in a corpus
+    source: str  # path or URI
+    target: str  # below the target folder, with /
+    bytes: int = 0  # of the source, where known
+    version: str = ""  # of the source: changes when it does, as its time of modification
+
+
+def read_rows(source: str, format: str) -> list[Row]:
+    """The rows of a folder, recursively, of a manifest, or of a folder behind a URI.
+
+    source: a folder, of which all files with an audio suffix count (links to folders are followed,
+    hidden files passed over); a manifest, ``.csv``, ``.jsonl`` or ``.parquet``, with the columns
+    source (relative to the manifest, or a URI) and, optionally, id and target; or a URI that fsspec
+    knows, such as ``s3://bucket/folder``.
+    format: of the targets, a key of audio.FORMATS. A target is by default the source's relative
+    path with that format's suffix, an id the source as it stands there.
+
+    Raises OSError for what cannot be read or has no recordings, ValueError for what is no manifest
+    or names something twice, ModuleNotFoundError for a package that is not installed (fsspec,
+    pyarrow).
+    """
+    if os.path.isdir(source):
+        rows = []
+        for path in map(Path, walk(source)):
+            if _is_audio(path.name) and (path.is_file() or not path.exists()):
+                below = path.relative_to(source).as_posix()
+                rows.append(_local(below, str(path), _with_suffix(below, format)))
+    elif Path(source).suffix.lower() in LISTS:
+        with fetched(source) as path:
+            try:
+                table = list(_table(path))
+            except (ValueError, csv.Error, RecursionError) as error:
+                raise ValueError(f"{source}: {error}") from error
+        base = None if is_uri(source) else Path(source).parent
+        rows = []
+        for number, entry in enumerate(table, 1):
+            try:
+                rows.append(_row(entry, base, format))
+            except ValueError as error:
+                raise ValueError(f"{source}, row {number}: {error}") from error
+    elif is_uri(source):
+        rows = list(_listed(source, format))
+    else:
+        os.stat(source)  # the system's own words for what is missing or forbidden
+        raise NotADirectoryError(f"{source} is no folder, and no {', '.join(LISTS)}")
+    if not rows:
+        raise FileNotFoundError(f"{source}: no recordings there")
+    seen: set[str] = set()
+    for row in rows:
+        if row.id in seen:
+            raise ValueError(f"{source}: the id {row.id!r} stands there twice")
+        seen.add(row.id)
+    return rows
+
+
+def is_uri(source: str) -> bool:
+    """Whether a source is a URI rather than a path."""
+    return "://" in source
+
+
+@contextmanager
+def fetched(source: str, folder: str | os.PathLike[str] | None = None) -> Iterator[Path]:
+    """A source as a local file: itself, or what a URI gives, in a file that goes afterwards.
+
+    folder: where that file is to be. Raises OSError.
+    """
+    if not is_uri(source):
+        yield Path(source)
+        return
+    import tempfile  # noqa: PLC0415
+
+    system, path = _system(source)
+    with tempfile.TemporaryDirectory(prefix="fetched-", dir=folder) as temporary:
+        local = Path(temporary, PurePosixPath(path).name)
+        try:
+            system.get_file(path, str(local))
+        except (ValueError, RuntimeError) as error:  # as some of fsspec's systems do
+            raise OSError(f"{source}: {error}") from error
+        yield local
+
+
+def _listed(uri: str, format: str) -> Iterator[Row]:
+    system, folder = _system(uri)
+    found = system.find(folder, detail=True)
+    for path, info in sorted(found.items()):
+        below = str(PurePosixPath(path).relative_to(folder))
+        if _is_audio(PurePosixPath(path).name):
+            version = next((str(info[k]) for k in ("ETag", "mtime", "created") if k in info), "")
+            target = _with_suffix(below, format)
+            yield Row(below, system.unstrip_protocol(path), target, info["size"] or 0, version)
+
+
+def _system(uri: str) -> tuple[Any, str]:
+    """fsspec's file system for a URI, and the path on it."""
+    try:
+        from fsspec.core import url_to_fs  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise missing_extra(f"{uri} needs fsspec", "corpus") from error
+    try:
+        return url_to_fs(uri)
+    except (ValueError, ImportError) as error:  # a protocol nobody knows, or needs a package for
+        raise ValueError(f"{uri}: {error}") from error
+
+
+def _table(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a manifest, a local file. Raises ValueError, csv.Error, RecursionError."""
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        try:
+            from pyarrow import ArrowInvalid, parquet  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise missing_extra(f"{path} needs pyarrow", "corpus") from error
+        os.stat(path)
+        try:
+            yield from parquet.read_table(path).to_pylist()
+        except (ArrowInvalid, OSError) as error:
+            raise ValueError(f"no parquet: {str(error).splitlines()[0]}") from error
+        return
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        try:
+            if suffix == ".csv":
+                # Strict, so that a quote that nobody closes does not swallow the rest.
+                yield from csv.DictReader(file, strict=True)
+                return
+            for line in file:
+                if line.strip():
+                    yield json.loads(line)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"no text: {error}") from error
+        except json.JSONDecodeError as error:
+            raise ValueError(f"no JSON: {line[:80]!r}: {error}") from error
+
+
+def _row(entry: Any, base: Path | None, format: str) -> Row:
+    """A manifest's row, checked. base: what relative sources are relative to. Raises ValueError."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"no object: {entry!r}")
+    values = {key: entry.get(key) or None for key in ("id", "source", "target")}
+    for key, value in values.items():
+        if value is not None and (type(value) not in (str, int) or "\0" in str(value)):
+            raise ValueError(f"{key} is text, got {value!r}")
+    if values["source"] is None:
+        raise ValueError(f"no source: {entry!r}")
+    source, id = str(values["source"]), str(values["id"] or values["source"])
+    absolute = is_uri(source) or os.path.isabs(source)
+    if values["target"] is not None:
+        target = str(values["target"])
+        if format_of(Path(target)) != format:
+            raise ValueError(f"the target {target!r} is no name for --format {format}")
+    elif absolute:
+        raise ValueError(f"the source {source!r} is not relative: give its target")
+    else:
+        target = _with_suffix(source, format)
+    parts = PurePosixPath(target).parts
+    if os.path.isabs(target) or ".." in parts:
+        raise ValueError(f"the target {target!r} is not below the target folder")
+    if target.endswith("/") or parts[0] == STATE:
+        raise ValueError(f"the target {target!r} is no name for a file of yours")
+    target = str(PurePosixPath(target))  # one spelling for one file
+    if is_uri(source):
+        return Row(id, source, target)
+    if base is None and not absolute:
+        raise ValueError(f"the source {source!r} is relative, but the manifest is no local file")
+    path = source if absolute else str(Path(base or "", source))
+    return _local(id, path, target)
+
+
+def _local(id: str, path: str, target: str) -> Row:
+    try:
+        status = os.stat(path)
+    except OSError:  # told when its turn comes
+        return Row(id, path, target)
+    return Row(id, path, target, status.st_size, str(status.st_mtime_ns))
+
+
+def _with_suffix(path: str, format: str) -> str:
+    return str(PurePosixPath(path).with_suffix(FORMATS[format][0][0]))
+
+
+def _is_audio(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")

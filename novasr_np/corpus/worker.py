@@ -1,0 +1,104 @@
+"""Do the rows of a corpus: the work on one, and the run over all."""
+
+import errno
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+from ..blocks import Runner
+from ..errors import message
+from ..files import audio
+from ..files.convert import convert
+from ..weights import network_of
+from .ledger import Ledger, Result
+from .manifest import Row, fetched
+from .plan import Task, new_result
+
+# After these nothing more can be written.
+_FATAL = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
+# What a conversion measures, as both kinds of results call it.
+_MEASURED = (
+    "error",
+    "errno",
+    "sample_rate",
+    "channels",
+    "audio_seconds",
+    "work_seconds",
+    "peak",
+    "saturated",
+)
+
+# What a worker does with one row; and how the rows of a run get to workers.
+Work = Callable[..., Result]
+Engine = Callable[[Task, Iterable[Row]], Iterator[Result]]
+
+
+def run_rows(
+    rows: Iterable[Row],
+    task: Task,
+    ledger: Ledger,
+    engine: Engine,
+    progress: Callable[[Result], object],
+) -> None:
+    """Do the rows, and keep each result in the ledger. progress is called with each.
+
+    Raises OSError if the target folder's file system takes no more: what is done stays done.
+    """
+    results = engine(task, _logged(rows, task, ledger))
+    try:
+        for result in results:
+            if result["errno"] in _FATAL:
+                raise OSError(result["errno"], os.strerror(result["errno"]), task.folder)
+            ledger.add(result)
+            progress(result)
+    finally:
+        results.close()  # type: ignore[attr-defined]
+
+
+def _logged(rows: Iterable[Row], task: Task, ledger: Ledger) -> Iterator[Row]:
+    """The rows; each is in the ledger as begun before an engine takes it."""
+    for row in rows:
+        ledger.add(new_result(row, task, "begun"))
+        yield row
+
+
+def open_worker(task: Task) -> Work:
+    """What a worker does with a row, made once: weights are prepared for the whole run.
+
+    The file is exactly what `convert` writes for that source. What goes wrong is told in the
+    result.
+    """
+    runner = task.backend.open(network_of(task.params), task.params)
+    return partial(_work, task, runner)
+
+
+def _work(
+    task: Task, runner: Runner, row: Row, progress: Callable[[float], object] = lambda _: None
+) -> Result:
+    suffix = audio.FORMATS[task.options.format][0][0]
+    staged = Path(task.staging, secrets.token_hex(8) + suffix)
+    target = Path(task.folder, row.target)
+    result = new_result(row, task, "failed")
+    try:
+        with fetched(row.source, task.staging) as path:
+            outcome = convert(str(path), str(staged), task.options, runner, progress)
+        result |= {name: getattr(outcome, name) for name in _MEASURED}
+        if result["error"]:
+            result["error"] = result["error"].replace(str(staged), str(target))
+        if outcome.status == "done":
+            target.parent.mkdir(parents=True, exist_ok=True)
+            size = staged.stat().st_size
+            os.replace(staged, target)
+            result |= {"status": "done", "target_bytes": size}
+    except Exception as error:  # whatever it is, the other rows go on
+        result |= {"error": message(error), "errno": getattr(error, "errno", None)}
+    finally:
+        staged.unlink(missing_ok=True)
+    return result
+
+
+def failure(row: Row, task: Task, error: str) -> Result:
+    """The result of a row whose worker is gone."""
+    return new_result(row, task, "failed", error)

@@ -1,0 +1,144 @@
+"""Filter from one sampling rate to another, chunk by chunk."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from .. import blas
+from ..samples import ceil_div
+
+# Up to so many phases a filter is a matrix that gives some hundred outputs at a time; beyond, the
+# matrix would be too large.
+_MAX_PHASES = 640
+_OUTPUTS = 192  # of the matrix, at least
+_PIECE = 1 << 16  # outputs made at a time, so that working memory stays small
+_ROWS = 512  # of a table made at a time, likewise
+MAX_TABLE_BYTES = 200_000_000
+
+
+class ChunkFilter(Protocol):
+    """What takes a signal chunk by chunk and gives another."""
+
+    @property
+    def latency(self) -> int:
+        """Input samples that have to follow one before all its outputs have come."""
+
+    def push(self, x: np.ndarray, last: bool) -> np.ndarray:
+        """Take x [channels, n], any n; give the outputs that are determined now, [channels, m].
+
+        last: nothing follows; gives all the rest.
+        """
+
+
+class Polyphase:
+    """``y[m] = sum_i h(i - m o / n) x[i]``, for n samples out on o samples in, and zeros around x.
+
+    kernels [n, taps], taps even: h for each fraction of an input sample that an output can lie
+    at. Row p serves the outputs m with m % n = p; its taps are the input samples
+    floor(m o / n) + k, k = -(taps/2 - 1) .. taps/2.
+    """
+
+    def __init__(self, kernels: np.ndarray, o: int, channels: int) -> None:
+        self._kernels = kernels
+        self._o, self._n = o, len(kernels)
+        self.latency = kernels.shape[1] // 2  # samples of the input
+        self._before = self.latency - 1
+        self._matrix: Any = None
+        if self._n <= _MAX_PHASES:
+            self._matrix = _matrix(self._kernels, o, ceil_div(_OUTPUTS, self._n))
+        # Samples not yet done with, from input sample self._begin on; zeros before the first.
+        self._begin = -self._before
+        self._recent = np.zeros((channels, self._before), kernels.dtype)
+        self._given = 0
+
+    def push(self, x: np.ndarray, last: bool) -> np.ndarray:
+        """Take x [channels, k], any k; give every output that it determines, [channels, m].
+
+        After the last, ceil(T n / o) have come out for T samples in all.
+        """
+        o, n = self._o, self._n
+        x = np.concatenate([self._recent, x], axis=-1)
+        end = self._begin + x.shape[-1]
+        # Output m looks at the input samples up to floor(m o / n) + latency, at the end at zeros.
+        determined = end if last else end - self.latency
+        ready = max(self._given, ceil_div(determined * n, o))
+        y = np.empty((len(x), ready - self._given), x.dtype)
+        piece = self._by_table if self._matrix is None else self._by_matrix
+        for start in range(self._given, ready, _PIECE):
+            stop = min(start + _PIECE, ready)
+            y[:, start - self._given : stop - self._given] = piece(x, start, stop)
+        self._given = ready
+        block = 1 if self._matrix is None else self._matrix.shape[1]
+        begin = max(self._begin, ready // block * block * o // n - self._before)
+        self._recent, self._begin = x[:, begin - self._begin :].copy(), begin
+        return y
+
+    def _by_matrix(self, x: np.ndarray, start: int, stop: int) -> np.ndarray:
+        """Outputs start .. stop - 1, as a product with windows of x."""
+        inputs, outputs = self._matrix.shape
+        first = start // outputs
+        count = ceil_div(stop, outputs) - first
+        hop = outputs * self._o // self._n
+        windows = self._windows(x, first * hop - self._before, count, hop, inputs)
+        with blas.one_thread():  # or the bytes would depend on the number of cores
+            y = np.ascontiguousarray(windows) @ self._matrix
+        return y.reshape(len(x), -1)[:, start - first * outputs : stop - first * outputs]
+
+    def _by_table(self, x: np.ndarray, start: int, stop: int) -> np.ndarray:
+        """The same, each output with a kernel of its own."""
+        m = np.arange(start, stop, dtype=np.int64)
+        at = m * self._o // self._n
+        first, taps = int(at[0]) - self._before, self._kernels.shape[1]
+        windows = self._windows(x, first, int(at[-1] - at[0]) + 1, 1, taps)
+        return np.einsum("cmk,mk->cm", windows[:, at - at[0]], self._kernels[m % self._n])
+
+    def _windows(self, x: np.ndarray, first: int, count: int, hop: int, width: int) -> np.ndarray:
+        """[channels, count, width] of the input from sample `first` on; after its end zeros.
+
+        Numpy's own function for such views leaks a little in some versions, which a long stream
+        would feel.
+        """
+        needed = (count - 1) * hop + width
+        x = np.ascontiguousarray(x[:, first - self._begin :][:, :needed])
+        if x.shape[-1] < needed:
+            x = np.pad(x, ((0, 0), (0, needed - x.shape[-1])))
+        channel, item = x.strides
+        shape, strides = (len(x), count, width), (channel, hop * item, item)
+        return np.ndarray(shape, x.dtype, x, strides=strides)
+
+
+def kernels(
+    o: int, n: int, h: Callable[[np.ndarray], np.ndarray], half: float, dtype: Any
+) -> np.ndarray:
+    """The table of a kernel h(d), d in input samples, that is 0 where |d| > half; for `Polyphase`.
+
+    Raises ValueError if it would take more than `MAX_TABLE_BYTES`, as it does for a high rate that
+    has hardly a factor in common with the other one.
+    """
+    width = int(np.ceil(half))
+    taps = 2 * width + 2
+    needed = n * taps * np.dtype(dtype).itemsize
+    if needed > MAX_TABLE_BYTES:
+        raise ValueError(
+            f"a filter with {n} phases of {taps} taps would take {needed / 1e6:.0f} MB; "
+            f"at most {MAX_TABLE_BYTES / 1e6:.0f} are used: bring the sound to a usual rate first"
+        )
+    table = np.empty((n, taps), dtype)
+    for start in range(0, n, _ROWS):
+        rows = np.arange(start, min(start + _ROWS, n), dtype=np.int64)
+        fraction = (rows * o % n) / n
+        table[rows] = h(np.arange(-width, width + 2) - fraction[:, np.newaxis])
+    return table
+
+
+def _matrix(kernels: np.ndarray, o: int, repeats: int) -> np.ndarray:
+    """[inputs, outputs]: what each of `repeats` o + taps inputs adds to each of repeats n outputs.
+
+    Column j's taps stand from row floor(j o / n) on.
+    """
+    n, taps = kernels.shape
+    j = np.arange(repeats * n)
+    matrix = np.zeros((int(j[-1]) * o // n + taps, len(j)), kernels.dtype)
+    matrix[(j * o // n)[:, np.newaxis] + np.arange(taps), j[:, np.newaxis]] = kernels[j % n]
+    return matrix

@@ -1,0 +1,150 @@
+"""Resample from any rate: with the filter that the published weights were made for, or soxr.
+
+The original resamples with torchaudio's windowed sinc. With both rates divided by their
+greatest common divisor (o in, n out) output m lies at input time ``c = m o / n``, and
+
+``y[m] = sum_i h(i - c) x[i]``, ``h(d) = (b/o) sinc(t) I0(B sqrt(1 - (t/6)^2)) / I0(B)``,
+``t = d b / o``, zero where |t| > 6, with ``b = 0.99 min(o, n)`` and ``B = 14.769656459379492``
+
+(torchaudio.functional.resample: lowpass_filter_width 6, rolloff 0.99, Kaiser window).
+"""
+
+import math
+from functools import cache, lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..errors import missing_extra
+from ..samples import ceil_div, whole_number
+from .polyphase import ChunkFilter, Polyphase, kernels
+from .sinc import kaiser, windowed_sinc
+
+RESAMPLERS = ("upstream", "soxr")
+MIN_RATE, MAX_RATE = 1_000, 768_000  # Hz
+
+ZERO_CROSSINGS = 6  # on either side
+ROLLOFF = 0.99
+KAISER_BETA = 14.769656459379492
+
+
+def resample(x: Any, sample_rate: int, new_rate: int, resampler: str = "upstream") -> np.ndarray:
+    """x [..., T] at `sample_rate` Hz -> [..., ceil(new_rate T / sample_rate)] at `new_rate` Hz.
+
+    x is float32 or float64 and keeps its dtype. At the new rate already it is returned as it is.
+    resampler: "upstream" (above; its stop band is leaky, as the original's is) or "soxr"
+    (steep, quality VHQ, needs the extra ``soxr``).
+
+    Raises ValueError for another resampler or a rate that `make` refuses, TypeError for a rate that
+    is no whole number or another dtype, ModuleNotFoundError if soxr is asked for and absent.
+    """
+    x = np.asarray(x)
+    if x.ndim == 0 or x.dtype not in (np.float32, np.float64):
+        raise TypeError(f"resample takes float32 or float64 [..., T], got {x.dtype} {x.shape}")
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    stream = make(resampler, sample_rate, new_rate, len(rows), x.dtype)
+    if isinstance(stream, Unchanged):
+        return x
+    if len(rows) == 0:
+        length = ceil_div(x.shape[-1] * new_rate, int(sample_rate))
+        return np.zeros((*x.shape[:-1], length), x.dtype)
+    y = stream.push(rows, last=True)
+    return y.reshape(*x.shape[:-1], y.shape[-1])
+
+
+def make(name: str, sample_rate: int, new_rate: int, channels: int, dtype: Any) -> ChunkFilter:
+    """A resampler for signals that come chunk by chunk.
+
+    It gives ceil(new_rate T / sample_rate) samples for T in all. Raises as `resample` does;
+    ValueError for a rate outside `MIN_RATE` .. `MAX_RATE`, too, and for one whose filter would take
+    too much memory (`polyphase.kernels`).
+    """
+    if name not in RESAMPLERS:
+        raise ValueError(f"resampler must be one of {RESAMPLERS}, got {name!r}")
+    sample_rate = whole_number("sample rate", sample_rate, -MAX_RATE)
+    if not MIN_RATE <= sample_rate <= MAX_RATE:
+        raise ValueError(f"sample rate {sample_rate} Hz; expected {MIN_RATE} to {MAX_RATE}")
+    if sample_rate == new_rate:
+        return Unchanged()
+    if name == "soxr":
+        return Soxr(sample_rate, new_rate, channels, dtype)
+    divisor = math.gcd(sample_rate, new_rate)
+    o, n = sample_rate // divisor, new_rate // divisor
+    return Polyphase(_upstream(o, n, np.dtype(dtype)), o, channels)
+
+
+class Unchanged:
+    """At the new rate already."""
+
+    latency = 0
+
+    def push(self, x: np.ndarray, last: bool) -> np.ndarray:
+        """The chunk as it is."""
+        return x
+
+
+class Soxr:
+    """The library soxr, quality VHQ."""
+
+    def __init__(self, sample_rate: int, new_rate: int, channels: int, dtype: Any) -> None:
+        self._stream = _soxr_stream(sample_rate, new_rate, channels, np.dtype(dtype).name)
+        self._rates = sample_rate, new_rate
+        self._taken = self._given = 0
+
+    @property
+    def latency(self) -> int:
+        """The most input samples that soxr holds back, which works in blocks and does not tell."""
+        return _soxr_latency(*self._rates)
+
+    def push(self, x: np.ndarray, last: bool) -> np.ndarray:
+        """Take x [channels, n], give what soxr has ready, [channels, m]."""
+        sample_rate, new_rate = self._rates
+        self._taken += x.shape[-1]
+        length = ceil_div(self._taken * new_rate, sample_rate)
+        if last:
+            # soxr rounds its length to the nearest sample, we up: a little silence makes it
+            # give the last one.
+            silence = np.zeros((len(x), ceil_div(2 * sample_rate, new_rate)), x.dtype)
+            x = np.concatenate([x, silence], axis=-1)
+        y = self._stream.resample_chunk(np.ascontiguousarray(x.T), last=last).T
+        y = y[:, : length - self._given]
+        self._given += y.shape[-1]
+        return y
+
+
+def _soxr_stream(sample_rate: int, new_rate: int, channels: int, dtype: str) -> Any:
+    return import_soxr().ResampleStream(sample_rate, new_rate, channels, dtype, quality="VHQ")
+
+
+@cache
+def _soxr_latency(sample_rate: int, new_rate: int) -> int:
+    """Measured on a second of silence."""
+    stream = _soxr_stream(sample_rate, new_rate, 1, "float32")
+    silence = np.zeros((sample_rate // 1000, 1), np.float32)
+    taken = given = most = 0
+    while taken < sample_rate:
+        taken += len(silence)
+        given += len(stream.resample_chunk(silence))
+        most = max(most, taken - given * sample_rate // new_rate)
+    return most
+
+
+@lru_cache(maxsize=8)
+def _upstream(o: int, n: int, dtype: np.dtype) -> np.ndarray:
+    """The windowed sinc above, as a table."""
+    base = min(o, n) * ROLLOFF
+
+    def h(distance: np.ndarray) -> np.ndarray:
+        t = np.clip(distance * base / o, -ZERO_CROSSINGS, ZERO_CROSSINGS)
+        return windowed_sinc(t, kaiser(t / ZERO_CROSSINGS, KAISER_BETA)) * base / o
+
+    return kernels(o, n, h, ZERO_CROSSINGS * o / base, dtype)
+
+
+def import_soxr() -> Any:
+    """The optional package soxr. Raises ModuleNotFoundError that names the extra."""
+    try:
+        import soxr  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise missing_extra("the soxr resampler needs the package soxr", "soxr") from error
+    return soxr

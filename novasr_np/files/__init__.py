@@ -1,0 +1,1 @@
+"""Sound files: found, read, converted and written, each output whole or absent."""

@@ -1,0 +1,305 @@
+"""Audio files, through libsndfile: read whole and checked, written complete or not at all."""
+
+import os
+import re
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from ..atomic import atomic_write
+from ..errors import AudioError
+
+# The command's name for a format -> its suffixes, libsndfile's format and default subtype.
+FORMATS = {
+    "wav": ((".wav",), "WAV", "PCM_16"),
+    "flac": ((".flac",), "FLAC", "PCM_16"),
+    "ogg": ((".ogg", ".oga"), "OGG", "VORBIS"),
+    "opus": ((".opus",), "OGG", "OPUS"),
+    "mp3": ((".mp3",), "MP3", "MPEG_LAYER_III"),
+    "aiff": ((".aiff", ".aif"), "AIFF", "PCM_16"),
+}
+# What a folder is searched for.
+SUFFIXES = tuple(suffix for suffixes, _, _ in FORMATS.values() for suffix in suffixes)
+
+# Frames read or written at a time. libsndfile's Vorbis encoder overruns its stack on huge ones.
+_BLOCK = 1 << 16
+# Bytes of a sample, and how many a WAV or AIFF file can hold (their sizes have 32 bits).
+_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+_MAX_BYTES = (1 << 32) - (1 << 16)
+# libsndfile's Vorbis encoder crashes on more.
+_MAX_CHANNELS = 255
+# An Ogg page has at most 255 Vorbis packets of at most 8192 samples.
+_PAGE_MAX_SAMPLES = 255 * 8192
+# A recorder writing WAV to a pipe cannot know its size, and puts the largest there is.
+_UNKNOWN_SIZE = 0x7FFF_0000
+
+
+class Source:
+    """An open audio file: sample_rate (Hz), channels, frames (as its header has it)."""
+
+    def __init__(self, path: Path, file: soundfile.SoundFile) -> None:
+        self._path, self._file = path, file
+        self.sample_rate: int = file.samplerate
+        self.channels: int = file.channels
+        self.frames: int = file.frames
+
+    def blocks(self, frames: int = _BLOCK) -> Iterator[np.ndarray]:
+        """All samples in order, [channels, <= frames], float32 with full scale 1.
+
+        Raises AudioError if the file is damaged or cut short, at the latest at its end.
+        """
+        there = 0
+        try:
+            while len(block := self._file.read(frames, "float32", always_2d=True)):
+                there += len(block)
+                yield block.T
+        except soundfile.LibsndfileError as error:
+            raise _unreadable(error) from error
+        if there < self.frames:
+            raise AudioError(f"cut short: {there} of {self.frames} samples are there")
+        if self._file.format == "OGG":
+            length = _ogg_length(self._path)
+            if length is None:
+                raise AudioError(f"cut short: the Ogg stream has no end after {there} samples")
+            if self._file.subtype == "VORBIS" and there < length:
+                raise AudioError(f"damaged: {there} of {length} samples can be decoded")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Source]:
+    """Open an audio file.
+
+    Raises AudioError if it is not audio or its header promises more than it has; OSError if it
+    cannot be opened.
+    """
+    with open(path, "rb"):  # the system's own words for what is missing or forbidden
+        pass
+    try:
+        file = soundfile.SoundFile(_name(path))
+    except (soundfile.LibsndfileError, TypeError) as error:
+        raise _unreadable(error) from error
+    with file:
+        _refuse_cut_header(file)
+        yield Source(path, file)
+
+
+def read(path: Path) -> tuple[np.ndarray, int]:
+    """All samples of a file, [channels, T], float32 with full scale 1, and its rate in Hz.
+
+    Raises as `reading` and `Source.blocks` do.
+    """
+    with reading(path) as source:
+        blocks = [np.zeros((source.channels, 0), np.float32), *source.blocks()]
+        return np.concatenate(blocks, axis=-1), source.sample_rate
+
+
+@contextmanager
+def writing(
+    path: Path,
+    sample_rate: int,
+    channels: int,
+    format: str,
+    subtype: str | None = None,
+    frames: int = 0,
+) -> Iterator["Sink"]:
+    """A sound file to write to, that appears under `path` when the block ends without error.
+
+    format: a key of FORMATS; subtype: libsndfile's name of a coding, None for the usual one.
+    frames: how many are expected; WAV that they would take past its 4 GB becomes RF64.
+    Raises ValueError for a pair that does not exist (`check_format`), AudioError if libsndfile
+    fails, OSError if the file system does.
+    """
+    major, subtype = check_format(format, subtype)
+    if frames * channels * _BYTES.get(subtype, 0) > _MAX_BYTES:
+        if major == "AIFF":
+            raise AudioError("an AIFF file holds at most 4 GB: choose wav or flac")
+        major = "RF64" if major == "WAV" else major
+    if channels > _MAX_CHANNELS:
+        raise AudioError(f"{channels} channels; a file gets at most {_MAX_CHANNELS}")
+    with atomic_write(path) as temporary:
+        with open(temporary, "xb", buffering=0) as raw, ThreadPoolExecutor(1) as thread:
+            output = _Output(raw)
+            sink = Sink(output, thread)
+            try:
+                try:
+                    sink.open(sample_rate, channels, subtype, major)
+                    yield sink
+                    sink.wait()
+                finally:
+                    sink.close()
+            except (soundfile.LibsndfileError, AssertionError) as error:
+                if output.error is None:
+                    raise AudioError(
+                        f"libsndfile cannot write {channels} channels as {format} {subtype}: "
+                        f"{_message(error)}"
+                    ) from error
+            if output.error is not None:
+                raise output.error
+        if sink.frames == 0:
+            _refuse_unreadable(temporary, format)
+
+
+class Sink:
+    """A sound file that is being written, by a thread of its own.
+
+    The thread is not for speed alone: Python raises KeyboardInterrupt in the main thread, and
+    inside libsndfile's callbacks, where it would be lost, only if they run there.
+    """
+
+    def __init__(self, output: "_Output", thread: ThreadPoolExecutor) -> None:
+        self._output, self._thread = output, thread
+        self._file: soundfile.SoundFile | None = None
+        self._pending: Future | None = None
+        self.frames = 0
+
+    def open(self, sample_rate: int, channels: int, subtype: str, format: str) -> None:
+        """Begin the file. Raises what libsndfile does."""
+
+        def work():
+            self._file = soundfile.SoundFile(
+                self._output, "w", sample_rate, channels, subtype, format=format
+            )
+
+        self._thread.submit(work).result()
+
+    def close(self) -> None:
+        """Complete the file, after all that the thread was given, an interrupted `open` too."""
+
+        def work():
+            if self._file:
+                self._file.close()
+
+        self._thread.submit(work).result()
+
+    def write(self, y: np.ndarray) -> None:
+        """Append samples [channels, T], full scale 1, which are not to change any more.
+
+        Raises what went wrong with the samples before.
+        """
+        self.wait()
+        self.frames += y.shape[-1]
+        self._pending = self._thread.submit(self._write, y)
+
+    def wait(self) -> None:
+        """Wait until all samples are written. Raises what went wrong."""
+        if self._pending:
+            self._pending.result()
+
+    def _write(self, y: np.ndarray) -> None:
+        assert self._file
+        for start in range(0, y.shape[-1], _BLOCK):
+            self._file.write(y[:, start : start + _BLOCK].T)
+
+
+def check_format(format: str, subtype: str | None = None) -> tuple[str, str]:
+    """libsndfile's format and subtype for ours. Raises ValueError if it cannot write the pair."""
+    if format not in FORMATS:
+        raise ValueError(f"format is one of {', '.join(FORMATS)}, got {format!r}")
+    _, major, default = FORMATS[format]
+    subtype = (subtype or default).upper()
+    if not soundfile.check_format(major, subtype):
+        known = ", ".join(soundfile.available_subtypes(major))
+        raise ValueError(f"subtype of {format} is one of {known}; got {subtype}")
+    return major, subtype
+
+
+def duration(path: Path) -> float:
+    """How long a file is by its header; 0 if that cannot be told."""
+    try:
+        info = soundfile.info(_name(path))
+    except (soundfile.LibsndfileError, TypeError):
+        return 0.0
+    return info.frames / info.samplerate
+
+
+def format_of(path: Path) -> str | None:
+    """The format that a file name's suffix stands for, or None."""
+    suffix = path.suffix.lower()
+    return next((name for name, (suffixes, *_) in FORMATS.items() if suffix in suffixes), None)
+
+
+def _refuse_cut_header(file: soundfile.SoundFile) -> None:
+    """Raise AudioError if libsndfile's log says that a header promises more than is there."""
+    log = file.extra_info
+    for promised, there in re.findall(
+        r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", log
+    ):
+        if int(there) < int(promised) < _UNKNOWN_SIZE:
+            raise AudioError(f"cut short: {there} of {promised} bytes of samples are there")
+    if found := re.search(r"Calculated frame count (\d+) does not match value .* of (\d+)", log):
+        raise AudioError(f"cut short: {found[1]} of {found[2]} samples are there")
+    if file.frames == 0 and "Unknown chunk marker" in log:
+        raise AudioError("its header says 0 samples, but data follow: a recording never finished")
+
+
+def _ogg_length(path: Path) -> int | None:
+    """How many samples an Ogg stream has by its pages (RFC 3533, section 6).
+
+    None if its last page is cut off or not marked as the end; 0 if it was recorded from the
+    middle of a broadcast, whose first page has a number far from 0, so that nothing is known.
+    """
+    with open(path, "rb") as file:
+        head = file.read(1 << 17)  # a page has at most 65 307 bytes
+        file.seek(max(0, os.path.getsize(path) - (1 << 17)))
+        tail = file.read()
+    page = tail[tail.rfind(b"OggS") :]
+    if not page.startswith(b"OggS") or len(page) < 27 or len(page) < 27 + page[26]:
+        return None
+    segments = page[27 : 27 + page[26]]
+    if not page[5] & 4 or len(page) < 27 + len(segments) + sum(segments):
+        return None
+    numbers = (_page_number(head[match.start() :]) for match in re.finditer(b"OggS", head))
+    first = next((number for number in numbers if number > 0), 0)
+    return _page_number(page) if first < _PAGE_MAX_SAMPLES else 0
+
+
+def _page_number(page: bytes) -> int:
+    """The number of the last sample that an Ogg page completes."""
+    return int.from_bytes(page[6:14], "little", signed=True)
+
+
+def _refuse_unreadable(path: Path, format: str) -> None:
+    try:
+        soundfile.info(_name(path))
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"a {format} file cannot hold 0 samples") from error
+
+
+class _Output:
+    """A binary file that keeps what goes wrong, which cannot pass through libsndfile.
+
+    libsndfile itself would say "System error", or for some formats on a full disk nothing. The
+    file is unbuffered, so that only `write` can fail.
+    """
+
+    def __init__(self, raw: FileIO) -> None:
+        self.raw = raw
+        self.seek, self.tell = raw.seek, raw.tell
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        written = 0
+        try:
+            while self.error is None and written < len(data):
+                written += self.raw.write(data[written:])
+        except OSError as error:
+            self.error = error
+        return written
+
+
+def _unreadable(error: BaseException) -> AudioError:
+    return AudioError(f"not audio that libsndfile can read whole: {_message(error)}")
+
+
+def _name(path: Path) -> Path | bytes:
+    """What to call a file towards soundfile, which would refuse names that are not Unicode."""
+    return os.fsencode(path) if os.name == "posix" else path
+
+
+def _message(error: BaseException) -> str:
+    return getattr(error, "error_string", "") or str(error) or type(error).__name__

@@ -1,0 +1,167 @@
+"""Upsample one file to another, a few seconds at a time."""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..blocks import Runner
+from ..errors import AudioError, message
+from ..samples import ceil_div, count_saturated
+from ..stream import Upsampler
+from . import audio
+from .find import PIPE
+from .signals import deferred_signals
+
+
+@dataclass(frozen=True)
+class Options:
+    """How every file of a run is treated."""
+
+    resampler: str = "upstream"
+    keep_lowband: bool | float = False
+    channels: str = "each"  # each, first or mono
+    format: str = "wav"  # a key of audio.FORMATS
+    subtype: str | None = None  # libsndfile's name; None for the format's usual one
+    if_exists: str = "error"  # error, skip or overwrite
+
+
+@dataclass
+class Result:
+    """What became of one source.
+
+    Times are in seconds; peak is the largest sample, full scale 1, before it is limited; saturated
+    counts samples of the output; errno is the number of the system's refusal.
+    """
+
+    source: str
+    target: str
+    status: str = "failed"  # done, skipped or failed
+    error: str | None = None
+    sample_rate: int | None = None  # Hz, of the source
+    channels: int | None = None  # of the target
+    audio_seconds: float = 0.0
+    work_seconds: float = 0.0
+    peak: float = 0.0
+    saturated: int = 0
+    errno: int | None = None
+
+
+def convert(
+    source: str,
+    target: str,
+    options: Options,
+    runner: Runner,
+    progress: Callable[[float], object],
+) -> Result:
+    """Upsample one file. What goes wrong is told in the result.
+
+    runner: what computes; progress is called with seconds of audio as they are done.
+    """
+    result = Result(source, target)
+    start = time.perf_counter()
+    try:
+        if target != PIPE and os.path.lexists(target):
+            if source != PIPE and os.path.exists(target) and os.path.samefile(source, target):
+                raise AudioError("the output would replace its own input")
+            if options.if_exists == "skip":
+                result.status = "skipped"
+                return result
+            if options.if_exists == "error":
+                raise FileExistsError(f"{target} exists: see --if-exists")
+            if not os.path.isfile(target):
+                raise FileExistsError(f"{target} exists and is no regular file")
+        piped = PIPE in (source, target)
+        with tempfile.TemporaryDirectory(prefix="novasr-") if piped else nullcontext("") as spool:
+            path = _spooled_source(source, spool)
+            _convert(path, target, spool, options, runner, result, progress)
+        result.status = "done"
+    except (OSError, ValueError, MemoryError) as error:
+        result.error = message(error)
+        result.errno = getattr(error, "errno", None)
+        result.audio_seconds, result.peak, result.saturated = 0.0, 0.0, 0
+    result.work_seconds = time.perf_counter() - start
+    return result
+
+
+def _convert(
+    path: Path,
+    target: str,
+    spool: str,
+    options: Options,
+    runner: Runner,
+    result: Result,
+    progress: Callable[[float], object],
+) -> None:
+    network = runner.network
+    with audio.reading(path) as source:
+        result.sample_rate = source.sample_rate
+        result.channels = source.channels if options.channels == "each" else 1
+        # A pipe cannot be wound back to complete a header: spool, then send.
+        final = Path(spool, "output") if target == PIPE else Path(target)
+        at_network_rate = ceil_div(source.frames * network.rate_in, source.sample_rate)
+        try:
+            if target != PIPE:
+                final.parent.mkdir(parents=True, exist_ok=True)
+            with (
+                deferred_signals() as interrupt,
+                audio.writing(
+                    final,
+                    network.rate_out,
+                    result.channels,
+                    options.format,
+                    options.subtype,
+                    network.factor * at_network_rate,
+                ) as file,
+            ):
+                for y in _upsampled(source, result.channels, options, runner):
+                    interrupt()
+                    file.write(y)
+                    seconds = y.shape[-1] / network.rate_out
+                    result.audio_seconds += seconds
+                    result.peak = max(result.peak, float(np.abs(y).max(initial=0.0)))
+                    result.saturated += count_saturated(y)
+                    progress(seconds)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, target) from error
+    if target == PIPE:
+        with open(final, "rb") as whole:
+            shutil.copyfileobj(whole, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+def _upsampled(
+    source: audio.Source, channels: int, options: Options, runner: Runner
+) -> Iterator[np.ndarray]:
+    choose = {
+        "each": lambda x: x,
+        "first": lambda x: x[:1],
+        "mono": lambda x: x.mean(axis=0, keepdims=True),
+    }[options.channels]
+    stream = Upsampler(
+        runner,
+        source.sample_rate,
+        channels,
+        resampler=options.resampler,
+        keep_lowband=options.keep_lowband,
+    )
+    samples = max(1, runner.chunk // channels // runner.multiple) * runner.multiple
+    for x in source.blocks(max(1, samples * source.sample_rate // runner.network.rate_in)):
+        yield stream.push(choose(x))
+    yield stream.push(np.zeros((channels, 0), np.float32), last=True)
+
+
+def _spooled_source(source: str, spool: str) -> Path:
+    if source != PIPE:
+        return Path(source)
+    path = Path(spool, "input")
+    with open(path, "wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return path

@@ -1,0 +1,63 @@
+"""Find the source files of a run, and name their targets."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from . import audio
+
+PIPE = "-"  # standard input as a source, standard output as a target
+
+
+def walk(folder: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
+    """The paths of all files below a folder, by name. Links to folders are followed, but not back.
+
+    above: the folders that led here. Raises OSError for a folder that cannot be read.
+    """
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        if os.path.isdir(entry.path):
+            yield from walk(entry.path, above | {real})
+        else:
+            yield entry.path
+
+
+def target_suffix(rate: int) -> str:
+    """What a default target's name has behind the source's stem: ``_48k`` for 48,000 Hz."""
+    return f"_{rate // 1000}k"
+
+
+def find(inputs: Iterable[str], recursive: bool, rate_out: int) -> Iterator[tuple[str, str]]:
+    """(source, its folder below the input that named it) for every file, folders walked in order.
+
+    In folders only files with a known suffix count, and none that a run named itself (``_48k``).
+    Raises IsADirectoryError for a folder if not recursive, OSError for one that cannot be read.
+    """
+    for name in inputs:
+        if name == PIPE or not os.path.isdir(name):
+            yield name, ""
+            continue
+        if not recursive:
+            raise IsADirectoryError(f"{name} is a folder: add -r to take all audio below it")
+        for path in map(Path, walk(name)):
+            is_target = path.stem.endswith(target_suffix(rate_out))
+            known = path.suffix.lower() in audio.SUFFIXES and not is_target
+            if known and not path.name.startswith(".") and path.is_file():
+                yield str(path), str(path.parent.relative_to(name))
+
+
+def targets(
+    sources: Iterable[tuple[str, str]], folder: str | None, format: str, rate_out: int
+) -> Iterator[str]:
+    """The default target of each source: beside it, or below `folder` in the same tree."""
+    ending = target_suffix(rate_out) + audio.FORMATS[format][0][0]
+    for source, below in sources:
+        if source == PIPE:
+            yield PIPE if folder is None else str(Path(folder, f"stdin{ending}"))
+            continue
+        parent = Path(source).parent if folder is None else Path(folder, below)
+        yield str(parent / f"{Path(source).stem}{ending}")

@@ -1,0 +1,41 @@
+"""Defer SIGINT, SIGTERM and SIGHUP until it is safe to stop."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_ENDING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
+@contextmanager
+def deferred_signals() -> Iterator[Callable[[], None]]:
+    """Defer the handlers of signals that end a run until what this yields is called.
+
+    They also run at the end of the block, after an error as well. Why: a handler that raises
+    wherever the main thread happens to be, as Ctrl-C's does, can leave a lock of the standard
+    library taken, in `Future.result` for one, and then the thread behind that future never ends.
+    In threads other than the main one, which runs all handlers, this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    # Signals without a handler of Python's own end the process, or are ignored, as before.
+    handlers = {n: handler for n in _ENDING if callable(handler := signal.getsignal(n))}
+    came: list[int] = []
+
+    def look() -> None:
+        if came:
+            number = came.pop()
+            handlers[number](number, None)
+
+    for number in handlers:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield look
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        look()

@@ -1,0 +1,18 @@
+"""The layers that the networks share, in plain numpy, as the formulas have them.
+
+Activations are ``[..., channel, time]``. Every layer keeps the dtype of its input, float32 or
+float64, and any leading batch dimensions. Loops run over taps, never over samples. This is the
+text to audit; what runs faster elsewhere is tested against it.
+"""
+
+from .alias_free import downsample2, snake_beta, upsample2, upsample2_swapped
+from .conv import conv1d, interpolate3
+
+__all__ = [
+    "conv1d",
+    "downsample2",
+    "interpolate3",
+    "snake_beta",
+    "upsample2",
+    "upsample2_swapped",
+]

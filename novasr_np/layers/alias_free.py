@@ -1,0 +1,74 @@
+"""The activation of BigVGAN (arXiv 2206.04658): up to twice the rate, snake, and back down.
+
+`pad` is what a filter sees beyond the ends of its input: "zeros", or "edge", the end samples held.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from .conv import interleave
+
+_PADS: dict[str, Any] = {"zeros": "constant", "edge": "edge"}  # in numpy's words
+
+
+def upsample2(x: np.ndarray, filter: np.ndarray, pad: str = "edge") -> np.ndarray:
+    """Double the rate with a 12-tap filter.
+
+    ``y[2n] = sum_k w[2k] x[n + k - 3]``, ``y[2n+1] = sum_k w[2k+1] x[n + k - 2]``,
+    k = 0 .. 5, ``w = 2 filter``
+
+    x [..., C, T], filter [12]  ->  [..., C, 2T]
+    """
+    steps, w = x.shape[-1], 2 * filter
+    xp = _pad(x, 3, 3, pad)
+    even = sum(w[2 * k] * xp[..., k : k + steps] for k in range(6))
+    odd = sum(w[2 * k + 1] * xp[..., k + 1 : k + 1 + steps] for k in range(6))
+    return interleave(even, odd)
+
+
+def upsample2_swapped(x: np.ndarray, filter: np.ndarray, pad: str = "zeros") -> np.ndarray:
+    """NovaSR's doubling of the rate: pairs of samples swapped, two samples lost at each end.
+
+    With ``w = 2 filter`` and ``xp`` = x after 2 samples of padding and before 3:
+    ``y[2n] = sum_k w[2k] xp[n + k]``, ``y[2n+1] = sum_k w[2k+1] xp[n + k]``, k = 0 .. 5,
+    then the first two and the last two samples are dropped.
+
+    x [..., C, T], filter [12]  ->  [..., C, 2T - 4]
+    In `upsample2`, where this one comes from, the two sums stand the other way round. The released
+    weights were trained with the pairs swapped, so the swap is part of the network: undoing it
+    moves the output by one to three samples.
+    """
+    steps, w = x.shape[-1], 2 * filter
+    xp = _pad(x, 2, 3, pad)
+    even = sum(w[2 * k] * xp[..., k : k + steps] for k in range(6))
+    odd = sum(w[2 * k + 1] * xp[..., k : k + steps] for k in range(6))
+    return interleave(even, odd)[..., 2:-2]
+
+
+def snake_beta(x: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """The periodic activation, one frequency and one depth for each channel.
+
+    ``y = x + (1 - cos(2 a x)) / (2 b + 1e-9)``, ``a = exp(alpha)``, ``b = exp(beta)``;
+    the fraction is ``sin(a x)^2 / b``.
+
+    x [..., C, T], alpha [C], beta [C]  ->  [..., C, T]
+    """
+    a, b = np.exp(alpha)[:, np.newaxis], np.exp(beta)[:, np.newaxis]
+    return x + (1 - np.cos(2 * a * x)) / (2 * b + 1e-9)
+
+
+def downsample2(x: np.ndarray, filter: np.ndarray, pad: str = "zeros") -> np.ndarray:
+    """Halve the rate with a 12-tap filter.
+
+    ``y[n] = sum_k filter[k] x[2n + k - 5]``, k = 0 .. 11
+
+    x [..., C, T] with T even, filter [12]  ->  [..., C, T / 2]
+    """
+    steps = x.shape[-1]
+    xp = _pad(x, 5, 5, pad)
+    return sum(filter[k] * xp[..., k : k + steps : 2] for k in range(12))
+
+
+def _pad(x: np.ndarray, before: int, after: int, pad: str) -> np.ndarray:
+    return np.pad(x, [(0, 0)] * (x.ndim - 1) + [(before, after)], mode=_PADS[pad])

@@ -1,0 +1,263 @@
+"""The inside of a signal, fast: NovaSR with all that is linear in it multiplied out, for numpy.
+
+Away from the ends of a signal nothing is padded, and but for two rows of cosines and the tanh
+the network is linear. Take an activation: its input times ``2 a`` is h, U and D are its 12-tap
+filters, ``a = exp(alpha)``, ``b = exp(beta)``, ``c = 1 / (2 b + 1e-9)``. Then it gives
+
+``D(u + c (1 - cos(2 a u))) = c (r L h - D cos(U h) + s)``,  ``u = U h / (2 a)``,
+``L = D U``,  ``r = 1 / (2 a c)``,  s the sum of D's taps.
+
+A constant m taken off the bracket and put back behind the next convolution changes nothing but
+rounding; m is the bracket's middle for a silent input.
+
+So `fold` multiplies ``2 a``, c and the constants into the convolutions on either side, joins
+conv_pre with the interpolation, and conv2 and the skip path with conv_post (17 taps, one channel
+out: no cosine parts them). What is left to compute for each block is
+
+1. ``h = pre(x)``                    16 -> 48 kHz: 9 taps, 1 -> 3 x 32
+2. ``v = r L h - m - D cos(U h)``    activation 0
+3. ``h = conv1(v)``                  11 taps, 32 -> 32: most of the arithmetic
+4. ``v = r L h - m - D cos(U h)``    activation 1
+5. ``y = tanh(post(v) + skip(x))``   17 taps, 32 -> 1, and at 16 kHz 11 taps, 1 -> 3
+
+`model` has the stages as the spec words them, `blocks` the ends of a signal. JAX's folding is
+another one (`novasr_jax.networks.novasr.folded`), made for XLA.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...layers import snake_beta
+from ...samples import ceil_div
+from ...tensors import cast
+from ..record import Params
+from .spec import CHANNELS, CONTEXT, UPSAMPLING
+
+# How many steps of time one row of a product covers. More makes products larger, and the
+# share of zeros in their matrices too. Speed depends on them, results do not.
+_FILTER = 8
+_PRE, _CONV1, _POST, _SKIP = 8, 2, 16, 10
+# Rows computed beyond the last one asked for, at most, when those numbers do not divide it.
+_SLACK = 64
+
+
+class Activation(NamedTuple):
+    up: np.ndarray  # U as a band: [2 F, F + 5], F = _FILTER
+    down: np.ndarray  # D: [F, 2 F + 10]
+    through: np.ndarray  # L: [F, F + 11]
+    slope: np.ndarray  # r of each channel, F times over: [F * 32]
+    middle: np.ndarray  # m, likewise
+
+
+class Folded(NamedTuple):
+    """A set of weights as `interior` takes them, all of one dtype. Made by `fold`."""
+
+    pre: np.ndarray
+    pre_bias: np.ndarray
+    activation0: Activation
+    conv1: np.ndarray
+    conv1_bias: np.ndarray
+    activation1: Activation
+    post: np.ndarray
+    skip: np.ndarray
+    bias: np.ndarray
+
+
+class Scratch(NamedTuple):
+    """Room for the steps of a block. Made by `scratch`, one for each thread."""
+
+    x: np.ndarray
+    h: np.ndarray
+    g: np.ndarray
+    v: np.ndarray
+    w: np.ndarray
+    y: np.ndarray
+
+
+def fold(params: Params, dtype: Any) -> Folded:
+    """Fold a tree of weights (`load_weights`), in float64, and cast what comes out to `dtype`."""
+    p = cast(params, np.float64)
+    pre, weight1, weight2, post = (
+        p[name]["weight"].transpose(2, 1, 0)  # [tap, channel in, channel out]
+        for name in ("conv_pre", "conv1", "conv2", "conv_post")
+    )
+    silent = p["conv_pre"]["bias"]
+    activation0, gain0, depth0, shift0 = _activation(silent, **p["activation0"])
+    silent = snake_beta(silent[:, np.newaxis], **p["activation0"]["snakebeta"])[:, 0]
+    silent = p["conv1"]["bias"] + silent @ weight1.sum(0)
+    activation1, gain1, depth1, shift1 = _activation(silent, **p["activation1"])
+
+    # conv_pre and the interpolation: tap d is for the input sample j + d - 4, if j is the one
+    # that the three phases lie around.
+    earlier, same, later = (np.pad(pre, [(k, 2 - k), (0, 0), (0, 0)]) for k in range(3))
+    phases = (earlier + 2 * same) / 3, same, (2 * same + later) / 3
+    # conv2 and conv_post: two polynomials in the delay, multiplied.
+    joined = np.zeros((17, CHANNELS, 1))
+    for k in range(7):
+        joined[k : k + 11] += weight2 @ post[k]
+    # The interpolation and conv_post: output 3 j + phase takes step 3 j + phase + k - 3, which is
+    # phase (phase + k) % 3 of the input sample j + (phase + k) // 3 - 1.
+    skip = np.zeros((11, 1, UPSAMPLING))
+    for phase in range(UPSAMPLING):
+        for k in range(7):
+            j, source = divmod(phase + k, UPSAMPLING)
+            skip[j : j + 9, :, phase] += phases[source] @ post[k, :, 0]
+
+    conv1_bias = p["conv1"]["bias"] + shift0 @ weight1.sum(0)
+    bias = (p["conv_pre"]["bias"] + p["conv2"]["bias"]) @ post.sum(0) + shift1 @ joined.sum(0)
+    folded = Folded(
+        pre=_toeplitz(np.concatenate([phase * gain0 for phase in phases], axis=-1), _PRE),
+        pre_bias=np.tile(gain0 * p["conv_pre"]["bias"], _FILTER),
+        activation0=activation0,
+        conv1=_toeplitz(depth0[:, np.newaxis] * weight1 * gain1, _CONV1),
+        conv1_bias=np.tile(gain1 * conv1_bias, _FILTER),
+        activation1=activation1,
+        post=_toeplitz(depth1[:, np.newaxis] * joined, _POST),
+        skip=_toeplitz(skip, _SKIP),
+        bias=bias,
+    )
+    return cast(folded, dtype)
+
+
+def scratch(samples: int, dtype: Any) -> Scratch:
+    """Working memory for `interior` on blocks of up to `samples` samples."""
+
+    def zeros(rows, *columns):
+        return np.zeros((rows + 2 * _SLACK, *columns), dtype)
+
+    steps = UPSAMPLING * (samples + 16)
+    return Scratch(
+        x=zeros(samples + CONTEXT),
+        h=zeros(steps, CHANNELS),
+        g=zeros(2 * steps, CHANNELS),
+        v=zeros(steps, CHANNELS),
+        w=zeros(steps, CHANNELS),
+        y=zeros(UPSAMPLING * samples),
+    )
+
+
+def interior(p: Folded, x: np.ndarray, y: np.ndarray, s: Scratch) -> None:
+    """x [n + 24] at 16 kHz, context included -> y [3 n] at 48 kHz, written in place.
+
+    The first 11 and the last 13 samples of x are context; none of the 24 is the end of a signal.
+    n is at most what `scratch` made s for. All arrays have the dtype of p.
+    """
+    count = len(x) - CONTEXT
+    s.x[: len(x)] = x
+    steps = UPSAMPLING * count
+    # Going backwards from the outputs, the steps 0 .. 3 n - 1: post looks 8 steps either way, D and
+    # U, so L as well, 4 back and 7 ahead, conv1 5 either way. So v of activation 1 is needed from
+    # step -8 on (3 n + 16 steps), its h from -12 (3 n + 27), v of activation 0 from -17 (3 n + 37),
+    # and its h from -21 (3 n + 48), which is from input sample -7 on (n + 16).
+    _correlate(s.x, p.pre, _PRE, s.h, count + 16)
+    _snake(p.activation0, s.h, p.pre_bias, s, steps + 37)
+    _correlate(s.v, p.conv1, _CONV1, s.h, steps + 27, s.w)
+    _snake(p.activation1, s.h, p.conv1_bias, s, steps + 16)
+    _correlate(s.v, p.post, _POST, s.y, steps)
+    _correlate(s.x[6:], p.skip, _SKIP, s.w.reshape(-1), count)
+    s.y[:steps] += s.w.reshape(-1)[:steps]
+    s.y[:steps] += p.bias
+    np.tanh(s.y[:steps], out=y)
+
+
+def _snake(p: Activation, h, bias, s: Scratch, count) -> None:
+    """``h += bias``, then count steps of ``v = r L h - m - D cos(U h)``."""
+    # Rows of 8 steps: numpy is slow at repeating a row as short as one step's 32 channels.
+    rows = ceil_div(count + 11, _FILTER)
+    tall = h[: rows * _FILTER].reshape(rows, -1)
+    tall += bias
+    _filter(h, p.up, 1, s.g, count + 6)
+    g = s.g[: 2 * (count + 6)]
+    np.cos(g, out=g)
+    # The first of the pair that U gives lies before the first sample that D takes.
+    _filter(s.g[1:], p.down, 2, s.w, count)
+    _filter(h, p.through, 1, s.v, count)
+    rows = ceil_div(count, _FILTER)
+    v = s.v[: rows * _FILTER].reshape(rows, -1)
+    v *= p.slope
+    v -= p.middle
+    v -= s.w[: rows * _FILTER].reshape(rows, -1)
+
+
+def _correlate(x, matrix, hop, y, count, spare=None) -> None:
+    """Convolve along time, across channels: count steps of x on to y, `matrix` by `_toeplitz`.
+
+    A row of the product takes W steps of x, which lie side by side, to what `hop` steps give.
+    Rows that do not overlap begin W steps apart, so one product makes every (W / hop)-th row of
+    y, and W / hop of them make all, on views: no window is ever copied.
+
+    With `spare`, room for a second y, the long sums are made in two halves, which rounds less.
+    """
+    channels = 1 if x.ndim == 1 else x.shape[1]
+    width, out = matrix.shape
+    window = width // channels
+    turns = window // hop
+    rows = ceil_div(count, window)
+    x, y = x.reshape(-1), y.reshape(-1)[: rows * turns * out].reshape(rows, turns, out)
+    half = width if spare is None else width // 2
+    if spare is not None:
+        spare = spare.reshape(-1)[: y.size].reshape(y.shape)
+    for turn in range(turns):
+        start = turn * hop * channels
+        windows = x[start : start + rows * width].reshape(rows, width)
+        np.matmul(windows[:, :half], matrix[:half], out=y[:, turn])
+        if spare is not None:
+            np.matmul(windows[:, half:], matrix[half:], out=spare[:, turn])
+    if spare is not None:
+        y += spare
+
+
+def _filter(x, band, hop, y, count) -> None:
+    """Filter along time, each channel on its own: count values of n, `hop` steps of x apart."""
+    out, width = band.shape
+    blocks = ceil_div(count, _FILTER)
+    step, item = x.strides
+    strides = (hop * _FILTER * step, step, item)
+    windows = np.ndarray((blocks, width, CHANNELS), x.dtype, x, strides=strides)
+    np.matmul(band, windows, out=y[: blocks * out].reshape(blocks, out, CHANNELS))
+
+
+def _activation(silent, upsample, snakebeta, downsample):
+    """(Activation, 2 a, c, c (m + s)) of an activation whose input in silence is `silent` [32]."""
+    w, f = 2 * upsample["filter"], downsample["filter"]
+    a, b = np.exp(snakebeta["alpha"]), np.exp(snakebeta["beta"])
+    depth = 1 / (2 * b + 1e-9)
+    # In silence the cosine is that of 2 a u, under a loud signal it is 0 on average.
+    middle = silent / depth - np.cos(2 * a * silent) / 2
+    # Tap j of L is for step n + j - 4: D takes the samples m = 2 n + k - 5 of U, and U makes
+    # sample m of the steps m // 2 - 1 .. m // 2 + 4, with the taps of m's parity.
+    through = np.zeros(12)
+    for k, tap in enumerate(f):
+        half, parity = divmod(k - 5, 2)
+        through[half + 3 : half + 9] += tap * w[parity::2]
+    activation = Activation(
+        up=_band(np.stack([w[0::2], w[1::2]]), 1),
+        down=_band(f[np.newaxis], 2),
+        through=_band(through[np.newaxis], 1),
+        slope=np.tile(1 / (2 * a * depth), _FILTER),
+        middle=np.tile(middle, _FILTER),
+    )
+    return activation, 2 * a, depth, depth * (middle + f.sum())
+
+
+def _toeplitz(kernel, rows):
+    """[taps, channels in, channels out] -> the matrix that gives `rows` steps at once.
+
+    [W, in, rows, out], W = taps + rows - 1 or the next multiple of rows, as [W in, rows out].
+    """
+    taps, channels_in, channels_out = kernel.shape
+    window = ceil_div(taps + rows - 1, rows) * rows
+    matrix = np.zeros((window, channels_in, rows, channels_out))
+    for row in range(rows):
+        matrix[row : row + taps, :, row] = kernel
+    return matrix.reshape(window * channels_in, rows * channels_out)
+
+
+def _band(bank, hop):
+    """[P, taps] -> [F P, (F - 1) hop + taps]: the P filters, F times over, `hop` steps apart."""
+    phases, taps = bank.shape
+    matrix = np.zeros((_FILTER, phases, (_FILTER - 1) * hop + taps))
+    for row in range(_FILTER):
+        matrix[row, :, row * hop : row * hop + taps] = bank
+    return matrix.reshape(_FILTER * phases, -1)

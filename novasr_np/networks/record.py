@@ -1,0 +1,70 @@
+"""The record of a network: all that the engine, the files and the commands know of it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Params = dict[str, Any]
+
+
+class Fault(NamedTuple):
+    """A mistake that ports make: what is wrong, for the user; and the network with it."""
+
+    words: str
+    forward: Callable[[Params, np.ndarray], np.ndarray]  # (params, x [T]) -> y, in float64
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of finite context that turns `rate_in` into `rate_out`, a multiple of it.
+
+    With ``factor = rate_out / rate_in``, its outputs factor n .. factor (n + 1) - 1 depend on the
+    inputs n - context_left .. n + context_right and on no others.
+    """
+
+    name: str  # as in the metadata of its weights, and in messages
+    rate_in: int  # Hz
+    rate_out: int  # Hz
+    context_left: int  # input samples
+    context_right: int  # input samples: the look-ahead
+    min_samples: int  # the shortest input that leaves the network any output
+    edge_loss: int  # output samples by which `forward` falls short of factor T
+    tail: int  # zeros to put behind a signal so that `forward` gives all factor T
+
+    tensors: Mapping[str, tuple[int, ...]]  # name -> shape, in the order of the stages
+    upstream_tensors: Mapping[str, tuple[int, ...]]  # the same in the original's checkpoints
+    from_upstream: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+    published: Mapping[str, str]  # sha256 of a checkpoint -> what it is called
+    max_file_bytes: int  # no weights file of this network is larger
+
+    # (params, x [..., T]) -> each stage's (name, activation); -> y [..., factor T - edge_loss]
+    stages: Callable[[Params, Any], Iterator[tuple[str, np.ndarray]]]
+    forward: Callable[[Params, Any], np.ndarray]
+    # The inside of a signal, fast. fold(params, dtype) -> folded; scratch(samples, dtype) -> memory
+    # for blocks of up to so many input samples; interior(folded, x [n + context], y, memory)
+    # writes y [factor n].
+    fold: Callable[[Params, Any], Any]
+    scratch: Callable[[int, Any], Any]
+    interior: Callable[[Any, np.ndarray, np.ndarray, Any], None]
+
+    # Some outputs, by index, for the input and weights that `conformance.self_test` makes of noise.
+    self_test: Mapping[int, float]
+    # For ports: what they may get wrong, by name; and (params, opset=, half=) -> an ONNX model.
+    faults: Mapping[str, Fault] = field(default_factory=dict)
+    to_onnx: Callable[..., Any] | None = None
+
+    @property
+    def factor(self) -> int:
+        """Output samples for each input sample."""
+        return self.rate_out // self.rate_in
+
+    @property
+    def context(self) -> int:
+        """Input samples on both sides together."""
+        return self.context_left + self.context_right
+
+    def length(self, samples: int) -> int:
+        """How many samples `forward` gives for so many."""
+        return self.factor * samples - self.edge_loss

@@ -1,0 +1,60 @@
+"""Checks of audio and numbers at the door, and integer arithmetic that everyone needs."""
+
+from typing import Any
+
+import numpy as np
+
+# Far beyond any audio, and far below where a network's arithmetic overflows in float32.
+MAX_LEVEL = 1e9
+# |y| from here on is full scale in 16 bits: the tanh at a network's end is saturated.
+SATURATION = 32767 / 32768
+
+
+def as_samples(x: Any, offset: int = 0) -> np.ndarray:
+    """Check audio [..., T]; int16 becomes float32 in [-1, 1), float32 and float64 stay.
+
+    offset: where x begins in its signal, in samples, for the message.
+
+    Raises TypeError for another dtype, ValueError for a scalar, NaN, infinity or a level above
+    `MAX_LEVEL`, with its place.
+    """
+    x = np.asarray(x)
+    x = x.astype(x.dtype.newbyteorder("="), copy=False)
+    if x.ndim == 0:
+        raise ValueError("audio is an array [..., samples], got a scalar")
+    if x.dtype == np.int16:
+        return x.astype(np.float32) / np.float32(32768)
+    if x.dtype not in (np.float32, np.float64):
+        raise TypeError(f"audio is float32, float64 or int16, got {x.dtype}")
+    valid = np.abs(x) <= MAX_LEVEL  # False for NaN, too
+    if not valid.all():
+        first = tuple(int(i) for i in np.argwhere(~valid)[0])
+        place = (*first[:-1], first[-1] + offset)
+        raise ValueError(
+            f"audio must be finite, with full scale 1 and no value above {MAX_LEVEL:.0e}; "
+            f"got {x[first]} at index {place}"
+        )
+    return x
+
+
+def count_saturated(y: np.ndarray) -> int:
+    """Count the samples of an output at full scale, |y| >= 32767/32768.
+
+    NovaSR ends in a tanh, so it never clips; too loud an input flattens it instead. A low band that
+    is kept may reach beyond, and is cut where a file holds whole numbers.
+    """
+    return int(np.count_nonzero(np.abs(y) >= SATURATION))
+
+
+def whole_number(name: str, value: Any, least: int = 1) -> int:
+    """Check a count. Raises TypeError if it is no whole number, ValueError if it is too small."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+    return int(value)
+
+
+def ceil_div(a: int, b: int) -> int:
+    """a / b rounded up, in integers."""
+    return -(-a // b)

@@ -1,0 +1,189 @@
+"""What every network of the registry has to keep; `networks/test_contract.py` runs it on each.
+
+A check is a function of the network's record. A new network gets all of them for its entry in the
+registry, and adds its golden files.
+"""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from conftest import JAX_TOLERANCE, TOLERANCE, check, random_params
+
+from novasr_np import Stream, blocks, load_weights, save_weights, upsample
+from novasr_np.conformance import self_test
+from novasr_np.networks import NETWORKS, Network, find
+from novasr_np.weights import network_of, read_weights
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 1, shape)
+
+
+def weights_find_their_network(network: Network, tmp_path) -> None:
+    """By metadata, by our names, by the original's names; as a tree and from a file."""
+    params = random_params(0, network)
+    assert network_of(params) is network
+    assert find(network.tensors) is network
+    assert find(network.upstream_tensors) is network
+    assert find([], {"model": network.name}) is network
+    path = tmp_path / "w.safetensors"
+    save_weights(params, path, provenance="noise", licence="none")
+    assert read_weights(path)[1]["model"] == network.name
+    assert path.stat().st_size <= network.max_file_bytes
+    np.testing.assert_equal(load_weights(path), params)
+
+
+def length_law(network: Network) -> None:
+    """forward gives `length` samples, the front door exactly factor T, down to none."""
+    params = random_params(1, network)
+    for samples in range(network.min_samples, 2 * network.context + 3):
+        x = noise(samples)
+        assert network.forward(params, x).shape == (network.length(samples),)
+    for samples in (0, 1, 2, network.context, 2 * network.context + 1, 500):
+        y = upsample(noise(samples), weights=params)
+        assert y.shape == (network.factor * samples,)
+    assert network.length(network.min_samples) > 0
+    assert network.rate_out == network.factor * network.rate_in
+
+
+def dtype_is_kept(network: Network) -> None:
+    """float32 and float64, each near the truth; others are refused."""
+    params, x = random_params(2, network), noise(120)
+    truth = network.forward(params, x)
+    for dtype in (np.float32, np.float64):
+        y = network.forward(params, x.astype(dtype))
+        assert y.dtype == dtype
+        check(y, truth, TOLERANCE[dtype][0])
+    for dtype in (np.int16, np.float16, np.complex64, bool):
+        with pytest.raises(TypeError, match=np.dtype(dtype).name):
+            network.forward(params, x.astype(dtype))
+    with pytest.raises(ValueError, match=f"at least {network.min_samples} samples"):
+        network.forward(params, x[: network.min_samples - 1])
+
+
+def neighbours_do_not_matter(network: Network) -> None:
+    """Each row of a batch is what it is alone."""
+    params, x = random_params(3, network), noise(2, 3, 90)
+    y = network.forward(params, x)
+    for index in np.ndindex(2, 3):
+        check(y[index], network.forward(params, x[index]), 1e-12)
+
+
+def measured_context_is_declared(network: Network) -> None:
+    """One input sample moves the outputs of exactly those that have it in their context."""
+    params, x = random_params(4, network), noise(4 * network.context)
+    at = 2 * network.context
+    nudged = x.copy()
+    nudged[at] += 0.1
+    moved = np.abs(network.forward(params, nudged) - network.forward(params, x)) > 1e-13
+    first, last = np.flatnonzero(moved)[[0, -1]] // network.factor
+    assert (first, last) == (at - network.context_right, at + network.context_left)
+
+
+def nan_beyond_the_context_reaches_nothing(network: Network) -> None:
+    """A piece of the inside, cut out of a signal that is NaN everywhere else."""
+    params, x = random_params(5, network), noise(1, 6 * network.context + 100)
+    left, right, factor = network.context_left, network.context_right, network.factor
+    first, last = 2 * network.context, 3 * network.context + 100
+    want = network.forward(params, x)[:, factor * first : factor * last]
+    x[:, : first - left] = np.nan
+    x[:, last + right :] = np.nan
+    model = blocks.prepare(network, params, np.float64)
+    with blocks.Workers(1, 64) as workers:
+        y = blocks.run(model, workers, x[:, first - left : last + right], False, False)
+    check(y, want, 1e-12)
+
+
+def blocks_equal_the_whole(network: Network) -> None:
+    """Whatever their size and the number of threads; the same bytes for each number of threads."""
+    params = random_params(6, network)
+    for samples in (1, network.context, 2 * network.context + 1, 700):
+        x = noise(2, samples + network.tail)
+        want = network.forward(params, x)
+        for dtype in (np.float32, np.float64):
+            model = blocks.prepare(network, params, dtype)
+            for block in (1, 37, 4000) if samples < 700 else (50, 4000):
+                outputs = []
+                for threads in (1, 3):
+                    with blocks.Workers(threads, block) as workers:
+                        y = blocks.run(model, workers, x.astype(dtype), True, True)
+                    check(y, want, TOLERANCE[dtype][0], f"{samples} in blocks of {block}")
+                    outputs.append(y)
+                np.testing.assert_array_equal(*outputs)
+
+
+def streams_equal_the_whole(network: Network) -> None:
+    """Sample by sample and in chunks; outputs come as soon as the look-ahead allows."""
+    params, x = random_params(7, network), noise(300).astype(np.float32)
+    want = upsample(np.float64(x), weights=params)
+    for size in (1, 7, 100, 300):
+        stream, parts, given = Stream(params), [], 0
+        assert stream.latency == network.context_right
+        for start in range(0, 300, size):
+            parts.append(stream.push(x[start : start + size]))
+            given += len(parts[-1])
+            read = min(start + size, 300)
+            assert given == network.factor * max(0, read - network.context_right)
+        parts.append(stream.push(x[:0], last=True))
+        check(np.concatenate(parts), want, TOLERANCE[np.float32][0], f"chunks of {size}")
+
+
+def self_test_values_hold(network: Network) -> None:
+    """The values that `novasr doctor` compares with, on any machine."""
+    y = network.forward(self_test.noise_weights(network), self_test.noise_input())
+    assert network.self_test
+    for n, value in network.self_test.items():
+        assert abs(y[n] - value) <= 1e-12
+
+
+def jax_equals_numpy_by_stage(network: Network) -> None:
+    """Under the same names, in 64 bits, on a signal and on a padded one."""
+    jax = pytest.importorskip("jax", reason="needs the extra jax")
+    from novasr_jax.networks import NETWORKS as JAX_NETWORKS  # noqa: PLC0415
+
+    stages = jax.jit(lambda *arguments: dict(JAX_NETWORKS[network.name].stages(*arguments)))
+    params, x = random_params(8, network), noise(50)
+    padded = np.concatenate([x, np.full(14, np.nan)])
+    jax.config.update("jax_enable_x64", True)
+    try:
+        wholes, rows = stages(params, x), stages(params, padded, 50)
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    want = dict(network.stages(params, x))
+    assert sorted(wholes) == sorted(rows) == sorted(want)
+    for name, activation in want.items():
+        turned = activation.swapaxes(-1, -2) if activation.ndim > 1 else activation
+        check(wholes[name], turned, 1e-12, name)
+    check(rows["y"][: network.length(50)], want["y"], 1e-12, "padded")
+
+
+def jax_batches_equal_numpy(network: Network) -> None:
+    """Clips of any length that share batches, with NaN in the padding."""
+    pytest.importorskip("jax", reason="needs the extra jax")
+    from novasr_jax import batches  # noqa: PLC0415
+
+    params = random_params(9, network)
+    model = batches.prepare(network, params, batch=8, segment=100)
+    clips = [noise(1, n, seed=n).astype(np.float32) for n in (2, 47, 48, 49, 123, 1000)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "_PADDING", np.nan)
+        ys = batches.run_all(model, clips)
+    for x, y in zip(clips, ys, strict=True):
+        want = network.forward(params, np.float64(x))
+        check(y, want, JAX_TOLERANCE[0], f"{x.shape[-1]} samples")
+
+
+CHECKS = (
+    length_law,
+    dtype_is_kept,
+    neighbours_do_not_matter,
+    measured_context_is_declared,
+    nan_beyond_the_context_reaches_nothing,
+    blocks_equal_the_whole,
+    streams_equal_the_whole,
+    self_test_values_hold,
+    jax_equals_numpy_by_stage,
+    jax_batches_equal_numpy,
+)
+each_network = partial(pytest.mark.parametrize, "network", NETWORKS.values(), ids=list(NETWORKS))

@@ -1,0 +1,100 @@
+"""The folded inside of a signal against the plain layers, step by step and as a whole."""
+
+import numpy as np
+import pytest
+from conftest import TOLERANCE, check, random_params
+
+from novasr_np import forward, layers, stages
+from novasr_np.networks.novasr import folded
+from novasr_np.networks.novasr.folded import fold, interior, scratch
+
+DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+INSIDE = slice(11 * 3, -13 * 3 + 4)  # of the plain network's outputs: those far from both ends
+
+
+def run(params, x, memory=None):
+    p = fold(params, x.dtype)
+    y = np.empty(3 * (len(x) - 24), x.dtype)
+    interior(p, x, y, memory or scratch(len(x) - 24, x.dtype))
+    return y
+
+
+@DTYPES
+@pytest.mark.parametrize("samples", [1, 2, 3, 7, 31, 100, 1000])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_equals_the_plain_network(samples, seed, dtype):
+    params = random_params(seed)
+    x = np.random.default_rng(samples).uniform(-1, 1, samples + 24)
+    check(run(params, x.astype(dtype)), forward(params, x)[INSIDE], TOLERANCE[dtype][0])
+
+
+@DTYPES
+@pytest.mark.parametrize("kind", ["white noise", "signs", "silence", "loud"])
+def test_original_weights_on_hard_signals(upstream, kind, dtype):
+    """The float32 tolerance of the plain network holds for the folded one."""
+    _, params = upstream
+    noise = np.random.default_rng(0).uniform(-1, 1, 40_000)
+    x = {
+        "white noise": noise,
+        "signs": np.sign(noise),
+        "silence": 0 * noise,
+        "loud": 15 * noise,
+    }[kind]
+    loud = int(kind == "loud")
+    check(run(params, x.astype(dtype)), forward(params, x)[INSIDE], TOLERANCE[dtype][loud], kind)
+
+
+def test_each_step_is_its_stages(params):
+    """Take off the folded factors 2 a, c and m, and the scratch arrays hold the stages."""
+    x = np.random.default_rng(0).uniform(-1, 1, 200)
+    plain = dict(stages(params, x))
+    p, s = fold(params, np.float64), scratch(176, np.float64)
+    s.x[:200] = x
+    steps = 3 * 176
+    folded._correlate(s.x, p.pre, folded._PRE, s.h, 176 + 16)
+    a = np.exp(params["activation0"]["snakebeta"]["alpha"].astype(np.float64))
+    b = np.exp(params["activation0"]["snakebeta"]["beta"].astype(np.float64))
+    h = (s.h[: steps + 48] + p.pre_bias[:32]) / (2 * a)
+    # The scratch begins at step -21 of a signal whose sample 0 is x[11].
+    check(h.T, plain["interpolate"][:, 33 - 21 :][:, : steps + 48], 1e-12, "interpolate")
+    folded._snake(p.activation0, s.h, p.pre_bias, s, steps + 37)
+    offset = p.activation0.middle[:32] + params["activation0"]["downsample"]["filter"].sum()
+    v = (s.v[: steps + 37] + offset) / (2 * b + 1e-9)
+    check(v.T, plain["activation0.downsample"][:, 33 - 17 :][:, : steps + 37], 1e-12, "activation")
+    folded._correlate(s.v, p.conv1, folded._CONV1, s.h, steps + 27, s.w)
+    a = np.exp(params["activation1"]["snakebeta"]["alpha"].astype(np.float64))
+    h = (s.h[: steps + 27] + p.conv1_bias[:32]) / (2 * a)
+    check(h.T, plain["conv1"][:, 33 - 12 :][:, : steps + 27], 1e-12, "conv1")
+
+
+def test_scratch_carries_nothing_over(params):
+    """A block gives the same bytes in fresh memory and in memory that others have used."""
+    rng = np.random.default_rng(0)
+    used = scratch(500, np.float32)
+    for samples in (500, 3, 77, 500, 1):
+        x = rng.uniform(-1, 1, samples + 24).astype(np.float32)
+        fresh = run(params, x, scratch(500, np.float32))
+        np.testing.assert_array_equal(run(params, x, used), fresh)
+
+
+def test_slack_is_never_overrun():
+    """At every size the rounded-up products stay inside their scratch arrays."""
+    params = random_params(0)
+    p = fold(params, np.float32)
+    for samples in range(1, 130):
+        y = np.empty(3 * samples, np.float32)
+        interior(p, np.zeros(samples + 24, np.float32), y, scratch(samples, np.float32))
+        assert np.isfinite(y).all()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 16])
+@pytest.mark.parametrize("taps", [1, 7, 11, 17])
+def test_correlate(rows, taps):
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(400, 3)), rng.normal(size=(taps, 3, 2))
+    want = layers.conv1d(np.pad(x.T, [(0, 0), (0, 20)]), kernel.transpose(2, 1, 0))
+    for count in (1, 50, 99):
+        for spare in (None, np.zeros(2000)):
+            y = np.zeros((1000, 2))
+            folded._correlate(x, folded._toeplitz(kernel, rows), rows, y, count, spare)
+            check(y[:count], want[:, taps // 2 :][:, :count].T, 1e-12)

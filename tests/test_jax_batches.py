@@ -1,0 +1,154 @@
+"""Signals of any length in batches of one shape: exact, compiled once, bounded on the device."""
+
+import numpy as np
+import pytest
+from conftest import JAX_TOLERANCE, check, random_params, shared
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+jax = pytest.importorskip("jax", reason="needs the extra jax")
+
+import novasr_np  # noqa: E402
+from novasr_jax import batches  # noqa: E402
+from novasr_np import blocks  # noqa: E402
+from novasr_np.networks import NETWORKS  # noqa: E402
+
+NOVASR = NETWORKS["NovaSR"]
+BATCH, SEGMENT = 8, 50
+
+
+@pytest.fixture(scope="module")
+def net(params):
+    return batches.prepare(NOVASR, params, batch=BATCH, segment=SEGMENT)
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return np.random.default_rng(6).uniform(-1, 1, 3000).astype(np.float32)
+
+
+def whole(params, x):
+    return novasr_np.forward(params, np.float64(x))
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+@pytest.mark.parametrize("at_end", [True, False])
+def test_any_piece_equals_numpys(at_start, at_end, net, params, noise):
+    """Lengths around every border of the plan."""
+    truth = blocks.prepare(NOVASR, params, np.float64)
+    lengths = [*range(26), *range(46, 52), 24 + SEGMENT, 25 + SEGMENT, 1000]
+    for n in [n for n in lengths if n >= 2 or not (at_start and at_end)]:
+        x = noise[None, :n]
+        with blocks.Workers(1) as workers:
+            want = blocks.run(truth, workers, np.float64(x), at_start, at_end)
+        got = batches.run(net, x, at_start, at_end)
+        check(got, want, JAX_TOLERANCE[0], f"{n} samples")
+
+
+@settings(max_examples=15)
+@given(lengths=st.lists(st.integers(2, 300), max_size=30))
+def test_clips_that_share_batches_do_not_meet(lengths, net, params, noise):
+    clips = [noise[None, n : 2 * n] for n in lengths]
+    ys = batches.run_all(net, clips)
+    assert len(ys) == len(clips)
+    for x, y in zip(clips, ys, strict=True):
+        check(y, whole(params, x), JAX_TOLERANCE[0], f"{x.shape[-1]} samples")
+
+
+def test_nan_in_the_padding_reaches_nothing(net, params, noise, monkeypatch):
+    clips = [noise[None, :n] for n in (3, 30, 47, 48, 49, 123, 1000)]
+    monkeypatch.setattr(batches, "_PADDING", np.nan)
+    for x, y in zip(clips, batches.run_all(net, clips), strict=True):
+        check(y, whole(params, x), JAX_TOLERANCE[0], f"{x.shape[-1]} samples")
+
+
+@pytest.mark.parametrize("batch", [8, 16, 40])
+@pytest.mark.parametrize("segment", [1, 333])
+def test_any_batch_and_segment(batch, segment, params, noise):
+    net = batches.prepare(NOVASR, params, batch=batch, segment=segment)
+    x = noise[None, :700]
+    check(batches.run(net, x, True, True), whole(params, x), JAX_TOLERANCE[0])
+
+
+def test_nothing_is_compiled_for_another_length(net, noise):
+    compiled = []
+
+    def listen(event, seconds, **_):
+        if "backend_compile" in event:
+            compiled.append(event)
+
+    other = batches.prepare(NOVASR, random_params(9), batch=BATCH, segment=SEGMENT + 1)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    batches.warm_up(other)
+    at_first = len(compiled)
+    # The forward of true ends has the shape that other tests compiled, or not.
+    assert at_first in (4, 5)
+    lengths = np.random.default_rng(10).integers(2, 3000, 200)
+    for n in lengths:
+        batches.run(other, noise[None, :n], True, True)
+    assert len(compiled) == at_first
+
+
+def test_a_device_holds_two_batches_whatever_the_length(net, monkeypatch):
+    """Counted whenever a batch goes to the device."""
+
+    def most(seconds):
+        held = []
+        put = jax.device_put
+
+        def watched(*arguments):
+            held.append(sum(array.nbytes for array in jax.live_arrays()))
+            return put(*arguments)
+
+        monkeypatch.setattr(jax, "device_put", watched)
+        batches.run(net, np.zeros((1, 16_000 * seconds), np.float32), True, True)
+        monkeypatch.setattr(jax, "device_put", put)
+        return max(held)
+
+    short = most(1)
+    assert short > 0
+    assert most(10) <= short
+
+
+def test_all_devices_share_the_rows(net):
+    assert len(net.rows.device_set) == len(jax.devices())
+    assert net.rows.shard_shape((BATCH, 5)) == (BATCH // len(jax.devices()), 5)
+    assert net.folded.conv1.sharding.is_fully_replicated
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"batch": 0}, ValueError, "batch must be at least 1, got 0"),
+        ({"batch": 2.5}, TypeError, "batch must be a whole number, got 2.5"),
+        ({"segment": -3}, ValueError, "segment must be at least 1, got -3"),
+        ({"segment": True}, TypeError, "segment must be a whole number, got True"),
+        ({"precision": "half"}, ValueError, "one of highest, high, fp16, bf16; got 'half'"),
+        ({"devices": "abacus"}, ValueError, "no device of kind 'abacus' here; JAX has cpu"),
+        ({"devices": []}, TypeError, r"some of jax.devices\(\), got \[\]"),
+        ({"devices": [0]}, TypeError, r"some of jax.devices\(\), got \[0\]"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, error, words, params):
+    with pytest.raises(error, match=words):
+        batches.prepare(NOVASR, params, **options)
+
+
+def test_batch_that_devices_cannot_share_is_refused(params):
+    devices = jax.devices()
+    if len(devices) == 1:
+        pytest.skip("one device shares any batch (test_jax_devices has eight)")
+    with pytest.raises(ValueError, match=f"multiple of the {len(devices)} devices, got 1"):
+        batches.prepare(NOVASR, params, batch=1)
+
+
+def test_golden(upstream):
+    version, params = upstream
+    net = batches.prepare(NOVASR, params, batch=BATCH, segment=1000)
+    with np.load(shared(f"golden/novasr_v{version}.npz")) as golden:
+        cases = sorted(key[:-2] for key in golden if key.endswith(".x"))
+        xs = [golden[f"{case}.x"].astype(np.float32)[None] for case in cases]
+        wants = [golden[f"{case}.y"][None] for case in cases]
+    assert len(cases) > 10
+    for case, x, y, want in zip(cases, xs, batches.run_all(net, xs), wants, strict=True):
+        check(y, want, JAX_TOLERANCE[int(np.abs(x).max() > 1)], case)
