@@ -120,6 +120,59 @@ def test_wav_from_a_pipe_reads_and_an_unfinished_one_does_not(tmp_path):
             audio.read(path)
 
 
+@pytest.mark.parametrize("gigabytes", [1.9, 2.2, 3.0, 4.2])
+def test_a_wav_that_is_cut_at_any_stated_size(gigabytes, tmp_path):
+    path = tmp_path / "x.wav"
+    save(path, speech_like(5000)[np.newaxis])
+    data = bytearray(path.read_bytes())
+    size = data.find(b"data") + 4
+    data[size : size + 4] = int(gigabytes * 1e9).to_bytes(4, "little")
+    data[4:8] = int(gigabytes * 1e9 + 36).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(AudioError, match="cut short: 10000 of"):
+        audio.read(path)
+
+
+@pytest.mark.parametrize("size", [0xFFFF_FFFF, 0x7FFF_F000, 0x7FFF_FF00, 0x7FFF_FFFF])
+def test_sizes_that_recorders_put_where_they_know_none(size, tmp_path):
+    """ffmpeg, sox, arecord."""
+    path = tmp_path / "x.wav"
+    save(path, speech_like(5000)[np.newaxis])
+    data = bytearray(path.read_bytes())
+    place = data.find(b"data") + 4
+    data[place : place + 4] = size.to_bytes(4, "little")
+    data[4:8] = min(size + 36, 0xFFFF_FFFF).to_bytes(4, "little")
+    path.write_bytes(data)
+    assert audio.read(path)[0].shape == (1, 5000)
+
+
+def unknown_length(path):
+    """A FLAC file as a pipe's writer leaves it: without its length, and without the checksum."""
+    data = bytearray(path.read_bytes())
+    assert data[:4] == b"fLaC"
+    assert data[4] & 0x7F == 0
+    info = 8  # behind the marker and the block's own header
+    data[info + 13] &= 0xF0
+    data[info + 14 : info + 34] = bytes(20)
+    path.write_bytes(data)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_flac_that_does_not_tell_its_length(channels, tmp_path):
+    path = tmp_path / "x.flac"
+    x = np.stack([speech_like(100_000, seed=seed) for seed in range(channels)])
+    save(path, x, 16_000)
+    whole, _ = audio.read(path)
+    data = unknown_length(path)
+    with audio.reading(path) as source:
+        assert source.frames == 100_000
+    np.testing.assert_array_equal(audio.read(path)[0], whole)
+    path.write_bytes(data[: int(0.7 * len(data))])
+    with pytest.raises(AudioError, match="not audio that libsndfile can read whole"):
+        audio.read(path)
+
+
 def test_system_errors_keep_the_systems_words(tmp_path):
     with pytest.raises(FileNotFoundError):
         audio.read(tmp_path / "missing.wav")

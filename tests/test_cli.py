@@ -297,6 +297,18 @@ def test_pipes(cli, format):
     assert command("upsample", "-", stdin=subprocess.DEVNULL).returncode == 1
 
 
+def test_a_rate_whose_filters_are_too_large_is_refused(cli):
+    """A header of 767,999 Hz took 6 GB."""
+    soundfile.write("a.wav", speech_like(9000), 16_000)
+    data = bytearray(Path("a.wav").read_bytes())
+    data[24:28] = (767_999).to_bytes(4, "little")
+    Path("a.wav").write_bytes(data)
+    status, _, err = cli("upsample", "a.wav")
+    assert status == 1
+    assert "would take 316 MB; at most 200 are used" in err
+    assert tree() == ["a.wav"]
+
+
 def test_a_closed_pipe_is_no_traceback(cli):
     speech("a.wav", samples=200_000)
     done = subprocess.run(

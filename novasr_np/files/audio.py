@@ -1,10 +1,10 @@
-"""Audio files, through libsndfile: read whole and checked, written complete or not at all."""
+"""Read audio files whole and checked, write them complete or not at all, through libsndfile."""
 
 import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import FileIO
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import soundfile
 
 from ..atomic import atomic_write
 from ..errors import AudioError
+from . import mpeg
 
 # The command's name for a format -> its suffixes, libsndfile's format and default subtype.
 FORMATS = {
@@ -35,18 +36,33 @@ _MAX_BYTES = (1 << 32) - (1 << 16)
 _MAX_CHANNELS = 255
 # An Ogg page has at most 255 Vorbis packets of at most 8192 samples.
 _PAGE_MAX_SAMPLES = 255 * 8192
-# A recorder writing WAV to a pipe cannot know its size, and puts the largest there is.
-_UNKNOWN_SIZE = 0x7FFF_0000
+# A recorder writing WAV to a pipe cannot know its size, and puts the largest there is: near 2 GB
+# (sox, arecord) or 4 GB (ffmpeg).
+_UNKNOWN_SIZES = (1 << 31, 1 << 32)
+_UNKNOWN_MARGIN = 4096  # bytes
+_UNKNOWN_FRAMES = (1 << 63) - 1  # libsndfile's word for a FLAC stream that does not tell
+
+
+class _Forward(soundfile.SoundFile):
+    """A file that is read from its beginning to its end.
+
+    soundfile seeks after each read, which fails where FLAC does not tell how long it is.
+    """
+
+    def seekable(self) -> bool:
+        return False
 
 
 class Source:
-    """An open audio file: sample_rate (Hz), channels, frames (as its header has it)."""
+    """An open audio file: sample_rate (Hz), channels, frames (how many samples of each)."""
 
-    def __init__(self, path: Path, file: soundfile.SoundFile) -> None:
+    def __init__(self, path: Path, file: _Forward) -> None:
         self._path, self._file = path, file
         self.sample_rate: int = file.samplerate
         self.channels: int = file.channels
         self.frames: int = file.frames
+        if self.frames == _UNKNOWN_FRAMES:
+            self.frames = _count(path)
 
     def blocks(self, frames: int = _BLOCK) -> Iterator[np.ndarray]:
         """All samples in order, [channels, <= frames], float32 with full scale 1.
@@ -79,11 +95,15 @@ def reading(path: Path) -> Iterator[Source]:
     """
     with open(path, "rb"):  # the system's own words for what is missing or forbidden
         pass
-    try:
-        file = soundfile.SoundFile(_name(path))
-    except (soundfile.LibsndfileError, TypeError) as error:
-        raise _unreadable(error) from error
-    with file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(_Forward(_name(path)))
+            stream = mpeg.scan(path) if file.format == "MP3" else None
+            if stream and (raw := mpeg.with_header(path, stream)):
+                stack.enter_context(raw)
+                file = stack.enter_context(_Forward(raw))
+        except (soundfile.LibsndfileError, TypeError) as error:
+            raise _unreadable(error) from error
         _refuse_cut_header(file)
         yield Source(path, file)
 
@@ -223,18 +243,36 @@ def format_of(path: Path) -> str | None:
     return next((name for name, (suffixes, *_) in FORMATS.items() if suffix in suffixes), None)
 
 
+def _count(path: Path) -> int:
+    """How many samples a file has, by reading it. Raises AudioError."""
+    try:
+        with _Forward(_name(path)) as file:
+            return sum(iter(lambda: len(file.read(_BLOCK, "float32", always_2d=True)), 0))
+    except soundfile.LibsndfileError as error:
+        raise _unreadable(error) from error
+
+
 def _refuse_cut_header(file: soundfile.SoundFile) -> None:
-    """Raise AudioError if libsndfile's log says that a header promises more than is there."""
+    """Raise AudioError if libsndfile's log says that a header promises more than is there.
+
+    The log is for people, and its words may change: those here are of libsndfile 1.1 and 1.2, and
+    tests would tell.
+    """
     log = file.extra_info
     for promised, there in re.findall(
         r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", log
     ):
-        if int(there) < int(promised) < _UNKNOWN_SIZE:
+        if int(there) < int(promised) and not _is_unknown(int(promised)):
             raise AudioError(f"cut short: {there} of {promised} bytes of samples are there")
     if found := re.search(r"Calculated frame count (\d+) does not match value .* of (\d+)", log):
         raise AudioError(f"cut short: {found[1]} of {found[2]} samples are there")
     if file.frames == 0 and "Unknown chunk marker" in log:
         raise AudioError("its header says 0 samples, but data follow: a recording never finished")
+
+
+def _is_unknown(size: int) -> bool:
+    """Whether a size in a WAV header stands for one that its writer did not know."""
+    return any(abs(size - mark) <= _UNKNOWN_MARGIN for mark in _UNKNOWN_SIZES)
 
 
 def _ogg_length(path: Path) -> int | None:
