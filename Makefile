@@ -33,8 +33,8 @@ dist: .venv/dev  ## the sdist and the wheel, checked
 	$(BIN)/twine check --strict dist/*
 	@test $$(wc -c <dist/*.whl) -le 1000000 || { echo "the wheel is larger than 1 MB"; exit 1; }
 
-parity: .venv/test  ## the README's table: this code against the original's outputs
-	$(BIN)/python -m bench.parity
+parity: .venv/test  ## this code against the original's outputs; writes bench/PARITY.md (needs NOVASR_SHARED)
+	$(BIN)/python -m bench.parity -o bench/PARITY.md
 
 bench: .venv/bench  ## speed beside the peers; writes bench/RESULTS.md (needs NOVASR_SHARED)
 	mkdir -p .benchmarks

@@ -13,8 +13,10 @@ import soundfile
 from novasr_np import forward, load_weights, resample, upsample
 from novasr_np.networks.novasr.faults import FAULTS
 from novasr_np.networks.novasr.faults import forward as wrong_forward
+from novasr_np.networks.novasr.spec import CHANNELS
 
 from .metrics import lsd
+from .report import gflop_per_second, quote
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "novasr_np/networks/novasr/PORTING.md"
@@ -42,9 +44,14 @@ def main() -> None:
     for words, (y, want) in rows.items():
         snr = 10 * np.log10((want**2).sum() / ((y - want) ** 2).sum())
         table.append(f"| {words} | {snr:.1f} | {lsd(y, want)['all']:.2f} |")
-    begin, end = "<!-- faults -->\n", "<!-- /faults -->"
-    before, _, rest = PAGE.read_text().partition(begin)
-    PAGE.write_text(before + begin + "\n".join(table) + "\n" + end + rest.partition(end)[2])
+    quote(PAGE, "faults", table)
+    products = gflop_per_second() / 2 * 1e9 / (3 * rate)
+    sines = 2 * 2 * CHANNELS
+    work = (
+        f"The work is {products / 1000:.1f} k multiply-adds and {sines} sines for each sample at "
+        "48 kHz, nearly all of it in\n`conv1` and `conv2`."
+    )
+    quote(PAGE, "work", [work])
     print("\n".join(table))
 
 

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import soundfile
 
-from bench.material import upstream
+from bench.data import upstream
 from novasr_jax import batches, forward, interior, upsample
 from novasr_jax.backend import Backend
 from novasr_jax.layers import PRECISIONS as LEVELS

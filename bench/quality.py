@@ -24,7 +24,7 @@ import soundfile
 from scipy import signal
 
 from bench import metrics
-from bench.material import SHARED, upstream
+from bench.data import SHARED, upstream
 from bench.report import quote
 from novasr_np import load_weights, upsample
 from novasr_np.blocks import Backend
@@ -93,8 +93,9 @@ def main() -> None:
     if args.output:
         figure(args.output.with_name("quality.png"), systems)
         args.output.write_text(text)
-        for page in ("README.md", "weights/README.md"):
-            quote(page, "quality", _excerpt(next(iter(results.values()))))
+        first = next(iter(results.values()))
+        quote("weights/README.md", "quality", _excerpt(first))
+        quote("README.md", "quality", _in_short(first))
 
 
 def evaluate(systems, paths, make_input, rate=SAMPLE_RATE_IN, visqol=False) -> dict:
@@ -227,6 +228,18 @@ def _excerpt(scores):
                 for column in columns
             )
             yield f"| {group}: {name} | " + " | ".join(cells) + " |"
+
+
+def _in_short(scores):
+    """For the README: two measures, the original and ours."""
+    names = {"v1": "original v1", "ours": "ours"}
+    pairs = [(column, name) for column in ("ViSQOL", "LSD") for name in names]
+    yield "| | " + " | ".join(f"{column}, {names[name]}" for column, name in pairs) + " |"
+    yield "|---|" + "---:|" * len(pairs)
+    for group, prefix in list(GROUPS.items())[:2]:
+        clips = sum(stem.startswith(prefix) for stem in scores["ours"])
+        means = (_mean_and_range(scores[name], prefix, column)[0] for column, name in pairs)
+        yield f"| {group} ({clips} clips) | {' | '.join(means)} |"
 
 
 def figure(target: Path, systems) -> None:

@@ -7,12 +7,22 @@ from importlib import metadata
 
 import numpy as np
 
-from bench.material import upstream
+from bench.data import upstream
 from novasr_np import load_weights
 from novasr_np.networks.novasr import folded
-from novasr_np.networks.novasr.spec import CHANNELS
+from novasr_np.networks.novasr.spec import CHANNELS, SAMPLE_RATE_OUT, TENSORS, UPSAMPLING
 
-GFLOP_PER_SECOND = 2.34  # of audio, by the spec's count of the network as it is written
+
+def gflop_per_second() -> float:
+    """The products of a second of audio, as the layers are written; two FLOP each."""
+    weights = {name: np.prod(shape) for name, (_, shape) in TENSORS.items()}
+    per_output = sum(
+        size / UPSAMPLING if name == "conv_pre.weight" else size
+        for name, size in weights.items()
+        if name.endswith(".weight")
+    )
+    per_output += 4 * CHANNELS * 12  # two filters in each of two activations
+    return float(2 * SAMPLE_RATE_OUT * per_output / 1e9)
 
 
 def main(source: str, target: str) -> None:
@@ -26,40 +36,29 @@ def main(source: str, target: str) -> None:
     with open(target, "w") as file:
         file.write(text + "\n")
     print(text)
-    quote("README.md", "speed", _ratios(cases))
-    quote("README.md", "precision", _snr(cases))
+    quote("README.md", "speed", _facts(cases))
+    quote("novasr_jax/README.md", "precision", _snr(cases))
 
 
-def _ratios(cases):
+def _facts(cases):
     """For the README: what holds on other machines, too, more or less."""
-    yield (
-        "| clip, threads | x ONNX Runtime | x torch | `novasr_jax` to `novasr_np` "
-        "| max-abs error | ONNX Runtime's | torch's |"
+    times: dict[tuple, dict[str, float]] = {}
+    for case in cases["peers"]:
+        times.setdefault((case["seconds"], case["threads"]), {})[case["name"]] = case["time"]
+    onnx, torch = (
+        [peers[name] / peers["novasr_np"] for peers in times.values() if name in peers]
+        for name in ("ONNX Runtime", "torch mirror")
     )
-    yield "|---|---:|---:|---:|---:|---:|---:|"
-    plans = sorted({(c["seconds"], c["threads"]) for c in cases["peers"]})
-    for seconds, threads in plans:
-        peers = {
-            c["name"]: c
-            for c in cases["peers"]
-            if (c["seconds"], c["threads"]) == (seconds, threads)
-        }
-        names = ("novasr_np", "ONNX Runtime", "torch mirror")
-        ours, *others = (peers[name] for name in names)
-        speed = [f"{other['time'] / ours['time']:.1f}" for other in others]
-        errors = (f"{peers[name]['max_abs']:.0e}" for name in names)
-        compiled = peers.get("novasr_jax")
-        speed.append(f"{ours['time'] / compiled['time']:.1f}" if compiled else "")
-        yield f"| {seconds} s, {threads} | {' | '.join(speed)} | {' | '.join(errors)} |"
     (hour,) = cases["hour"]
     cold = {c["name"]: c for c in cases["cold"]}
-    command = cold["novasr upsample"]
-    yield ""
+    ours, script = cold["novasr upsample"], cold["torch script"]
     yield (
-        f"A 10 s file from a cold start takes the torch script "
-        f"{cold['torch script']['time'] / command['time']:.1f} x as long, and "
-        f"{cold['torch script']['peak_mb']:.0f} MB where `novasr upsample` takes "
-        f"{command['peak_mb']:.0f}. An hour-long file takes {hour['peak_mb']:.0f} MB."
+        f"- **Fast.** On a CPU {min(onnx):.1f} to {max(onnx):.1f} times as fast as ONNX Runtime, "
+        f"{min(torch):.1f} to {max(torch):.1f} times as fast as torch."
+    )
+    yield (
+        f"- **Small.** From a cold start a 10 s file takes {ours['peak_mb']:.0f} MB and the torch "
+        f"script {script['peak_mb']:.0f}; an hour takes {hour['peak_mb']:.0f} MB."
     )
 
 
@@ -129,7 +128,7 @@ def _peers(cases):
     lines += ["", "One thread against the machine's own `sgemm` (2048 x 2048), medians:", ""]
     peak = sgemm["gflop"] / sgemm["time"]
     for work, words in (
-        (GFLOP_PER_SECOND, "as the layers are written"),
+        (gflop_per_second(), "as the layers are written"),
         (_multiplied(), "as it is multiplied, after folding and with the bands' zeros"),
     ):
         rate = work * 10 / one["time"]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bench.material import speech, upstream
+from bench.data import speech, upstream
 from novasr_np import Stream, forward, load_weights, upsample
 from novasr_np.blas import one_thread
 from novasr_np.blocks import Backend, available_cores

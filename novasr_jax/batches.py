@@ -1,4 +1,4 @@
-"""Signals of any length as batches of one shape: the plan of the cuts, and the devices.
+"""Cut signals of any length into batches of one shape, exactly, and run them on devices.
 
 The outputs for an input sample look at a fixed number of samples on either side
 (`novasr_np.networks.record`), so a segment that brings this context along gives the same samples as

@@ -1,4 +1,4 @@
-"""Outputs that appear under their name only when they are complete."""
+"""Write files that appear under their name only when they are complete."""
 
 import os
 import secrets

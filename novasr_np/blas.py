@@ -1,7 +1,8 @@
-"""Hold numpy's BLAS to one thread while threads of our own share the work.
+"""Hold numpy's BLAS to one thread while a network runs.
 
-Two pools of threads on the same cores would get in each other's way. numpy has no call for this;
-its wheels bring OpenBLAS, whose library is found beside numpy and asked by ctypes. Where another
+The networks' products are small, so its threads cost more than they bring; and beside threads of
+our own two pools would get in each other's way. numpy has no call for this; its wheels bring
+OpenBLAS, whose library is found beside numpy and asked by ctypes. Where another
 BLAS is built in (Accelerate, MKL, a distribution's), nothing is done.
 """
 

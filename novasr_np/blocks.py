@@ -1,4 +1,4 @@
-"""A signal of any length in pieces, exactly: the plan of the cuts, and threads over the pieces.
+"""Cut a signal of any length into pieces, exactly, and run them on threads.
 
 The outputs for an input sample look at a fixed number of samples on either side (`Network`), so a
 piece that brings this context along gives the same samples as the whole: there is nothing to

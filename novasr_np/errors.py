@@ -1,4 +1,4 @@
-"""The errors raised at the doors, and how they are told.
+"""The errors raised at the doors, and their messages.
 
 Bad arrays and arguments raise plain TypeError or ValueError.
 """

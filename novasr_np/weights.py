@@ -1,4 +1,4 @@
-"""Weights from a name, a file or memory, checked against their network's table; and to a file."""
+"""Load weights from a name, a file or memory, checked against their network's table; save them."""
 
 import hashlib
 import os

@@ -1,1 +1,1 @@
-"""Training of the network's weights: ``python -m novasr_jax.train`` (extra ``train``)."""
+"""Train NovaSR's weights: ``python -m novasr_jax.train`` (extra ``train``)."""

@@ -1,4 +1,4 @@
-"""Training pairs: crops of real recordings at 48 kHz, and what is left of them at 16 kHz.
+"""Make training pairs: crops of real recordings at 48 kHz, and the same at 16 kHz.
 
 A recording's spectrum often ends below 24 kHz (44.1 kHz originals, codecs); where it ends stands
 in the manifest, and the losses look no further.

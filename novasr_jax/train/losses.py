@@ -1,7 +1,8 @@
-"""What an output is measured by while learning: levels of spectra, and the wave below 7 kHz."""
+"""The loss: levels of spectra, and the waveform below 7 kHz."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -28,12 +29,12 @@ class Weights(NamedTuple):
     silence: float = 100.0  # what silence makes of its own, at its ends above all
 
 
-def loss(y, truth, edge, weights: Weights):
+def loss(y: jax.Array, truth: jax.Array, edge: jax.Array, weights: Weights) -> jax.Array:
     """y, truth [B, T] at 48 kHz; edge [B] Hz, where the truth's spectrum ends  ->  scalar.
 
     Levels are log10 of energies. Bins above a crop's edge count little, or not at all.
     """
-    total = 0.0
+    total: Any = 0.0
     for size in SIZES:
         a, b = spectra(y, size), spectra(truth, size)
         hertz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE_OUT)
@@ -95,7 +96,7 @@ def _energy(spectrum):
     return (spectrum**2).sum(axis=0)
 
 
-def spectra(x, size):
+def spectra(x: jax.Array, size: int) -> jax.Array:
     """Hann-windowed STFT without padding: x [B, T] -> [2 (real, imaginary), B, frames, bins]."""
     hop = size // 4
     count = x.shape[1] // hop

@@ -1,4 +1,4 @@
-"""The inside of the network for learning: the steps of `folded` with gradients that are as fast.
+"""Run the steps of `folded` for learning, with gradients that are as fast.
 
 The same four steps on folded weights, so that what is trained is what runs. Differentiated as it
 stands, a shifted multiply-add turns into padded sums, a cosine keeps more than its argument, and
@@ -6,6 +6,7 @@ one program for all would compute them many times over. So the filters, which ar
 cosine bring their own gradients here, and each step is a program by itself.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from jax import lax
 from novasr_np.networks.novasr.spec import CHANNELS, CONTEXT, UPSAMPLING
 
 from ..layers import correlate, fir
+from ..layers.conv import Array
 from ..networks.novasr import folded
 
 
@@ -33,7 +35,9 @@ def filters(p: folded.Folded) -> Filters:
     return Filters(*(tuple(np.asarray(getattr(p, name)).tolist()) for name in Filters._fields))
 
 
-def interior(p: folded.Folded, taps: Filters, x):
+def interior(
+    p: folded.Folded, taps: Filters, x: Array
+) -> tuple[jax.Array, Callable[[jax.Array], folded.Folded]]:
     """`folded.interior` of x [B, n + 24] float32, and its pullback: dy [B, 3 n] -> a `Folded`.
 
     Not to be jitted, nor differentiated: the pullback is the gradient. It is 0 for the filters.

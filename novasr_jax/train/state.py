@@ -1,9 +1,9 @@
-"""The state of a run: weights, optimiser, average; a step of learning; and files to go on from."""
+"""Take a step of learning; save the state of a run, and resume it."""
 
 import json
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -72,7 +72,7 @@ def filter_taps() -> np.ndarray:
     return taps / taps.sum()
 
 
-def tree(trained) -> dict:
+def tree(trained: dict[str, Any]) -> dict[str, Any]:
     """The parameters as `load_weights` gives them, filters included."""
     taps = np.float32(np.float16(filter_taps()))  # as they are stored
     return nest({name: trained.get(name, taps) for name in TENSORS})

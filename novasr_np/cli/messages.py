@@ -1,4 +1,4 @@
-"""What the command tells: exit statuses and messages."""
+"""Exit statuses and messages."""
 
 import contextlib
 import sys

@@ -1,4 +1,4 @@
-"""`novasr verify`: whether a port of the network is right, and the kit to find out with."""
+"""`novasr verify`: is a port of the network right, and if not, why not."""
 
 import argparse
 import json
@@ -27,8 +27,8 @@ def add(commands: Any) -> None:
     """The command and its options."""
     p = commands.add_parser(
         "verify",
-        help="whether another implementation is right, and if not, why not",
-        description="Hold a port of the network against this one.",
+        help="is a port of the network right, and if not, why not",
+        description="Compare a port of the network with this one.",
         epilog=_NOTES.format(grades=", ".join(f"{n} {e:g}" for n, e in GRADES.items())),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
         type=_seconds,
         metavar="S",
         help=f"seconds of the longest case, 0 for none; default: {LONG_SECONDS}, and with "
-        f"--onnx {_LONG_ONNX}, since ONNX Runtime keeps some 50 MB a second in memory",
+        f"--onnx {_LONG_ONNX}, since ONNX Runtime keeps every activation in memory",
     )
     p.add_argument(
         "--rate",

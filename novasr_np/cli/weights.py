@@ -1,4 +1,4 @@
-"""`novasr weights`: what is in a file of weights, and the original's in our format."""
+"""`novasr weights`: show a file of weights, or convert the original's."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""Count the frames of an MP3, and put a right header before those that have none, or a wrong one.
+"""Count the frames of an MP3; give it a right header where it has none, or a wrong one.
 
 libsndfile reads as many samples as a stream's first frame says (Xing, Info, VBRI), and where none
 says it, as many as the first frame's bit rate makes of the file's size. That loses sound where the

@@ -1,4 +1,4 @@
-"""Pictures of recordings."""
+"""Draw spectrograms."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The inside of a signal, fast: NovaSR with all that is linear in it multiplied out, for XLA.
+"""Run NovaSR's inside of a signal fast: all that is linear in it multiplied out, for XLA.
 
 Away from the ends of a signal nothing is padded, and but for two rows of cosines and the tanh
 the network is linear. With U and D the 12-tap filters of an activation, ``a = exp(alpha)``,

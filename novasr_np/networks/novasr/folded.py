@@ -1,4 +1,4 @@
-"""The inside of a signal, fast: NovaSR with all that is linear in it multiplied out, for numpy.
+"""Run NovaSR's inside of a signal fast: all that is linear in it multiplied out, for numpy.
 
 Away from the ends of a signal nothing is padded, and but for two rows of cosines and the tanh
 the network is linear. Take an activation: its input times ``2 a`` is h, U and D are its 12-tap

@@ -100,12 +100,19 @@ class _Graph:
         self.nodes: list = []
         self.constants: list = []
 
-    def node(self, kind: str, inputs: list[str], output: str = "", **attributes) -> str:
+    def node(self, kind: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
         output = output or f"{kind.lower()}{len(self.nodes)}"
         self.nodes.append(self._onnx.helper.make_node(kind, inputs, [output], **attributes))
         return output
 
-    def conv(self, x: str, weight, bias=None, group: int = 1, pads=None) -> str:
+    def conv(
+        self,
+        x: str,
+        weight: np.ndarray,
+        bias: np.ndarray | None = None,
+        group: int = 1,
+        pads: tuple[int, int] | None = None,
+    ) -> str:
         half = weight.shape[-1] // 2
         inputs = [x, self.array(weight), *([] if bias is None else [self.array(bias)])]
         return self.node("Conv", inputs, group=group, pads=list(pads or (half, half)))
@@ -114,7 +121,7 @@ class _Graph:
         """x[.., first : last] in time."""
         return self.node("Slice", [x, *(self.integers([n]) for n in (first, last, 2))])
 
-    def array(self, value) -> str:
+    def array(self, value: np.ndarray) -> str:
         return self._constant(np.asarray(value, self._dtype))
 
     def integers(self, value: list[int]) -> str:
