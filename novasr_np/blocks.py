@@ -124,9 +124,8 @@ class Workers:
             work(*piece, memory)
             self._memory.put(memory)
 
-        with blas.one_thread():
-            for _ in self._pool.map(one, pieces) if self._pool else map(one, pieces):
-                pass
+        for _ in self._pool.map(one, pieces) if self._pool else map(one, pieces):
+            pass
 
 
 def available_cores() -> int:
@@ -136,6 +135,7 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+@blas.one_thread()
 def run(model: Model, workers: Workers, x: np.ndarray, at_start: bool, at_end: bool) -> np.ndarray:
     """The outputs of a piece of signal whose ends may be the signal's own.
 

@@ -182,7 +182,11 @@ def _storage(reference) -> _Storage:
 
 def _tensor(storage, offset, shape, stride, _requires_grad, _hooks) -> _Tensor:
     # Sizes are checked before they are multiplied: a product with a list would be a huge list.
-    if len(shape) > 3 or not all(type(size) is int and size > 0 for size in shape):
+    if (
+        type(shape) is not tuple
+        or len(shape) > 3
+        or not all(type(size) is int and size > 0 for size in shape)
+    ):
         raise WeightsError("the checkpoint holds a tensor of no sensible shape")
     contiguous = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
     if not isinstance(storage, _Storage) or offset != 0 or stride != contiguous:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from conftest import TOLERANCE, check, shared
 
-from novasr_np import blas, forward, upsample
+from novasr_np import blas, forward, stages, upsample
 from novasr_np.blocks import Workers, prepare, run
 from novasr_np.networks import NETWORKS
+from novasr_np.networks.novasr import model
+from novasr_np.tensors import cast
 
 NOVASR = NETWORKS["NovaSR"]
 
@@ -109,3 +111,36 @@ def test_blas_is_held_to_one_thread_and_let_go():
         assert get() == 2
     finally:
         put(before)
+
+
+def test_forward_and_stages_hold_blas_too(params, monkeypatch):
+    """While a layer multiplies, and not while the caller has its turn."""
+    library = blas._openblas()
+    if library is None:
+        pytest.skip("numpy here has no OpenBLAS of its own")
+    get, put = library
+
+    before, seen = get(), []
+    monkeypatch.setattr(model, "cast", lambda p, dtype: watch(cast(p, dtype), seen, get))
+    put(2)
+    try:
+        for _ in stages(params, np.zeros(50)):
+            assert get() == 2
+        forward(params, np.zeros(50))
+        assert len(seen) == 2 * (7 + 11 + 11 + 7)
+        assert set(seen) == {1}
+    finally:
+        put(before)
+
+
+def watch(tree, seen, get):
+    """The same tree, whose convolutions tell the number of threads they run on."""
+
+    class Watched(np.ndarray):
+        def __matmul__(self, other):
+            seen.append(get())
+            return np.asarray(self) @ other
+
+    if isinstance(tree, dict):
+        return {name: watch(value, seen, get) for name, value in tree.items()}
+    return tree.view(Watched) if tree.ndim == 3 else tree

@@ -432,6 +432,20 @@ def test_a_folder_behind_a_uri(cli):
     assert "1 done, 1 before" in cli(uri, "out")[2]
 
 
+@pytest.mark.parametrize("name", ["../evil.wav", "a/../../evil.wav", ".novasr/x.wav"])
+def test_a_listing_that_leads_out_of_the_target_folder(cli, name):
+    """Keys of an object store may be any text."""
+    fsspec = pytest.importorskip("fsspec", reason="needs the extra corpus")
+    memory = fsspec.filesystem("memory")
+    listed = {f"/bucket/{name}": {"name": f"/bucket/{name}", "size": 5, "type": "file"}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(memory), "find", lambda *_, **__: listed)
+        status, _, err = cli("memory://bucket", "out")
+    assert status == 2
+    assert "evil.flac' is not below" in err or "no name for a file of yours" in err
+    assert not os.path.exists("out")
+
+
 def many(count, samples=40_000):
     for i in range(count):
         speech(f"in/{i:02}.wav", samples=samples)

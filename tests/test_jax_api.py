@@ -1,11 +1,17 @@
 """The front door in JAX: numpy's contract, and lists of clips."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import JAX_TOLERANCE, check, speech_like
 
 jax = pytest.importorskip("jax", reason="needs the extra jax")
 
+import novasr_jax  # noqa: E402
 import novasr_np  # noqa: E402
 from novasr_jax import upsample  # noqa: E402
 
@@ -105,3 +111,20 @@ def test_weights_by_path(weights_file, params):
     np.testing.assert_array_equal(got, upsample(x, weights=params, **SHAPE))
     with pytest.raises(novasr_np.WeightsError):
         upsample(x, weights="nothing of this name")
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_top_to_bottom(tmp_path):
+    """In a process of its own, as a kernel is."""
+    pytest.importorskip("fcntl", reason="corpus jobs need the file locks of Unix")
+    path = Path(novasr_jax.__file__).with_name("tpu.ipynb")
+    cells = json.loads(path.read_text())["cells"]
+    code = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "x real time" in done.stdout
+    assert done.stdout.count("48000 Hz") == 8
+    assert "8 done, 0 before" in done.stderr
+    assert "0 done, 8 before" in done.stderr

@@ -154,6 +154,10 @@ BAD_STATES = {
         wrong(CONV1, tensor("6", (("a",), 1 << 30), numbers=1, stride=(1, 1))),
         "no sensible shape",
     ),
+    "a dict for a shape": (
+        wrong(CONV1, Called(REBUILD, ("storage", HALF, "6", "cpu", 1), 0, {}, (), False, {})),
+        "no sensible shape",
+    ),
     "negative": (wrong(CONV1, tensor("6", (-32, -32, 11))), "no sensible shape"),
     "shared storage": (wrong(CONV1, tensor("1", (32,))), r"none of its own|shape"),
     "not a dict": (lambda s: [1, 2], "EMPTY_LIST"),

@@ -60,7 +60,10 @@ def read_rows(source: str, format: str) -> list[Row]:
             except ValueError as error:
                 raise ValueError(f"{source}, row {number}: {error}") from error
     elif is_uri(source):
-        rows = list(_listed(source, format))
+        try:
+            rows = list(_listed(source, format))
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from error
     else:
         os.stat(source)  # the system's own words for what is missing or forbidden
         raise NotADirectoryError(f"{source} is no folder, and no {', '.join(LISTS)}")
@@ -107,7 +110,7 @@ def _listed(uri: str, format: str) -> Iterator[Row]:
         below = str(PurePosixPath(path).relative_to(folder))
         if _is_audio(PurePosixPath(path).name):
             version = next((str(info[k]) for k in ("ETag", "mtime", "created") if k in info), "")
-            target = _with_suffix(below, format)
+            target = _checked_target(_with_suffix(below, format))
             yield Row(below, system.unstrip_protocol(path), target, info["size"] or 0, version)
 
 
@@ -172,18 +175,23 @@ def _row(entry: Any, base: Path | None, format: str) -> Row:
         raise ValueError(f"the source {source!r} is not relative: give its target")
     else:
         target = _with_suffix(source, format)
-    parts = PurePosixPath(target).parts
-    if os.path.isabs(target) or ".." in parts:
-        raise ValueError(f"the target {target!r} is not below the target folder")
-    if target.endswith("/") or parts[0] == STATE:
-        raise ValueError(f"the target {target!r} is no name for a file of yours")
-    target = str(PurePosixPath(target))  # one spelling for one file
+    target = _checked_target(target)
     if is_uri(source):
         return Row(id, source, target)
     if base is None and not absolute:
         raise ValueError(f"the source {source!r} is relative, but the manifest is no local file")
     path = source if absolute else str(Path(base or "", source))
     return _local(id, path, target)
+
+
+def _checked_target(target: str) -> str:
+    """The one spelling of a target. Raises ValueError if it is not below the target folder."""
+    parts = PurePosixPath(target).parts
+    if os.path.isabs(target) or ".." in parts:
+        raise ValueError(f"the target {target!r} is not below the target folder")
+    if target.endswith("/") or parts[0] == STATE:
+        raise ValueError(f"the target {target!r} is no name for a file of yours")
+    return str(PurePosixPath(target))
 
 
 def _local(id: str, path: str, target: str) -> Row:
