@@ -12,8 +12,8 @@ demo: .venv/demo  ## upsample a short clip; demo/ gets the sound and pictures of
 test: .venv/test  ## install what the tests need, run all but the slow ones
 	$(PYTEST) -m "not slow"
 
-test-all: .venv/test  ## the slow ones, too: kills, signals, eight devices
-	$(PYTEST)
+test-all: test  ## then the slow ones: kills, signals, eight devices
+	$(PYTEST) -m slow
 
 test-cluster: .venv/cluster  ## corpus jobs on Ray, with actors and a node killed
 	$(BIN)/python -m pytest tests/test_corpus_ray.py
@@ -29,7 +29,7 @@ types: .venv/dev
 
 dist: .venv/dev  ## the sdist and the wheel, checked
 	rm -rf dist
-	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --no-isolation --outdir dist .
 	$(BIN)/twine check --strict dist/*
 	@test $$(wc -c <dist/*.whl) -le 1000000 || { echo "the wheel is larger than 1 MB"; exit 1; }
 
