@@ -31,7 +31,7 @@ dist: .venv/dev  ## the sdist and the wheel, checked
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist .
 	$(BIN)/twine check --strict dist/*
-	@test $$(wc -c <dist/*.whl) -le 1000000 || { echo "the wheel is larger than 1 MB"; exit 1; }
+	@test $$(cat dist/*.whl | wc -c) -le 1000000 || { echo "the wheel is larger than 1 MB"; exit 1; }
 
 parity: .venv/test  ## this code against the original's outputs; writes bench/PARITY.md (needs NOVASR_SHARED)
 	$(BIN)/python -m bench.parity -o bench/PARITY.md

@@ -69,8 +69,9 @@ def test_the_front_door_and_the_independent_network_are_right(ours):
 
 @pytest.mark.parametrize("seed", range(50))
 def test_no_false_alarm_whatever_the_weights(seed):
+    """Each with a third of the lengths; all of them get their turn."""
     params = random_params(seed)
-    report = verify(lambda x, _: forward(params, x), params, SHORT)
+    report = verify(lambda x, _: forward(params, x), params, SHORT[seed % 3 :: 3])
     assert report.grade in ("bit-near", "float32")
     assert report.faults == []
 

@@ -51,6 +51,7 @@ def test_options_reach_the_network(folder, capfd):
     assert 1e-5 < np.abs(difference).max() < 0.05
 
 
+@pytest.mark.slow
 @needs_jax
 def test_compilation_cache_fills_a_folder(folder):
     soundfile.write("a.wav", speech_like(2000), 16_000)

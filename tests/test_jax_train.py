@@ -190,6 +190,7 @@ def test_resumed_run_equals_one_that_never_stopped(recordings, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib", reason="needs the extra train")
     rows = []

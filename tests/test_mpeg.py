@@ -15,7 +15,7 @@ DECODER_DELAY = 529  # samples that every decoder of Layer III has of its own
 ID3 = b"ID3\x04\0\0" + bytes((0, 0, 2, 44)) + bytes(300)
 
 
-def mp3(path, rate=16_000, mode="CONSTANT", channels=1, seconds=3):
+def mp3(path, rate=16_000, mode="CONSTANT", channels=1, seconds=1):
     """What libsndfile writes: a first frame that tells the number of those behind it."""
     x = np.stack([speech_like(rate * seconds, rate, seed) for seed in range(channels)], -1)
     x[: len(x) // 2] *= 0.01  # so that the first frames are small where they may be
@@ -76,7 +76,9 @@ def test_tags_behind_the_last_frame(tmp_path):
 def test_cut_without_a_header(keep, tmp_path):
     path = tmp_path / "x.mp3"
     bare = headless(mp3(path))
-    path.write_bytes(bare[: int(len(bare) * keep) + 1 if keep > 0 else keep])
+    length = mpeg.frame(bare[:4]).length
+    whole_frames = int(len(bare) * keep) // length
+    path.write_bytes(bare[: whole_frames * length + length // 2 if keep > 0 else keep])
     with pytest.raises(AudioError, match=r"cut short: \d+ bytes of its last frame"):
         audio.read(path)
 
@@ -86,7 +88,7 @@ def test_frames_are_counted(tmp_path):
     whole = mp3(path, 48_000)
     stream = mpeg.scan(path)
     assert stream.told == stream.frames - 1
-    assert (stream.frames - 2) * 1152 <= 3 * 48_000 + 1105 + DECODER_DELAY <= stream.frames * 1152
+    assert (stream.frames - 2) * 1152 <= 48_000 + 1105 + DECODER_DELAY <= stream.frames * 1152
     path.write_bytes(headless(whole))
     bare = mpeg.scan(path)
     assert (bare.told, bare.frames) == (None, stream.frames - 1)
