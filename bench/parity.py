@@ -51,10 +51,10 @@ def _fact(columns) -> str:
     for (_, dtype), column in zip(KINDS, columns, strict=True):
         inside = (error for (kind, _), error in column.items() if "within" in kind)
         worst[dtype] = max(worst[dtype], *inside)
-    double, single = (f"{error:.0e}".replace("e-0", "e-") for error in worst.values())
+    double, single = (f"{error:.1e}".replace("e-0", "e-") for error in worst.values())
     return (
         f"- **Exact.** Within {double} of the original's outputs in float64, and {single} in "
-        "float32,\n  whatever the length and however it is cut."
+        "float32,\n  for input within full scale, whatever the length and however it is cut."
     )
 
 

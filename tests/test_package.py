@@ -190,3 +190,11 @@ def test_public_functions_say_their_types(package):
             if untyped or node.returns is None:
                 missing.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name} {untyped}")
     assert not missing
+
+
+def test_every_folder_is_in_the_wheel():
+    text = (ROOT / "pyproject.toml").read_text()
+    for package in ("novasr_np", "novasr_jax"):
+        for path in (ROOT / package).rglob("__init__.py"):
+            name = ".".join(path.parent.relative_to(ROOT).parts)
+            assert f'    "{name}",\n' in text, name

@@ -62,7 +62,8 @@ def add(commands: Any) -> None:
         type=number,
         default=_TIMEOUT,
         metavar="S",
-        help=f"seconds for each case; one that takes longer is the last; default: {_TIMEOUT}",
+        help="time limit for each case in seconds; testing stops at the first that exceeds it; "
+        f"default: {_TIMEOUT}",
     )
     p.add_argument("--require", choices=tuple(GRADES), default="float32", help="default: float32")
     p.add_argument("--json", action="store_true", help="all that was measured, as JSON")

@@ -14,7 +14,8 @@ from ..samples import ceil_div
 from .polyphase import Polyphase, kernels
 from .sinc import kaiser, kaiser_beta, windowed_sinc
 
-_ATTENUATION = 100  # dB
+_ATTENUATION = 100  # dB, in the stop band
+_STEEPNESS = 7  # the crossover's frequency in widths of the transition
 _BLOCK = 1 << 16  # samples at the output's rate at a time
 
 
@@ -103,7 +104,7 @@ def _low_pass(
     hertz: float, sample_rate: int, rate_out: int, channels: int, dtype: Any
 ) -> Polyphase:
     """A windowed sinc from any rate to rate_out, by Kaiser's rules for beta and length."""
-    transition = hertz / 7  # Hz, in all
+    transition = hertz / _STEEPNESS  # Hz, in all
     half = (_ATTENUATION - 7.95) / (2.285 * 2 * np.pi * transition) / 2  # s
     beta = kaiser_beta(_ATTENUATION)
 

@@ -35,8 +35,8 @@ def upsample2_swapped(x: np.ndarray, filter: np.ndarray, pad: str = "zeros") -> 
     then the first two and the last two samples are dropped.
 
     x [..., C, T], filter [12]  ->  [..., C, 2T - 4]
-    In `upsample2`, where this one comes from, the two sums stand the other way round. The released
-    weights were trained with the pairs swapped, so the swap is part of the network: undoing it
+    These are `upsample2`'s samples from the fourth on, in pairs (2n + 1, 2n + 2) with their order
+    swapped. The released weights were trained so, and the swap is part of the network: undoing it
     moves the output by one to three samples.
     """
     steps, w = x.shape[-1], 2 * filter

@@ -12,16 +12,16 @@ from .spec import MIN_INPUT_SAMPLES
 
 
 def add_cropped(h: np.ndarray, skip: np.ndarray) -> np.ndarray:
-    """The residual. Activations lose two samples at each end; upstream crops the skip's right."""
+    """The residual. The two activations lose two samples at each end; upstream crops the right."""
     return h + skip[..., : h.shape[-1]]
 
 
 class Layers(NamedTuple):
-    """What `apply` goes through. `faults` puts wrong layers in their place."""
+    """What `apply` goes through; all pad with zeros. `faults` puts wrong layers in their place."""
 
     conv1d: Callable[..., Any] = conv1d
     interpolate3: Callable[..., Any] = interpolate3
-    upsample: tuple[Callable[..., Any], ...] = (upsample2_swapped, upsample2_swapped)
+    upsample: tuple[Callable[..., Any], ...] = (upsample2_swapped, upsample2_swapped)  # 0 and 1
     snake_beta: Callable[..., Any] = snake_beta
     downsample2: Callable[..., Any] = downsample2
     residual: Callable[..., Any] = add_cropped

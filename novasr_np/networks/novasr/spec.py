@@ -1,6 +1,6 @@
 """NovaSR on one page: rates, sizes, the tensor table, the length law and the context.
 
-Data only; every other module, and every port to another language, reads it first.
+Data only; the rest of this folder stands on it.
 """
 
 SAMPLE_RATE_IN = 16_000  # Hz, what the network hears
