@@ -1,6 +1,7 @@
 """The front door: arrays at any rate in, the same sound at the network's rate out."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -55,9 +56,8 @@ def upsample(
     clips = [resample(clip, sample_rate, network.rate_in, resampler) for clip in originals]
     dtype = jax.dtypes.canonicalize_dtype(np.result_type(np.float32, *clips))
     rows = [_rows(clip, dtype) for clip in clips]
-    low_bands = [
-        crossover.make(keep_lowband, sample_rate, network.rate_out, len(row), dtype) for row in rows
-    ]
+    low_band = partial(crossover.make, keep_lowband, sample_rate, network.rate_out, dtype=dtype)
+    low_band(0)  # raises here what it would raise after the work
     model = prepare(
         network,
         params,
@@ -67,15 +67,12 @@ def upsample(
         precision=precision,
         devices=devices,
     )
-    tail = np.zeros(network.tail, dtype)
-    padded = [np.concatenate([row, np.tile(tail, (len(row), 1))], axis=-1) for row in rows]
+    padded = [np.pad(row, ((0, 0), (0, network.tail))) for row in rows]
     ys = []
-    for original, row, y, low_band in zip(
-        originals, rows, run_all(model, padded), low_bands, strict=True
-    ):
+    for original, row, y in zip(originals, rows, run_all(model, padded), strict=True):
         whole = y[:, : network.factor * row.shape[-1]]
-        if low_band is not None:
-            crossover.keep_low(low_band, _rows(original, dtype), whole)
+        if (filter := low_band(len(row))) is not None:
+            crossover.keep_low(filter, _rows(original, dtype), whole)
         ys.append(whole.reshape(*original.shape[:-1], whole.shape[-1]))
     return ys if several else ys[0]
 

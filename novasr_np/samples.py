@@ -46,11 +46,11 @@ def count_saturated(y: np.ndarray) -> int:
     return int(np.count_nonzero(np.abs(y) >= SATURATION))
 
 
-def whole_number(name: str, value: Any, least: int = 1) -> int:
-    """Check a count. Raises TypeError if it is no whole number, ValueError if it is too small."""
+def whole_number(name: str, value: Any, least: int | None = 1) -> int:
+    """Check a whole number. Raises TypeError if it is none, ValueError if it is below `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be a whole number, got {value!r}")
-    if value < least:
+    if least is not None and value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")
     return int(value)
 

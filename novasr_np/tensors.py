@@ -1,7 +1,7 @@
 """Named tensors: as trees, against a network's table, and in safetensors files."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -95,17 +95,3 @@ def write_safetensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, 
     header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True).encode()
     header += b" " * (-len(header) % 8)
     return len(header).to_bytes(8, "little") + header + data[8 + size :]
-
-
-def from_names(
-    rename: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]
-) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
-    """A conversion that takes each tensor from another name, in another shape of as many numbers.
-
-    rename: our name -> the name in the checkpoint; shapes: our name -> our shape.
-    """
-
-    def convert(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {name: tensors[rename[name]].reshape(shape) for name, shape in shapes.items()}
-
-    return convert

@@ -103,45 +103,37 @@ def test_not_audio(content, tmp_path):
         audio.read(path)
 
 
-def test_wav_from_a_pipe_reads_and_an_unfinished_one_does_not(tmp_path):
-    """A pipe's writer puts the largest size there is; a recorder that died left it at zero."""
-    path = tmp_path / "x.wav"
+def stated(path, data_size, riff_size=None):
+    """A WAV file of 5000 samples whose header has these sizes."""
     save(path, speech_like(5000)[np.newaxis])
     data = bytearray(path.read_bytes())
-    size = data.find(b"data") + 4
-    data[size : size + 4] = b"\xff" * 4
+    place = data.find(b"data") + 4
+    data[place : place + 4] = data_size.to_bytes(4, "little")
+    if riff_size is not None:
+        data[4:8] = riff_size.to_bytes(4, "little")
     path.write_bytes(data)
-    assert audio.read(path)[0].shape == (1, 5000)
+    return path
+
+
+def test_wav_from_a_pipe_reads_and_an_unfinished_one_does_not(tmp_path):
+    """A pipe's writer puts the largest size there is; a recorder that died left it at zero."""
+    assert audio.read(stated(tmp_path / "x.wav", 0xFFFF_FFFF))[0].shape == (1, 5000)
     for unfinished in (0, 1):
-        data[size : size + 4] = unfinished.to_bytes(4, "little")
-        path.write_bytes(data)
         with pytest.raises(AudioError, match="never finished"):
-            audio.read(path)
+            audio.read(stated(tmp_path / "x.wav", unfinished))
 
 
 @pytest.mark.parametrize("gigabytes", [1.9, 2.2, 3.0, 4.2])
 def test_a_wav_that_is_cut_at_any_stated_size(gigabytes, tmp_path):
-    path = tmp_path / "x.wav"
-    save(path, speech_like(5000)[np.newaxis])
-    data = bytearray(path.read_bytes())
-    size = data.find(b"data") + 4
-    data[size : size + 4] = int(gigabytes * 1e9).to_bytes(4, "little")
-    data[4:8] = int(gigabytes * 1e9 + 36).to_bytes(4, "little")
-    path.write_bytes(data)
+    size = int(gigabytes * 1e9)
     with pytest.raises(AudioError, match="cut short: 10000 of"):
-        audio.read(path)
+        audio.read(stated(tmp_path / "x.wav", size, size + 36))
 
 
 @pytest.mark.parametrize("size", [0xFFFF_FFFF, 0x7FFF_F000, 0x7FFF_FF00, 0x7FFF_FFFF])
 def test_sizes_that_recorders_put_where_they_know_none(size, tmp_path):
     """ffmpeg, sox, arecord."""
-    path = tmp_path / "x.wav"
-    save(path, speech_like(5000)[np.newaxis])
-    data = bytearray(path.read_bytes())
-    place = data.find(b"data") + 4
-    data[place : place + 4] = size.to_bytes(4, "little")
-    data[4:8] = min(size + 36, 0xFFFF_FFFF).to_bytes(4, "little")
-    path.write_bytes(data)
+    path = stated(tmp_path / "x.wav", size, min(size + 36, 0xFFFF_FFFF))
     assert audio.read(path)[0].shape == (1, 5000)
 
 

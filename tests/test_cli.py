@@ -298,7 +298,7 @@ def test_pipes(cli, format):
 
 
 def test_a_rate_whose_filters_are_too_large_is_refused(cli):
-    """A header of 767,999 Hz took 6 GB."""
+    """The header alone made the command take gigabytes."""
     soundfile.write("a.wav", speech_like(9000), 16_000)
     data = bytearray(Path("a.wav").read_bytes())
     data[24:28] = (767_999).to_bytes(4, "little")

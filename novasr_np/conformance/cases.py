@@ -26,7 +26,7 @@ def cases(
     long_seconds: the length of the last case, 0 for none. other_rates: in Hz; for ports that
     resample, cases at these in addition.
     """
-    tone = 0.5 * np.sin(np.arange(2000) * 2 * np.pi * 7900 / 16e3)
+    tone = 0.5 * np.sin(np.arange(2000) * 2 * np.pi * 7900 / rate)
     yield Case("speech-like", voice(8000, rate), rate)
     yield Case("noise", noise(3000, 0.5), rate)
     yield Case("impulse", _as_16_bit(np.eye(1, 400, 200)[0] * 0.9), rate)

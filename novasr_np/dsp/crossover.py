@@ -6,6 +6,7 @@ kernel, their sum has no dip and no delay. A sound in which both agree passes un
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ _BLOCK = 1 << 16  # samples at the output's rate at a time
 
 
 def cutoff(keep_lowband: Any, sample_rate: int, rate_out: int) -> float | None:
-    """Hz below which the input is kept: half of it is there, all of it a fourteenth below.
+    """Hz below which the input is kept: half of it is there, all of it half a transition below.
 
     keep_lowband: True for 7/16 of the sampling rate (7 kHz at 16 kHz), so that the kernel ends
     below half of it and an anti-aliasing filter's slope is left to the network; or Hz, more than
@@ -33,10 +34,10 @@ def cutoff(keep_lowband: Any, sample_rate: int, rate_out: int) -> float | None:
         return None
     rate = min(sample_rate, rate_out)
     if keep_lowband is True:
-        return rate * 7 / 16
+        return rate * _STEEPNESS / (2 * _STEEPNESS + 2)
     if not isinstance(keep_lowband, (int, float, np.integer, np.floating)):
         raise TypeError(f"keep_lowband is True, False or a number of Hz, got {keep_lowband!r}")
-    most = rate * 7 / 15
+    most = rate * _STEEPNESS / (2 * _STEEPNESS + 1)  # the transition ends at half the rate
     if not 0 < keep_lowband <= most:
         raise ValueError(
             f"keep_lowband {keep_lowband} Hz; expected more than 0, and at most {most:.0f} "
@@ -103,6 +104,12 @@ def keep_low(crossover: Crossover, x: np.ndarray, y: np.ndarray) -> None:
 def _low_pass(
     hertz: float, sample_rate: int, rate_out: int, channels: int, dtype: Any
 ) -> Polyphase:
+    o = sample_rate // math.gcd(sample_rate, rate_out)
+    return Polyphase(_table(hertz, sample_rate, rate_out, np.dtype(dtype)), o, channels)
+
+
+@lru_cache(maxsize=2)
+def _table(hertz: float, sample_rate: int, rate_out: int, dtype: np.dtype) -> np.ndarray:
     """A windowed sinc from any rate to rate_out, by Kaiser's rules for beta and length."""
     transition = hertz / _STEEPNESS  # Hz, in all
     half = (_ATTENUATION - 7.95) / (2.285 * 2 * np.pi * transition) / 2  # s
@@ -114,4 +121,4 @@ def _low_pass(
 
     divisor = math.gcd(sample_rate, rate_out)
     o, n = sample_rate // divisor, rate_out // divisor
-    return Polyphase(kernels(o, n, h, half * sample_rate, dtype), o, channels)
+    return kernels(o, n, h, half * sample_rate, dtype)

@@ -122,7 +122,8 @@ def kernels(
     if needed > MAX_TABLE_BYTES:
         raise ValueError(
             f"a filter with {n} phases of {taps} taps would take {needed / 1e6:.0f} MB; "
-            f"at most {MAX_TABLE_BYTES / 1e6:.0f} are used: bring the sound to a usual rate first"
+            f"at most {MAX_TABLE_BYTES / 1e6:.0f} are used: "
+            "resample the sound to a usual rate first, such as 44.1 kHz"
         )
     table = np.empty((n, taps), dtype)
     for start in range(0, n, _ROWS):

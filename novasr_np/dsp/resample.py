@@ -61,7 +61,7 @@ def make(name: str, sample_rate: int, new_rate: int, channels: int, dtype: Any) 
     """
     if name not in RESAMPLERS:
         raise ValueError(f"resampler must be one of {RESAMPLERS}, got {name!r}")
-    sample_rate = whole_number("sample rate", sample_rate, -MAX_RATE)
+    sample_rate = whole_number("sample rate", sample_rate, least=None)
     if not MIN_RATE <= sample_rate <= MAX_RATE:
         raise ValueError(f"sample rate {sample_rate} Hz; expected {MIN_RATE} to {MAX_RATE}")
     if sample_rate == new_rate:

@@ -1,6 +1,9 @@
 """NovaSR: speech at 16 kHz in, 48 kHz out; 23,200 parameters."""
 
-from ...tensors import from_names
+from collections.abc import Mapping
+
+import numpy as np
+
 from ..record import Network
 from . import faults, folded, model, spec, to_onnx
 
@@ -8,6 +11,11 @@ _TENSORS = {
     name: shape[-1:] if name.endswith(".filter") else shape
     for name, (_, shape) in spec.TENSORS.items()
 }
+
+
+def _from_upstream(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: tensors[key].reshape(_TENSORS[name]) for name, (key, _) in spec.TENSORS.items()}
+
 
 NETWORK = Network(
     name="NovaSR",
@@ -20,7 +28,7 @@ NETWORK = Network(
     tail=2,
     tensors=_TENSORS,
     upstream_tensors=dict(spec.TENSORS.values()),
-    from_upstream=from_names({name: key for name, (key, _) in spec.TENSORS.items()}, _TENSORS),
+    from_upstream=_from_upstream,
     published=spec.UPSTREAM_CHECKPOINTS,
     max_file_bytes=1 << 20,  # the original's have 53 kB
     stages=model.stages,
