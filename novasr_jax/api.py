@@ -39,10 +39,10 @@ def upsample(
     product. devices: "cpu", "gpu", "tpu", or some of ``jax.devices()``; None for all of JAX's
     default kind.
 
-    Returns numpy [..., 3 ceil(16000 T / sample_rate)] at 48 kHz, for a list a list: float32, and
+    Returns numpy [..., ceil(48000 T / sample_rate)] at 48 kHz, for a list a list: float32, and
     float64 for a float64 x where JAX's 64-bit mode is on.
 
-    Defined as `forward` of the 16 kHz samples followed by two zeros, cut to 3T.
+    Defined as `forward` of the 16 kHz samples followed by two zeros, cut to that length.
 
     Raises TypeError and ValueError as `novasr_np.upsample` does, and for a batch, segment,
     precision or device that cannot be; WeightsError as `load_weights` does; MemoryError if a
@@ -70,7 +70,7 @@ def upsample(
     padded = [np.pad(row, ((0, 0), (0, network.tail))) for row in rows]
     ys = []
     for original, row, y in zip(originals, rows, run_all(model, padded), strict=True):
-        whole = y[:, : network.factor * row.shape[-1]]
+        whole = y[:, : network.duration(original.shape[-1], sample_rate)]
         if (filter := low_band(len(row))) is not None:
             crossover.keep_low(filter, _rows(original, dtype), whole)
         ys.append(whole.reshape(*original.shape[:-1], whole.shape[-1]))

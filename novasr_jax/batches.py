@@ -20,6 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from novasr_np.networks import Network
 from novasr_np.samples import whole_number
+from novasr_np.tensors import check_finite, check_output
 
 from .layers import PRECISIONS
 from .networks import NETWORKS
@@ -77,7 +78,8 @@ def prepare(
     devices: "cpu", "gpu" or "tpu" for all of that kind, or the devices themselves; None for all
     of JAX's default kind.
 
-    Raises TypeError or ValueError for what does not fit these, with the value.
+    Raises TypeError or ValueError for what does not fit these, with the value; WeightsError if the
+    weights or their products are too large for the dtype.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
@@ -89,7 +91,9 @@ def prepare(
         raise ValueError(f"batch must be a multiple of the {len(chosen)} devices, got {batch}")
     mesh = Mesh(np.array(chosen), ("batch",))
     everywhere = NamedSharding(mesh, PartitionSpec())
-    folded = NETWORKS[network.name].fold(params, dtype)
+    with np.errstate(all="ignore"):
+        folded = NETWORKS[network.name].fold(params, dtype)
+    check_finite(folded, network.name, dtype)
     return Model(
         network=network,
         params=jax.device_put(params, everywhere),
@@ -121,7 +125,7 @@ def run_all(
     """`run` for several pieces at once, which share the batches.
 
     ends: (at_start, at_end) of each piece; None if all are whole signals. Raises MemoryError if a
-    batch does not fit a device.
+    batch does not fit a device, WeightsError if the weights make NaN of a piece.
     """
     network = model.network
     ends = [(True, True)] * len(xs) if ends is None else ends
@@ -147,7 +151,7 @@ def run_all(
             f"a device has no room for {model.batch} rows of {model.segment} samples: "
             "take a smaller batch or segment"
         ) from error
-    return ys
+    return [check_output(y, network.name) for y in ys]
 
 
 def warm_up(model: Model) -> None:

@@ -32,12 +32,12 @@ def upsample(
     (`crossover.cutoff`: 7 kHz at 16 kHz). threads: how many share the network's work, None for one
     on each core; the result is the same to the byte.
 
-    Returns [..., 3 ceil(16000 T / sample_rate)] at 48 kHz, so exactly 3T samples for 16 kHz:
-    float64 for float64, else float32. |y| <= 1 for the network alone, while a low band that is kept
-    keeps its level, whatever that is. No sample in gives none out.
+    Returns [..., ceil(48000 T / sample_rate)] at 48 kHz, so exactly 3T samples for 16 kHz: float64
+    for float64, else float32. |y| <= 1 for the network alone, while a low band that is kept keeps
+    its level, whatever that is. No sample in gives none out.
 
-    Defined as `forward` of the 16 kHz samples followed by two zeros, cut to 3T. The network
-    alone gives 3T - 4, and the same ones but for the last 39: those stand for the last 13
+    Defined as `forward` of the 16 kHz samples followed by two zeros, cut to that length. The
+    network alone gives 3T - 4, and the same ones but for the last 39: those stand for the last 13
     samples in, whose look-ahead reaches past the end. Computed in blocks (`blocks`), so that
     beside x and y only a few MB are needed.
 
@@ -49,10 +49,11 @@ def upsample(
     network = network_of(params)
     sample_rate = network.rate_in if sample_rate is None else sample_rate
     original = x.reshape(-1, x.shape[-1]) if x.size else x
+    samples = x.shape[-1]
     x = resampling.resample(x, sample_rate, network.rate_in, resampler)
     rows_in = len(original) if x.size else 0
     low_band = crossover.make(keep_lowband, sample_rate, network.rate_out, rows_in, x.dtype)
-    shape = (*x.shape[:-1], network.factor * x.shape[-1])
+    shape = (*x.shape[:-1], network.duration(samples, sample_rate))
     if x.size == 0:
         return np.zeros(shape, x.dtype)
     silence = np.zeros((*x.shape[:-1], network.tail), x.dtype)

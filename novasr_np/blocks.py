@@ -19,10 +19,12 @@ import numpy as np
 from . import blas
 from .networks.record import Network, Params
 from .samples import whole_number
+from .tensors import check_finite, check_output
 
 # Input samples at a time. Smaller blocks stay in a core's own cache, but let the threads wait for
 # Python's lock more often.
 BLOCK = 4000
+_CHANNELS = 64  # whose true ends are computed at a time
 _CHUNK_SECONDS = 4  # of a file or stream at a time: enough blocks to keep the threads busy
 
 # What computes a piece of a signal, (x, at_start, at_end) -> y, as `run` defines it.
@@ -43,11 +45,15 @@ class Model(NamedTuple):
 def prepare(network: Network, params: Params, dtype: Any) -> Model:
     """Ready a tree of weights (`load_weights`) to run in `dtype`.
 
-    Raises TypeError if that is neither float32 nor float64.
+    Raises TypeError if that is neither float32 nor float64, WeightsError if the weights or their
+    products are too large for it.
     """
     if dtype not in (np.float32, np.float64):
         raise TypeError(f"the network runs in float32 or float64, got {np.dtype(dtype)}")
-    return Model(network, params, network.fold(params, dtype))
+    with np.errstate(all="ignore"):
+        folded = network.fold(params, dtype)
+    check_finite(folded, network.name, dtype)
+    return Model(network, params, folded)
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,7 @@ def available_cores() -> int:
 
 
 @blas.one_thread()
+@np.errstate(all="ignore")
 def run(model: Model, workers: Workers, x: np.ndarray, at_start: bool, at_end: bool) -> np.ndarray:
     """The outputs of a piece of signal whose ends may be the signal's own.
 
@@ -143,6 +150,8 @@ def run(model: Model, workers: Workers, x: np.ndarray, at_start: bool, at_end: b
     inside the signal, its first context_left (last context_right) samples are context and get no
     output. So it gives [channels, factor (n - context)], less edge_loss at the signal's true end,
     as `forward` does. The same piece gives the same bytes whatever the number of threads.
+
+    Raises WeightsError if the weights make NaN of it.
     """
     network, params, folded = model
     left, right, context, factor = (
@@ -157,15 +166,21 @@ def run(model: Model, workers: Workers, x: np.ndarray, at_start: bool, at_end: b
     loss = network.edge_loss if at_end else 0
     if last <= first:
         return np.zeros((len(x), 0), x.dtype)
-    if (at_start or at_end) and samples <= 2 * context:
-        return network.forward(params, x)[:, factor * first : factor * last]
-
     y = np.empty((len(x), factor * (last - first) - loss), x.dtype)
-    if at_start:
-        y[:, : factor * left] = network.forward(params, x[:, :context])[:, : factor * left]
-    if at_end:
-        tail = network.forward(params, x[:, -context:])[:, factor * left :]
-        y[:, -tail.shape[-1] :] = tail
+    is_short = (at_start or at_end) and samples <= 2 * context
+    # Every layer of `forward` holds all it is given: a few channels at a time.
+    for rows in (slice(i, i + _CHANNELS) for i in range(0, len(x), _CHANNELS)):
+        if is_short:
+            y[rows] = network.forward(params, x[rows])[:, factor * first : factor * last]
+            continue
+        if at_start:
+            head = network.forward(params, x[rows, :context])
+            y[rows, : factor * left] = head[:, : factor * left]
+        if at_end:
+            tail = network.forward(params, x[rows, -context:])[:, factor * left :]
+            y[rows, -tail.shape[-1] :] = tail
+    if is_short:
+        return check_output(y, network.name)
 
     inside = range(left, samples - right)
 
@@ -173,9 +188,10 @@ def run(model: Model, workers: Workers, x: np.ndarray, at_start: bool, at_end: b
         stop = min(start + workers.block, inside.stop)
         window = x[channel, start - left : stop + right]
         out = y[channel, factor * (start - first) : factor * (stop - first)]
-        network.interior(folded, window, out, memory)
+        with np.errstate(all="ignore"):  # a thread has its own; `check_output` tells
+            network.interior(folded, window, out, memory)
 
     starts = range(inside.start, inside.stop, workers.block)
     pieces = ((channel, start) for channel in range(len(x)) for start in starts)
     workers.each(block, pieces, partial(network.scratch, workers.block, x.dtype))
-    return y
+    return check_output(y, network.name)

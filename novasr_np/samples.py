@@ -1,11 +1,14 @@
 """Checks of audio and numbers at the door, and integer arithmetic that everyone needs."""
 
+import os
 from typing import Any
 
 import numpy as np
 
 # Far beyond any audio, and far below where a network's arithmetic overflows in float32.
 MAX_LEVEL = 1e9
+# So few samples in so many channels are the axes in the other order.
+_FEW, _MANY = 16, 256
 # |y| from here on is full scale in 16 bits: the tanh at a network's end is saturated.
 SATURATION = 32767 / 32768
 
@@ -15,13 +18,24 @@ def as_samples(x: Any, offset: int = 0) -> np.ndarray:
 
     offset: where x begins in its signal, in samples, for the message.
 
-    Raises TypeError for another dtype, ValueError for a scalar, NaN, infinity or a level above
-    `MAX_LEVEL`, with its place.
+    Raises TypeError for another dtype or the name of a file, ValueError for a scalar, NaN, infinity
+    or a level above `MAX_LEVEL`, with its place, and for 256 or more channels of up to 16 samples,
+    which are soundfile's [samples, channels].
     """
+    if isinstance(x, (str, bytes, os.PathLike)):
+        raise TypeError(
+            f"audio is an array [..., samples], got {x!r}: read a file first, as by "
+            "soundfile.read(name, dtype='float32'), or use the command novasr"
+        )
     x = np.asarray(x)
     x = x.astype(x.dtype.newbyteorder("="), copy=False)
     if x.ndim == 0:
         raise ValueError("audio is an array [..., samples], got a scalar")
+    if x.ndim > 1 and 0 < x.shape[-1] <= _FEW and x.shape[-2] >= _MANY:
+        raise ValueError(
+            f"audio is [..., samples], got shape {x.shape}, {x.shape[-2]} channels of "
+            f"{x.shape[-1]} samples: did you mean {'x.T' if x.ndim == 2 else 'x.swapaxes(-1, -2)'}?"
+        )
     if x.dtype == np.int16:
         return x.astype(np.float32) / np.float32(32768)
     if x.dtype not in (np.float32, np.float64):

@@ -11,6 +11,8 @@ from .networks import Network
 from .samples import as_samples, ceil_div, whole_number
 from .weights import Source, load_weights, network_of
 
+MAX_CHANNELS = 1024  # of a stream, as of libsndfile's files
+
 
 class State(NamedTuple):
     """What a stream has to remember: never more than a network's context of each channel."""
@@ -73,6 +75,8 @@ class Upsampler:
         keep_lowband: bool | float = False,
     ) -> None:
         self.channels = whole_number("channels", channels)
+        if self.channels > MAX_CHANNELS:
+            raise ValueError(f"channels must be at most {MAX_CHANNELS}, got {channels}")
         network = runner.network
         self._runner = runner
         self._resampler = resampling.make(
@@ -83,7 +87,7 @@ class Upsampler:
         )
         self.sample_rate = int(sample_rate)
         self._state = init(channels, runner.dtype)
-        self._pushed = 0
+        self._pushed = self._given = 0
         self._ended = False
 
     @property
@@ -115,9 +119,10 @@ class Upsampler:
         chunk = as_samples(chunk, self._pushed)
         rows = np.atleast_2d(chunk)
         if chunk.ndim > 2 or len(rows) != self.channels:
+            transposed = chunk.ndim == 2 and chunk.shape[1] == self.channels
             raise ValueError(
                 f"a chunk is [samples] or [channels, samples] of {self.channels} channels, "
-                f"got shape {chunk.shape}"
+                f"got shape {chunk.shape}{': did you mean chunk.T?' if transposed else ''}"
             )
         self._pushed += rows.shape[-1]
         self._ended = last
@@ -126,7 +131,9 @@ class Upsampler:
         self._state, y = step(network, run, self._state, self._resampler.push(rows, last))
         if last:
             y = np.concatenate([y, flush(network, run, self._state)], axis=-1)
+            y = y[:, : network.duration(self._pushed, self.sample_rate) - self._given]
             self.close()
+        self._given += y.shape[-1]
         if self._crossover:
             y = self._crossover.push(rows, y, last)
         return y if chunk.ndim == 2 else y[0]

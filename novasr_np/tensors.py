@@ -68,6 +68,27 @@ def check(
     return arrays
 
 
+def check_finite(folded: Any, network: str, dtype: Any) -> None:
+    """Raise WeightsError if a tree of dicts and tuples of arrays holds NaN or infinity."""
+    if isinstance(folded, Mapping):
+        folded = tuple(folded.values())
+    if isinstance(folded, tuple):
+        for part in folded:
+            check_finite(part, network, dtype)
+    elif not np.isfinite(folded).all():
+        raise WeightsError(
+            f"weights of {network}: their exponentials or products are too large for "
+            f"{np.dtype(dtype)}"
+        )
+
+
+def check_output(y: np.ndarray, network: str) -> np.ndarray:
+    """What a network gave, as it is. Raises WeightsError if a sample is NaN or infinite."""
+    if not np.isfinite(y).all():
+        raise WeightsError(f"with these weights {network} makes NaN of the sound")
+    return y
+
+
 def read_safetensors(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The tensors and the metadata in a file's bytes. Raises WeightsError."""
     import safetensors.numpy  # noqa: PLC0415

@@ -64,7 +64,10 @@ def weights_path(source: str | os.PathLike[str] | None) -> Path:
     if source is None:
         source = DEFAULT
     if not isinstance(source, (str, os.PathLike)):
-        raise TypeError(f"weights are a name, a path or a tree of arrays, got {type(source)}")
+        hint = ""
+        if isinstance(source, int):
+            hint = f"; a sampling rate goes by its name, sample_rate={source}"
+        raise TypeError(f"weights are a name, a path or a tree of arrays, got {source!r}{hint}")
     embedded = embedded_weights()
     path = embedded.get(os.fspath(source), Path(source))
     if not path.exists():

@@ -1,5 +1,7 @@
 """The front door: its definition, its lengths, its dtypes and what it refuses."""
 
+from pathlib import Path
+
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
@@ -45,8 +47,10 @@ def test_leading_dimensions(params, lead, samples):
 def test_other_rates_are_resampled_first(params, rate):
     x = speech_like(rate // 4, rate)
     y = upsample(x, rate, weights=params)
-    check(y, upsample(resample(x, rate), weights=params), 0)
-    assert y.shape == (3 * -(-16_000 * len(x) // rate),)
+    whole = upsample(resample(x, rate), weights=params)
+    check(y, whole[: len(y)], 0)
+    assert y.shape == (-(-48_000 * len(x) // rate),)
+    assert 0 <= len(whole) - len(y) < 3
 
 
 def test_dtypes(params):
@@ -81,6 +85,56 @@ def test_other_arrays_are_refused(params):
             upsample(x, weights=params)
     with pytest.raises(ValueError, match="scalar"):
         upsample(np.float32(1), weights=params)
+
+
+@pytest.mark.parametrize("shape", [(2000, 2), (4, 256, 16), (300, 1)])
+def test_axes_in_soundfiles_order_are_refused(params, shape):
+    turn = "x.T" if len(shape) == 2 else "x.swapaxes"
+    with pytest.raises(ValueError, match=rf"got shape \({shape[0]}, .*did you mean {turn}"):
+        upsample(np.zeros(shape, np.float32), weights=params)
+
+
+@pytest.mark.parametrize("shape", [(2, 2000), (255, 2), (256, 17), (300, 0)])
+def test_axes_in_our_order_are_not(params, shape):
+    y = upsample(np.zeros(shape, np.float32), weights=params)
+    assert y.shape == (*shape[:-1], 3 * shape[-1])
+
+
+def test_the_name_of_a_file_is_no_audio(params):
+    for name in ("a.wav", Path("a.wav"), b"a.wav"):
+        with pytest.raises(TypeError, match=r"got .*a\.wav.*: read a file first"):
+            upsample(name, weights=params)
+
+
+def scaled(params, stage, name, factor):
+    changed = {key: dict(value) for key, value in params.items()}
+    changed[stage][name] = changed[stage][name] * np.float32(factor)
+    return changed
+
+
+def test_weights_whose_products_overflow_are_refused(params):
+    changed = scaled(scaled(params, "conv_post", "weight", 1e30), "conv2", "weight", 1e30)
+    with pytest.raises(WeightsError, match="exponentials or products are too large for float32"):
+        upsample(speech_like(3000), weights=changed)
+    assert np.isfinite(upsample(np.zeros(3000), weights=changed)).all()
+
+
+def test_weights_whose_exponentials_overflow_are_refused(params):
+    snakebeta = dict.fromkeys(("alpha", "beta"), np.full(32, 60_000, np.float32))
+    changed = params | {"activation0": params["activation0"] | {"snakebeta": snakebeta}}
+    with pytest.raises(WeightsError, match="exponentials or products"):
+        upsample(speech_like(3000), weights=changed)
+
+
+@pytest.mark.parametrize("samples", [20, 3000])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_nan_never_becomes_sound(params, samples, threads, recwarn):
+    """Weights that are finite when folded, with sums that are not."""
+    changed = scaled(params, "conv_pre", "weight", 1e34)
+    x = np.full(samples, 1e9, np.float32) * np.float32((-1.0) ** np.arange(samples))
+    with pytest.raises(WeightsError, match="makes NaN of the sound"):
+        upsample(x, weights=changed, threads=threads)
+    assert not recwarn.list
 
 
 def test_weights_are_checked_even_for_no_samples(params):

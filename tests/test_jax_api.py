@@ -97,12 +97,27 @@ def test_precision_is_passed_on(precision, params):
         ([np.zeros(3), 1.0], 16_000, ValueError, "scalar"),
         (np.zeros(3, np.int32), 16_000, TypeError, "int32"),
         (np.zeros(3), 16_000.5, TypeError, "16000.5"),
+        (np.zeros((2000, 2)), 16_000, ValueError, r"did you mean x\.T"),
+        ([np.zeros((2000, 2))], 16_000, ValueError, r"did you mean x\.T"),
+        ("a.wav", 16_000, TypeError, "read a file first"),
         (np.zeros(3), 0, ValueError, "0"),
     ],
 )
 def test_bad_input_is_refused_as_numpy_does(x, rate, error, words, params):
     with pytest.raises(error, match=words):
         upsample(x, rate, weights=params)
+
+
+def test_nan_never_becomes_sound(params):
+    x = np.full(3000, 1e9, np.float32) * np.float32((-1.0) ** np.arange(3000))
+    weight = params["conv_pre"]["weight"] * np.float32(1e34)
+    changed = params | {"conv_pre": params["conv_pre"] | {"weight": weight}}
+    with pytest.raises(novasr_np.WeightsError, match="makes NaN of the sound"):
+        upsample(x, weights=changed, **SHAPE)
+    snakebeta = dict.fromkeys(("alpha", "beta"), np.full(32, 60_000, np.float32))
+    changed = params | {"activation0": params["activation0"] | {"snakebeta": snakebeta}}
+    with pytest.raises(novasr_np.WeightsError, match="too large for float32"):
+        upsample(x, weights=changed, **SHAPE)
 
 
 def test_weights_by_path(weights_file, params):

@@ -29,10 +29,10 @@ MAY_IMPORT = {
     "dsp": {"blas", "errors", "samples"},
     "networks": {"checkpoint", "dsp", "layers", "tensors", *GROUND},
     "weights": {"checkpoint", "networks", "tensors", *GROUND},
-    "blocks": {"networks", *GROUND},
+    "blocks": {"networks", "tensors", *GROUND},
     "stream": {"blocks", "dsp", "networks", "weights", *GROUND},
     "api": {"blocks", "dsp", "networks", "weights", *GROUND},
-    "files": {"api", "blocks", "networks", "stream", "weights", *GROUND},
+    "files": {"api", "blocks", "dsp", "networks", "stream", "weights", *GROUND},
     "corpus": {"blocks", "files", "networks", "weights", *GROUND},
     "conformance": {"api", "blocks", "files", "networks", "tensors", "weights", *GROUND},
 }

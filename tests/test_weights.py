@@ -332,7 +332,7 @@ def test_sources(params, weights_file):
     assert_same(load_weights(), load_weights(DEFAULT))
     with pytest.raises(WeightsError, match="'nonesuch'"):
         load_weights("nonesuch")
-    with pytest.raises(TypeError, match="int"):
+    with pytest.raises(TypeError, match="got 5; a sampling rate goes by its name"):
         load_weights(5)
     with pytest.raises(WeightsError, match="missing tensors"):
         load_weights({"conv1": {}})

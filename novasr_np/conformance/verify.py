@@ -188,7 +188,7 @@ def _summary(outcomes: list[Outcome]) -> list[str]:
 
 def _lengths(case: Case, network: Network) -> tuple[int, int]:
     samples = ceil_div(len(case.x) * network.rate_in, case.rate)
-    return network.length(samples), network.factor * samples
+    return network.length(samples), network.duration(len(case.x), case.rate)
 
 
 def _truth(case: Case, params: Params, network: Network, length: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..blocks import Runner
 from ..errors import AudioError, message
-from ..samples import ceil_div, count_saturated
+from ..samples import count_saturated
 from ..stream import Upsampler
 from . import audio
 from .find import PIPE
@@ -106,7 +106,7 @@ def _convert(
         result.channels = source.channels if options.channels == "each" else 1
         # A pipe cannot be wound back to complete a header: spool, then send.
         final = Path(spool, "output") if target == PIPE else Path(target)
-        at_network_rate = ceil_div(source.frames * network.rate_in, source.sample_rate)
+        frames = network.duration(source.frames, source.sample_rate)
         try:
             if target != PIPE:
                 final.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def _convert(
                     result.channels,
                     options.format,
                     options.subtype,
-                    network.factor * at_network_rate,
+                    frames,
                 ) as file,
             ):
                 for y in _upsampled(source, result.channels, options, runner):

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..samples import ceil_div
+
 Params = dict[str, Any]
 
 
@@ -64,6 +66,10 @@ class Network:
     def context(self) -> int:
         """Input samples on both sides together."""
         return self.context_left + self.context_right
+
+    def duration(self, samples: int, sample_rate: int) -> int:
+        """How many samples at rate_out last as long as so many at `sample_rate` Hz, rounded up."""
+        return ceil_div(samples * self.rate_out, sample_rate)
 
     def length(self, samples: int) -> int:
         """How many samples `forward` gives for so many."""
