@@ -132,8 +132,8 @@ def save_weights(
     path = Path(path)
     if path.exists() and not path.is_file():
         raise FileExistsError(f"{path} exists and is no regular file")
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(write_safetensors(tensors, metadata))
+    with atomic_write(path) as file:
+        file.write(write_safetensors(tensors, metadata))
 
 
 def published_as(sha256: str) -> str | None:

@@ -106,7 +106,7 @@ def save(path: Path, plan: Plan, state: State) -> None:
     leaves = jax.tree.leaves(state)
     arrays = {str(i): np.asarray(leaf) for i, leaf in enumerate(leaves)}
     arrays["plan"] = np.array(json.dumps(plan))
-    with atomic_write(path) as temporary, open(temporary, "wb") as file:
+    with atomic_write(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 

@@ -82,5 +82,5 @@ def _stablehlo(args: argparse.Namespace) -> int:
 
 
 def _write(output: str, data: bytes) -> None:
-    with atomic_write(Path(output)) as temporary:
-        temporary.write_bytes(data)
+    with atomic_write(Path(output)) as file:
+        file.write(data)

@@ -108,15 +108,15 @@ class Ledger:
             shutil.rmtree(run, ignore_errors=True)
 
     def _write(self, results: list[Result]) -> None:
-        with atomic_write(self.folder / RESULTS) as path:
-            path.write_text("".join(json.dumps(result) + "\n" for result in results), "utf-8")
+        with atomic_write(self.folder / RESULTS) as file:
+            file.writelines(json.dumps(result).encode() + b"\n" for result in results)
         with suppress(ModuleNotFoundError):
             import pyarrow.parquet  # noqa: PLC0415
 
             schema = pyarrow.schema(list(COLUMNS.items()))
             rows = [{k: _utf8(v) for k, v in result.items()} for result in results]
-            with atomic_write((self.folder / RESULTS).with_suffix(".parquet")) as path:
-                pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), path)
+            with atomic_write((self.folder / RESULTS).with_suffix(".parquet")) as file:
+                pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), file)
 
 
 def _merge(results: Results, later: Iterable[Result]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from ..errors import missing_extra
-from ..files.audio import FORMATS, SUFFIXES, format_of
+from ..files.audio import FORMATS, format_of, suffixes
 from ..files.find import walk
 from .ledger import STATE
 
@@ -41,9 +41,9 @@ def read_rows(source: str, format: str) -> list[Row]:
     pyarrow).
     """
     if os.path.isdir(source):
-        rows = []
+        rows, kinds = [], suffixes()
         for path in map(Path, walk(source)):
-            if _is_audio(path.name) and (path.is_file() or not path.exists()):
+            if _is_audio(path.name, kinds) and (path.is_file() or not path.exists()):
                 below = path.relative_to(source).as_posix()
                 rows.append(_local(below, str(path), _with_suffix(below, format)))
     elif Path(source).suffix.lower() in LISTS:
@@ -105,10 +105,10 @@ def fetched(source: str, folder: str | os.PathLike[str] | None = None) -> Iterat
 
 def _listed(uri: str, format: str) -> Iterator[Row]:
     system, folder = _system(uri)
-    found = system.find(folder, detail=True)
+    found, kinds = system.find(folder, detail=True), suffixes()
     for path, info in sorted(found.items()):
         below = str(PurePosixPath(path).relative_to(folder))
-        if _is_audio(PurePosixPath(path).name):
+        if _is_audio(PurePosixPath(path).name, kinds):
             version = next((str(info[k]) for k in ("ETag", "mtime", "created") if k in info), "")
             target = _checked_target(_with_suffix(below, format))
             yield Row(below, system.unstrip_protocol(path), target, info["size"] or 0, version)
@@ -206,5 +206,5 @@ def _with_suffix(path: str, format: str) -> str:
     return str(PurePosixPath(path).with_suffix(FORMATS[format][0][0]))
 
 
-def _is_audio(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+def _is_audio(name: str, kinds: tuple[str, ...]) -> bool:
+    return name.lower().endswith(kinds) and not name.startswith(".")

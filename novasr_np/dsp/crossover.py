@@ -46,6 +46,16 @@ def cutoff(keep_lowband: Any, sample_rate: int, rate_out: int) -> float | None:
     return float(keep_lowband)
 
 
+def below(edge: float | None, sample_rate: int, rate_out: int) -> float:
+    """`cutoff`'s True for a recording whose sound ends at `edge` Hz already (`band.edge`).
+
+    7/8 of that, as 7/16 of the sampling rate are 7/8 of what it can hold.
+    """
+    most = cutoff(True, sample_rate, rate_out)
+    assert most is not None
+    return most if edge is None else min(most, edge * 2 * _STEEPNESS / (2 * _STEEPNESS + 2))
+
+
 class Crossover:
     """For signals that come chunk by chunk.
 

@@ -2,18 +2,20 @@
 
 import os
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import soundfile
 
 from ..atomic import atomic_write
 from ..errors import AudioError
-from . import mpeg
+from . import ffmpeg, mpeg
 
 # The command's name for a format -> its suffixes, libsndfile's format and default subtype.
 FORMATS = {
@@ -24,8 +26,18 @@ FORMATS = {
     "mp3": ((".mp3",), "MP3", "MPEG_LAYER_III"),
     "aiff": ((".aiff", ".aif"), "AIFF", "PCM_16"),
 }
-# What a folder is searched for.
-SUFFIXES = tuple(suffix for suffixes, _, _ in FORMATS.values() for suffix in suffixes)
+# What libsndfile calls a sample of more than 16 bits -> what it becomes where a format has that.
+_DEPTHS = {
+    "PCM_24": ("PCM_24",),
+    "PCM_32": ("PCM_32", "PCM_24"),
+    "FLOAT": ("FLOAT", "PCM_24"),
+    "DOUBLE": ("FLOAT", "PCM_24"),
+}
+# What is kept of a file besides its samples.
+_TAGS = (
+    *("title", "artist", "album", "tracknumber", "date"),
+    *("genre", "copyright", "license", "comment"),
+)
 
 # Frames read or written at a time. libsndfile's Vorbis encoder overruns its stack on huge ones.
 _BLOCK = 1 << 16
@@ -40,6 +52,8 @@ _PAGE_MAX_SAMPLES = 255 * 8192
 # (sox, arecord) or 4 GB (ffmpeg).
 _UNKNOWN_SIZES = (1 << 31, 1 << 32)
 _UNKNOWN_MARGIN = 4096  # bytes
+_SET_ADD_PEAK_CHUNK = 0x1050  # libsndfile's number of that command
+_UNKNOWN_FORMAT = 1  # libsndfile's number of that error
 _UNKNOWN_FRAMES = (1 << 63) - 1  # libsndfile's word for a FLAC stream that does not tell
 
 
@@ -54,13 +68,19 @@ class _Forward(soundfile.SoundFile):
 
 
 class Source:
-    """An open audio file: sample_rate (Hz), channels, frames (how many samples of each)."""
+    """An open audio file: sample_rate (Hz), channels, frames (how many samples of each).
 
-    def __init__(self, path: Path, file: _Forward) -> None:
+    frames is 0 where that is not known before the end. subtype: libsndfile's name of the coding;
+    tags: title, artist and so on.
+    """
+
+    def __init__(self, path: Path, file: _Forward | ffmpeg.Decoder) -> None:
         self._path, self._file = path, file
         self.sample_rate: int = file.samplerate
         self.channels: int = file.channels
         self.frames: int = file.frames
+        self.subtype: str = file.subtype
+        self.tags = {k: v for k, v in file.copy_metadata().items() if k in _TAGS}
         if self.frames == _UNKNOWN_FRAMES:
             self.frames = _count(path)
 
@@ -88,7 +108,7 @@ class Source:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Source]:
-    """Open an audio file.
+    """Open an audio file; by ffmpeg, where that is installed, if libsndfile does not know its kind.
 
     Raises AudioError if it is not audio or its header promises more than it has; OSError if it
     cannot be opened.
@@ -103,7 +123,12 @@ def reading(path: Path) -> Iterator[Source]:
                 stack.enter_context(raw)
                 file = stack.enter_context(_Forward(raw))
         except (soundfile.LibsndfileError, TypeError) as error:
-            raise _unreadable(error) from error
+            if getattr(error, "code", None) != _UNKNOWN_FORMAT or os.path.getsize(path) == 0:
+                raise _unreadable(error) from error
+            if not ffmpeg.is_installed():
+                raise AudioError(f"{_unreadable(error)} {_hint(path)}") from error
+            yield Source(path, stack.enter_context(ffmpeg.decoding(path)))
+            return
         _refuse_cut_header(file)
         yield Source(path, file)
 
@@ -126,11 +151,13 @@ def writing(
     format: str,
     subtype: str | None = None,
     frames: int = 0,
+    tags: Mapping[str, str] | None = None,
 ) -> Iterator["Sink"]:
     """A sound file to write to, that appears under `path` when the block ends without error.
 
     format: a key of FORMATS; subtype: libsndfile's name of a coding, None for the usual one.
     frames: how many are expected; WAV that they would take past its 4 GB becomes RF64.
+    tags: title, artist and the like, of which those are kept that the format has room for.
     Raises ValueError for a pair that does not exist (`check_format`), AudioError if libsndfile
     fails, OSError if the file system does.
     """
@@ -141,13 +168,14 @@ def writing(
         major = "RF64" if major == "WAV" else major
     if channels > _MAX_CHANNELS:
         raise AudioError(f"{channels} channels; a file gets at most {_MAX_CHANNELS}")
-    with atomic_write(path) as temporary:
-        with open(temporary, "xb", buffering=0) as raw, ThreadPoolExecutor(1) as thread:
-            output = _Output(raw)
-            sink = Sink(output, thread)
+    limit = _MAX_BYTES // (channels * _BYTES.get(subtype, 1)) if major in ("WAV", "AIFF") else None
+    with atomic_write(path) as file:
+        with ThreadPoolExecutor(1) as thread:
+            output = _Output(cast(FileIO, file.raw))
+            sink = Sink(output, thread, limit)
             try:
                 try:
-                    sink.open(sample_rate, channels, subtype, major)
+                    sink.open(sample_rate, channels, subtype, major, tags or {})
                     yield sink
                     sink.wait()
                 finally:
@@ -161,7 +189,7 @@ def writing(
             if output.error is not None:
                 raise output.error
         if sink.frames == 0:
-            _refuse_unreadable(temporary, format)
+            _refuse_unreadable(Path(file.name), format)
 
 
 class Sink:
@@ -171,19 +199,29 @@ class Sink:
     inside libsndfile's callbacks, where it would be lost, only if they run there.
     """
 
-    def __init__(self, output: "_Output", thread: ThreadPoolExecutor) -> None:
-        self._output, self._thread = output, thread
+    def __init__(self, output: "_Output", thread: ThreadPoolExecutor, limit: int | None) -> None:
+        self._output, self._thread, self._limit = output, thread, limit
         self._file: soundfile.SoundFile | None = None
         self._pending: Future | None = None
         self.frames = 0
 
-    def open(self, sample_rate: int, channels: int, subtype: str, format: str) -> None:
+    def open(
+        self, sample_rate: int, channels: int, subtype: str, format: str, tags: Mapping[str, str]
+    ) -> None:
         """Begin the file. Raises what libsndfile does."""
 
         def work():
             self._file = soundfile.SoundFile(
                 self._output, "w", sample_rate, channels, subtype, format=format
             )
+            # libsndfile puts the time into floating-point files, so that no two would be equal.
+            # soundfile has no public way to tell it not to.
+            soundfile._snd.sf_command(
+                self._file._file, _SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, False
+            )
+            for name, text in tags.items():
+                with suppress(soundfile.LibsndfileError):  # no room for it in this format
+                    setattr(self._file, name, text)
 
         self._thread.submit(work).result()
 
@@ -203,6 +241,8 @@ class Sink:
         """
         self.wait()
         self.frames += y.shape[-1]
+        if self._limit is not None and self.frames > self._limit:
+            raise AudioError("longer than the 4 GB that such a file can hold: choose flac")
         self._pending = self._thread.submit(self._write, y)
 
     def wait(self) -> None:
@@ -228,13 +268,26 @@ def check_format(format: str, subtype: str | None = None) -> tuple[str, str]:
     return major, subtype
 
 
+def suffixes() -> tuple[str, ...]:
+    """What folders are searched for, in lower case."""
+    own = tuple(suffix for suffixes, _, _ in FORMATS.values() for suffix in suffixes)
+    return own + (ffmpeg.SUFFIXES if ffmpeg.is_installed() else ())
+
+
+def same_depth(subtype: str, format: str) -> str:
+    """The subtype of a format (a key of FORMATS) that has the bit depth of another file's."""
+    _, major, default = FORMATS[format]
+    known = soundfile.available_subtypes(major)
+    return next((depth for depth in _DEPTHS.get(subtype, ()) if depth in known), default)
+
+
 def duration(path: Path) -> float:
     """How long a file is by its header; 0 if that cannot be told."""
     try:
         info = soundfile.info(_name(path))
     except (soundfile.LibsndfileError, TypeError):
         return 0.0
-    return info.frames / info.samplerate
+    return 0.0 if info.frames == _UNKNOWN_FRAMES else info.frames / info.samplerate
 
 
 def format_of(path: Path) -> str | None:
@@ -328,6 +381,13 @@ class _Output:
         except OSError as error:
             self.error = error
         return written
+
+
+def _hint(path: Path) -> str:
+    """How to get at a file that only ffmpeg reads."""
+    if path.suffix.lower() not in ffmpeg.SUFFIXES:
+        return ""
+    return f"Install ffmpeg, or: ffmpeg -i {shlex.quote(path.name)} {path.stem}.wav"
 
 
 def _unreadable(error: BaseException) -> AudioError:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..blocks import Runner
+from ..dsp import band, crossover
 from ..errors import AudioError, message
 from ..samples import count_saturated
 from ..stream import Upsampler
@@ -20,16 +21,18 @@ from . import audio
 from .find import PIPE
 from .signals import deferred_signals
 
+_LOOK_SECONDS = 300  # of a file, for where its sound ends
+
 
 @dataclass(frozen=True)
 class Options:
     """How every file of a run is treated."""
 
     resampler: str = "upstream"
-    keep_lowband: bool | float = False
+    keep_lowband: bool | float = False  # True: as much as the recording has, by its spectrum
     channels: str = "each"  # each, first or mono
     format: str = "wav"  # a key of audio.FORMATS
-    subtype: str | None = None  # libsndfile's name; None for the format's usual one
+    subtype: str | None = None  # libsndfile's name; None for the source's bit depth
     if_exists: str = "error"  # error, skip or overwrite
 
 
@@ -38,7 +41,9 @@ class Result:
     """What became of one source.
 
     Times are in seconds; peak is the largest sample, full scale 1, before it is limited; saturated
-    counts samples of the output; errno is the number of the system's refusal.
+    counts samples of the output; errno is the number of the system's refusal. band_edge is where
+    the source's sound ends by its spectrum, in Hz, if that was looked for and found; kept_below,
+    up to where it was kept.
     """
 
     source: str
@@ -51,6 +56,8 @@ class Result:
     work_seconds: float = 0.0
     peak: float = 0.0
     saturated: int = 0
+    band_edge: float | None = None
+    kept_below: float | None = None
     errno: int | None = None
 
 
@@ -60,10 +67,12 @@ def convert(
     options: Options,
     runner: Runner,
     progress: Callable[[float], object],
+    begin: Callable[[Result], object] = lambda _: None,
 ) -> Result:
     """Upsample one file. What goes wrong is told in the result.
 
-    runner: what computes; progress is called with seconds of audio as they are done.
+    runner: what computes; progress is called with seconds of audio as they are done; begin before
+    the first, when the result says what is known of the source.
     """
     result = Result(source, target)
     start = time.perf_counter()
@@ -81,7 +90,7 @@ def convert(
         piped = PIPE in (source, target)
         with tempfile.TemporaryDirectory(prefix="novasr-") if piped else nullcontext("") as spool:
             path = _spooled_source(source, spool)
-            _convert(path, target, spool, options, runner, result, progress)
+            _convert(path, target, spool, options, runner, result, progress, begin)
         result.status = "done"
     except (OSError, ValueError, MemoryError) as error:
         result.error = message(error)
@@ -99,6 +108,7 @@ def _convert(
     runner: Runner,
     result: Result,
     progress: Callable[[float], object],
+    begin: Callable[[Result], object],
 ) -> None:
     network = runner.network
     with audio.reading(path) as source:
@@ -107,6 +117,14 @@ def _convert(
         # A pipe cannot be wound back to complete a header: spool, then send.
         final = Path(spool, "output") if target == PIPE else Path(target)
         frames = network.duration(source.frames, source.sample_rate)
+        keep: bool | float = options.keep_lowband
+        if keep is True and source.sample_rate > network.rate_in:
+            with audio.reading(path) as again:
+                blocks = _first(again, _LOOK_SECONDS)
+                result.band_edge = band.edge(blocks, source.sample_rate)
+            keep = crossover.below(result.band_edge, source.sample_rate, network.rate_out)
+        result.kept_below = crossover.cutoff(keep, source.sample_rate, network.rate_out)
+        begin(result)
         try:
             if target != PIPE:
                 final.parent.mkdir(parents=True, exist_ok=True)
@@ -117,11 +135,12 @@ def _convert(
                     network.rate_out,
                     result.channels,
                     options.format,
-                    options.subtype,
+                    options.subtype or audio.same_depth(source.subtype, options.format),
                     frames,
+                    source.tags,
                 ) as file,
             ):
-                for y in _upsampled(source, result.channels, options, runner):
+                for y in _upsampled(source, result.channels, keep, options, runner):
                     interrupt()
                     file.write(y)
                     seconds = y.shape[-1] / network.rate_out
@@ -137,8 +156,18 @@ def _convert(
         sys.stdout.buffer.flush()
 
 
+def _first(source: audio.Source, seconds: float) -> Iterator[np.ndarray]:
+    """The blocks of a file up to that time."""
+    left = round(seconds * source.sample_rate)
+    for x in source.blocks():
+        yield x
+        left -= x.shape[-1]
+        if left <= 0:
+            return
+
+
 def _upsampled(
-    source: audio.Source, channels: int, options: Options, runner: Runner
+    source: audio.Source, channels: int, keep: bool | float, options: Options, runner: Runner
 ) -> Iterator[np.ndarray]:
     choose = {
         "each": lambda x: x,
@@ -150,7 +179,7 @@ def _upsampled(
         source.sample_rate,
         channels,
         resampler=options.resampler,
-        keep_lowband=options.keep_lowband,
+        keep_lowband=keep,
     )
     samples = max(1, runner.chunk // channels // runner.multiple) * runner.multiple
     for x in source.blocks(max(1, samples * source.sample_rate // runner.network.rate_in)):

@@ -1,6 +1,7 @@
 """Find the source files of a run, and name their targets."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def find(inputs: Iterable[str], recursive: bool, rate_out: int) -> Iterator[tupl
     In folders only files with a known suffix count, and none that a run named itself (``_48k``).
     Raises IsADirectoryError for a folder if not recursive, OSError for one that cannot be read.
     """
+    suffixes = audio.suffixes()
     for name in inputs:
         if name == PIPE or not os.path.isdir(name):
             yield name, ""
@@ -45,9 +47,24 @@ def find(inputs: Iterable[str], recursive: bool, rate_out: int) -> Iterator[tupl
             raise IsADirectoryError(f"{name} is a folder: add -r to take all audio below it")
         for path in map(Path, walk(name)):
             is_target = path.stem.endswith(target_suffix(rate_out))
-            known = path.suffix.lower() in audio.SUFFIXES and not is_target
+            known = path.suffix.lower() in suffixes and not is_target
             if known and not path.name.startswith(".") and path.is_file():
                 yield str(path), str(path.parent.relative_to(name))
+
+
+def passed_over(folder: str, rate_out: int) -> Counter[str]:
+    """What `find` leaves out of a folder: kind, as ``.txt`` or ``*_48k``, -> how many files."""
+    kinds: Counter[str] = Counter()
+    suffixes, own = audio.suffixes(), target_suffix(rate_out)
+    for path in map(Path, walk(folder)):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        suffix = path.suffix.lower()
+        if suffix not in suffixes:
+            kinds[suffix or path.name] += 1
+        elif path.stem.endswith(own):
+            kinds[f"*{own}"] += 1
+    return kinds
 
 
 def targets(

@@ -43,6 +43,6 @@ def plot_spectrograms(target: Path, sounds: dict[str, tuple[np.ndarray, int]]) -
         axis.set(title=title, ylabel="kHz", ylim=(0, top), facecolor="black")
     axes[-1, 0].set_xlabel("s")
     figure.colorbar(image, ax=axes, label="dB")
-    with atomic_write(target) as temporary:
-        figure.savefig(temporary, dpi=90, format="png")
+    with atomic_write(target) as file:
+        figure.savefig(file, dpi=90, format="png")
     pyplot.close(figure)
