@@ -9,8 +9,6 @@ fresh fish, six crisp chips, and thick soft cheese."
 import argparse
 from pathlib import Path
 
-import soundfile
-
 from novasr_np import cli
 from novasr_np.files.plot import plot_spectrograms
 
@@ -28,7 +26,7 @@ def main() -> None:
     if status := cli.main(["upsample", str(CLIP), "-o", str(after), "--if-exists", "overwrite"]):
         raise SystemExit(status)
     sounds = {"before, 16 kHz": CLIP, "after, 48 kHz": after}
-    plot_spectrograms(picture, {title: soundfile.read(path) for title, path in sounds.items()})
+    plot_spectrograms(picture, sounds)
     print(f"{CLIP}\n-> {after}\n-> {picture}")
 
 

@@ -5,8 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..dsp import spectrum
 from ..errors import AudioError
 from ..files import audio
@@ -20,7 +18,7 @@ def add(commands: Any) -> None:
         help="how one recording differs from another, by band",
         description="Measure A against B, the first channels: delay, gain, SNR, and for each band "
         "level and log-spectral distance (LSD). If the two correlate, A is first shifted to where "
-        "B is. Both must have the same sampling rate.",
+        f"B is, by up to {spectrum.MAX_DELAY:,} samples. Both must have the same sampling rate.",
         allow_abbrev=False,
     )
     p.set_defaults(main=_main)
@@ -29,32 +27,21 @@ def add(commands: Any) -> None:
     p.add_argument("--json", action="store_true")
 
 
-def read(name: str) -> tuple[np.ndarray, int]:
-    """As `audio.read`, finite, with the name in what goes wrong."""
-    try:
-        x, rate = audio.read(Path(name))
-    except ValueError as error:
-        raise AudioError(f"{name}: {error}") from error
-    if not np.isfinite(x).all():
-        raise AudioError(f"{name}: NaN or infinity in it")
-    return x, rate
-
-
 def _main(args: argparse.Namespace) -> int:
     try:
-        (a, rate), (b, other) = read(args.a), read(args.b)
+        (rate, a), (other, b) = (audio.first_channel(Path(name)) for name in (args.a, args.b))
         if rate != other:
             raise AudioError(
                 f"{args.a} is at {rate} Hz, {args.b} at {other}: bring them to one rate "
                 "(spectrogram takes any)"
             )
-        report = spectrum.compare(a[0], b[0], rate)
+        report = spectrum.compare(a, b, rate)
     except (OSError, ValueError) as error:
         usage(error)
     if args.json:
         print(json.dumps(report | {"sample_rate": rate}, indent=1))
         return EXIT_DONE
-    lengths = " and ".join(str(x.shape[-1]) for x in (a, b))
+    lengths = " and ".join(map(str, report["lengths"]))
     print(f"{lengths} samples at {rate} Hz, {report['samples']} of them compared")
     print(_delay(report["delay"]))
     print(f"gain {_number(report['gain'], '.4f')}, SNR {_number(report['snr_db'], '.1f')} dB")

@@ -7,8 +7,9 @@ from typing import Any
 from .. import weights
 from ..atomic import atomic_write
 from ..errors import missing_extra
+from ..networks import Network
 from ..networks.novasr.to_onnx import OPSETS
-from .messages import EXIT_DONE, usage
+from .messages import EXIT_DONE, usage, wrote
 from .options import add_if_exists, add_weights, refuse_existing
 
 
@@ -61,7 +62,8 @@ def _onnx(args: argparse.Namespace) -> int:
         if network.to_onnx is None:
             raise ValueError(f"{network.name} has no ONNX export")
         model = network.to_onnx(params, opset=args.opset, half=args.half)
-        _write(args.output, model.SerializeToString())
+        what = f"ONNX, opset {args.opset}{', float16' if args.half else ''}"
+        _write(args.output, model.SerializeToString(), network, what)
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     return EXIT_DONE
@@ -75,12 +77,13 @@ def _stablehlo(args: argparse.Namespace) -> int:
             from novasr_jax.networks.novasr.to_stablehlo import to_stablehlo  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise missing_extra("needs JAX", "jax") from error
-        _write(args.output, to_stablehlo(params))
+        _write(args.output, to_stablehlo(params), weights.network_of(params), "StableHLO")
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     return EXIT_DONE
 
 
-def _write(output: str, data: bytes) -> None:
+def _write(output: str, data: bytes, network: Network, what: str) -> None:
     with atomic_write(Path(output)) as file:
         file.write(data)
+    wrote(output, f"{network.name} as {what}")

@@ -1,6 +1,7 @@
 """Exit statuses and messages."""
 
 import contextlib
+import os
 import sys
 from typing import NoReturn
 
@@ -12,10 +13,19 @@ EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
 def say(text: str) -> None:
-    """Write a message to standard error; if that cannot take it, the work goes on all the same."""
+    """Write a message to standard error; if that cannot take it, the work goes on all the same.
+
+    Control characters, which a file's name may have, are escaped: they would steer the terminal.
+    """
+    text = "".join(c if c >= " " and c != "\x7f" else repr(c)[1:-1] for c in text)
     with contextlib.suppress(OSError):
         tqdm.write(text, file=sys.stderr)
         sys.stderr.flush()
+
+
+def wrote(path: str, what: str) -> None:
+    """Say what a command wrote."""
+    say(f"{path}: {what}, {os.path.getsize(path):,} bytes")
 
 
 def usage(error: Exception) -> NoReturn:

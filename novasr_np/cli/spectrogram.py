@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files.plot import plot_spectrograms
-from .compare import read
-from .messages import EXIT_DONE, usage
+from .messages import EXIT_DONE, usage, wrote
 from .options import add_if_exists, refuse_existing
 
 
@@ -29,10 +28,8 @@ def _main(args: argparse.Namespace) -> int:
         if not args.output.lower().endswith(".png"):
             raise ValueError(f"the picture is a PNG file, got {args.output!r}")
         refuse_existing(args.output, args.if_exists)
-        sounds = {name: read(name) for name in args.file}
-        plot_spectrograms(
-            Path(args.output), {name: (x[0], rate) for name, (x, rate) in sounds.items()}
-        )
+        plot_spectrograms(Path(args.output), {name: Path(name) for name in args.file})
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
+    wrote(args.output, f"{len(args.file)} spectrogram{'s'[: len(args.file) > 1]}")
     return EXIT_DONE

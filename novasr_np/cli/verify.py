@@ -73,6 +73,8 @@ def _main(args: argparse.Namespace) -> int:
     try:
         if args.export is not None:
             kit.export(Path(args.export), args.weights)
+            files = [p for p in Path(args.export).rglob("*") if p.is_file()]
+            say(f"{args.export}: the kit, {len(files)} files")
             return EXIT_DONE
         if args.rate and (args.onnx or args.format != "wav"):
             raise ValueError("--rate needs --command and --format wav: only WAV files say a rate")

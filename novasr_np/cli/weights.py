@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import weights
-from .messages import EXIT_DONE, usage
+from .messages import EXIT_DONE, usage, wrote
 from .options import add_if_exists, refuse_existing
 
 
@@ -64,4 +64,5 @@ def _convert(args: argparse.Namespace) -> int:
         )
     except (OSError, ValueError) as error:
         usage(error)
+    wrote(args.output, f"{weights.network_of(params).name} as safetensors")
     return EXIT_DONE

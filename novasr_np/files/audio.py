@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
@@ -141,6 +141,30 @@ def read(path: Path) -> tuple[np.ndarray, int]:
     with reading(path) as source:
         blocks = [np.zeros((source.channels, 0), np.float32), *source.blocks()]
         return np.concatenate(blocks, axis=-1), source.sample_rate
+
+
+def first_channel(path: Path) -> tuple[int, Callable[[], Iterator[np.ndarray]]]:
+    """A file's rate in Hz, and what reads its first channel, [n] at a time, each time it is called.
+
+    Both raise as `reading` and `Source.blocks` do, and AudioError for NaN or infinity, with the
+    file's name in each.
+    """
+
+    def pieces() -> Iterator[np.ndarray]:
+        try:
+            with reading(path) as source:
+                for x in source.blocks():
+                    if not np.isfinite(x[0]).all():
+                        raise AudioError("NaN or infinity in it")
+                    yield x[0]
+        except AudioError as error:
+            raise AudioError(f"{path}: {error}") from error
+
+    try:
+        with reading(path) as source:
+            return source.sample_rate, pieces
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from error
 
 
 @contextmanager
