@@ -4,12 +4,17 @@
 network.
 """
 
-from .api import forward, resample, stages, upsample
-from .errors import AudioError, WeightsError
-from .samples import count_saturated
-from .stream import Stream
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .version import __version__
-from .weights import load_weights, save_weights
+
+if TYPE_CHECKING:
+    from .api import forward, resample, stages, upsample
+    from .errors import AudioError, WeightsError
+    from .samples import count_saturated
+    from .stream import Stream
+    from .weights import load_weights, save_weights
 
 __all__ = [
     "AudioError",
@@ -24,3 +29,24 @@ __all__ = [
     "stages",
     "upsample",
 ]
+
+# Imported when asked for, so that the command has begun before numpy is loaded.
+_ROOMS = {
+    "api": ("forward", "resample", "stages", "upsample"),
+    "errors": ("AudioError", "WeightsError"),
+    "samples": ("count_saturated",),
+    "stream": ("Stream",),
+    "weights": ("load_weights", "save_weights"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for room, names in _ROOMS.items():
+        if name in names:
+            globals()[name] = value = getattr(import_module(f".{room}", __name__), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -166,7 +166,7 @@ def run(model: Model, workers: Workers, x: np.ndarray, at_start: bool, at_end: b
     loss = network.edge_loss if at_end else 0
     if last <= first:
         return np.zeros((len(x), 0), x.dtype)
-    y = np.empty((len(x), factor * (last - first) - loss), x.dtype)
+    y = np.empty((len(x), max(0, factor * (last - first) - loss)), x.dtype)
     is_short = (at_start or at_end) and samples <= 2 * context
     # Every layer of `forward` holds all it is given: a few channels at a time.
     for rows in (slice(i, i + _CHANNELS) for i in range(0, len(x), _CHANNELS)):

@@ -57,11 +57,48 @@ def test_low_band_kept_or_not(cli, params):
     assert np.abs(outputs["auto"] - outputs["off"]).max() > 0.01
 
 
-def test_full_band_inputs_are_pointed_out(cli):
-    speech("a.wav", 44_100)
-    _, _, err = cli("upsample", "a.wav")
-    assert "of inputs at 44.1 kHz all below 19.3 kHz stays" in err
-    assert "muffled" not in cli("upsample", "a.wav", "--keep-lowband", "7000", "-o", "b.wav")[2]
+def band_limited(name, rate, hertz):
+    """Noise that ends at so many Hz, in a file at `rate`."""
+    spectrum = np.fft.rfft(np.random.default_rng(0).normal(0, 0.1, rate))
+    spectrum[hertz:] = 0  # a second: a bin is 1 Hz
+    soundfile.write(name, np.fft.irfft(spectrum), rate)
+
+
+def test_what_reaches_how_far_is_said_before_the_work(cli):
+    band_limited("full.wav", 44_100, 22_050)
+    assert "full.wav: has sound up to 22.1 kHz, and all below 19.3 kHz stays" in cli("full.wav")[2]
+    for rate in (24_000, 44_100, 48_000):
+        name = f"{rate}.wav"
+        band_limited(name, rate, 8000)
+        _, out, _ = cli(name, "--json")
+        (file,) = json.loads(out)["files"]
+        assert (file["band_edge"], file["kept_below"]) == (8000, 7000)
+        err = cli(name, "-f")[2]
+        assert f"{name}: its sound ends at 8 kHz; all below 7 kHz stays" in err
+        low, high = energies(f"{rate}_48k.wav", 6500), energies(name, 6500)
+        assert abs(low[0] / high[0] - 1) < 0.01  # kept
+        assert low[1] > 2 * high[1]  # new
+    assert "stays" not in cli("full.wav", "-f", "--keep-lowband", "7000")[2]
+    assert "stays" not in cli("full.wav", "-f", "-q")[2]
+    err = cli(*[f"{rate}.wav" for rate in (24_000, 44_100, 48_000)], "full.wav", "-f")[2]
+    assert (err.count("sound ends"), err.count("has sound")) == (1, 1)
+
+
+def energies(name, hertz):
+    """Below and above a frequency."""
+    x, rate = soundfile.read(name)
+    power = np.abs(np.fft.rfft(x)) ** 2 / len(x) ** 2
+    middle = hertz * len(x) // rate
+    return power[:middle].sum(), power[middle:].sum()
+
+
+@pytest.mark.parametrize("rate", [11_025, 22_050, 44_100, 48_000, 96_000])
+@pytest.mark.parametrize("samples", [1, 1000, 12_345])
+def test_as_long_as_the_input(cli, rate, samples):
+    """To the sample, whatever the network's own steps."""
+    soundfile.write("a.wav", speech_like(samples, rate), rate)
+    assert cli("a.wav", "-q")[0] == 0
+    assert soundfile.info("a_48k.wav").frames == -(-samples * 48_000 // rate)
 
 
 def test_a_low_band_too_wide_for_a_file_is_its_failure(cli):
@@ -135,11 +172,12 @@ def test_if_exists(cli):
     Path("a_48k.wav").write_text("mine")
     status, _, err = cli("upsample", "a.wav")
     assert status == 1
-    assert "a_48k.wav exists: see --if-exists" in err
+    assert "a_48k.wav exists: -f replaces it" in err
     assert cli("upsample", "a.wav", "--if-exists", "skip")[0] == 0
     assert Path("a_48k.wav").read_text() == "mine"
-    assert cli("upsample", "a.wav", "--if-exists", "overwrite")[0] == 0
+    assert cli("upsample", "a.wav", "--force")[0] == 0
     assert soundfile.info("a_48k.wav").frames == 12_000
+    assert cli("upsample", "a.wav", "--if-exists", "overwrite")[0] == 0
 
 
 def test_an_input_is_never_replaced_by_its_output(cli):
@@ -153,9 +191,10 @@ def test_an_input_is_never_replaced_by_its_output(cli):
 def test_two_inputs_with_one_output_name(cli):
     speech("a.wav")
     speech("a.flac")
-    status, _, err = cli("upsample", "a.wav", "a.flac", "--if-exists", "overwrite")
-    assert status == 1
-    assert "a.flac: a_48k.wav is another input's output" in err
+    status, _, err = cli("upsample", "a.wav", "a.flac", "-f")
+    assert status == 2
+    assert "a.wav and a.flac would both become a_48k.wav" in err
+    assert tree() == ["a.flac", "a.wav"]
 
 
 def test_bad_inputs_are_named_and_the_rest_is_done(cli):
@@ -201,6 +240,123 @@ def test_quiet_and_verbose(cli):
     assert cli("upsample", "a.wav", "-q") == (0, "", "")
     err = cli("upsample", "a.wav", "-v", "--if-exists", "overwrite")[2]
     assert "a.wav -> a_48k.wav: 0.25 s of audio" in err
+
+
+def test_a_files_name_alone_stands_for_upsample(cli):
+    speech("a.wav")
+    shutil.copy("a.wav", "speech")
+    for arguments in (["a.wav"], ["-o", "b.wav", "a.wav"], ["speech", "-q"], ["./a.wav", "-f"]):
+        assert cli(*arguments)[0] == 0
+    assert {"a_48k.wav", "b.wav", "speech_48k.wav"} < set(tree())
+    assert cli("help", "stream")[0] == 0
+    for name, hint in (("upsmaple", "did you mean 'upsample'?"), ("xyzzy", "commands: upsample")):
+        status, _, err = cli(name)
+        assert (status, hint in err) == (2, True)
+    assert "No such file" in cli("no.wav")[2]
+    assert "novasr speech.wav" in cli("--help")[1]
+
+
+def test_python_dash_m():
+    done = subprocess.run(
+        [sys.executable, "-m", "novasr_np", "--version"], capture_output=True, check=True
+    )
+    assert done.stdout.startswith(b"novasr ")
+
+
+def test_patterns_that_the_shell_left(cli):
+    speech("a.wav")
+    speech("b.wav")
+    speech("[c].wav")
+    assert "3 done" in cli("*.wav", "-o", "out/")[2]
+    assert "1 done" in cli("[c].wav")[2]
+    status, _, err = cli("*.flac")
+    assert (status, "no file matches: *.flac" in err) == (2, True)
+
+
+def test_a_missing_last_name_may_be_meant_as_the_output(cli):
+    speech("a.wav")
+    status, _, err = cli("a.wav", "out.wav")
+    assert status == 1
+    wanted = "novasr: out.wav: No such file or directory; if it is to be the output: -o out.wav\n"
+    assert wanted in err
+
+
+def test_several_inputs_and_the_name_of_one_output(cli):
+    speech("a.wav")
+    speech("b.wav")
+    status, _, err = cli("a.wav", "b.wav", "-o", "out.wav")
+    assert (status, "-o out.wav is the name of one file" in err) == (2, True)
+    assert tree() == ["a.wav", "b.wav"]
+
+
+@pytest.mark.parametrize("ffmpeg", [False, True])
+def test_what_recursion_passes_over_is_named(cli, monkeypatch, ffmpeg):
+    monkeypatch.setattr("novasr_np.files.ffmpeg.is_installed", lambda: ffmpeg)
+    speech("in/a.wav")
+    for name in ("b.m4a", "c.txt", "d.txt", "e_48k.wav", ".hidden"):
+        Path("in", name).write_bytes(b"no audio at all")
+    status, _, err = cli("-r", "in")
+    assert status == ffmpeg  # which finds out that b.m4a is none
+    assert ("1 .m4a" in err, "ffmpeg, once installed" in err) == (not ffmpeg, not ffmpeg)
+    assert "2 .txt" in err
+    assert "1 *_48k" in err
+
+
+def test_control_characters_stay_out_of_the_terminal(cli):
+    status, _, err = cli("\x1b]0;own\a.wav")
+    assert status == 1
+    assert err.startswith(r"novasr: \x1b]0;own\x07.wav: No such file")
+
+
+@pytest.mark.parametrize(
+    ("subtype", "format", "want"),
+    [
+        ("PCM_16", "wav", "PCM_16"),
+        ("PCM_U8", "wav", "PCM_16"),
+        ("PCM_24", "wav", "PCM_24"),
+        ("PCM_24", "flac", "PCM_24"),
+        ("PCM_24", "ogg", "VORBIS"),
+        ("PCM_32", "flac", "PCM_24"),
+        ("FLOAT", "wav", "FLOAT"),
+        ("DOUBLE", "aiff", "FLOAT"),
+        ("FLOAT", "flac", "PCM_24"),
+    ],
+)
+def test_bit_depth_is_kept(cli, subtype, format, want):
+    speech("a.wav", subtype=subtype)
+    assert cli("a.wav", "--format", format)[0] == 0
+    name = f"a_48k{audio.FORMATS[format][0][0]}"
+    assert soundfile.info(name).subtype == want
+    assert cli("a.wav", "--format", format, "--subtype", audio.FORMATS[format][2], "-f")[0] == 0
+    assert soundfile.info(name).subtype == audio.FORMATS[format][2]
+
+
+def test_beyond_full_scale(cli):
+    soundfile.write("a.wav", 3 * np.sin(np.arange(9000) / 10), 16_000, subtype="FLOAT")
+    assert "--subtype FLOAT" in cli("a.wav", "-o", "a.flac")[2]
+    assert "--subtype FLOAT" not in cli("a.wav")[2]
+    assert np.abs(soundfile.read("a_48k.wav")[0]).max() > 2.9
+
+
+@pytest.mark.parametrize("format", ["wav", "flac", "ogg", "mp3", "aiff"])
+def test_tags_are_kept(cli, format):
+    with soundfile.SoundFile("a.flac", "w", 16_000, 1) as file:
+        file.title, file.artist = "A title", "Somebody"
+        file.write(speech_like(4000))
+    assert cli("a.flac", "--format", format)[0] == 0
+    with soundfile.SoundFile(f"a_48k{audio.FORMATS[format][0][0]}") as file:
+        assert (file.title, file.artist) == ("A title", "Somebody")
+
+
+def test_equal_samples_give_equal_bytes_whatever_the_time(cli):
+    """libsndfile would put the time into floating-point files."""
+    speech("a.wav", subtype="FLOAT")
+    assert cli("a.wav")[0] == 0
+    first = Path("a_48k.wav").read_bytes()
+    assert b"PEAK" not in first
+    time.sleep(1.1)
+    assert cli("a.wav", "-f")[0] == 0
+    assert Path("a_48k.wav").read_bytes() == first
 
 
 USAGE = {
@@ -378,6 +534,16 @@ def test_stream_that_ends_inside_a_frame(cli):
     assert done.returncode == 1
     assert b"ended inside a frame: 3 of its 8 bytes" in done.stderr
     assert len(done.stdout) == 3 * 125 * 8
+
+
+def test_stream_says_what_it_may_have_been_given(cli):
+    speech("a.wav")
+    done = command("stream", input=Path("a.wav").read_bytes())
+    assert done.returncode == 1
+    assert b"a file, not raw samples: novasr upsample -" in done.stderr
+    loud = np.arange(20_000, 24_000, dtype="<i2").tobytes()
+    assert b"--input s16?" in command("stream", input=loud).stderr
+    assert b"at most 1024, got 100000" in command("stream", "--channels", "100000").stderr
 
 
 def test_stream_refuses_nan_and_bad_usage(cli):

@@ -18,14 +18,22 @@ def refuse_existing(path: str, if_exists: str) -> None:
         raise FileNotFoundError("the output has no name")
     if os.path.lexists(path):
         if if_exists == "error":
-            raise FileExistsError(f"{path} exists: see --if-exists")
+            raise FileExistsError(f"{path} exists: -f replaces it")
         if not os.path.isfile(path):
             raise FileExistsError(f"{path} exists and is no regular file")
 
 
-def add_if_exists(parser: argparse.ArgumentParser) -> None:
-    """What becomes of an output that is there; `refuse_existing` heeds it."""
-    parser.add_argument("--if-exists", choices=("error", "overwrite"), default="error")
+def add_if_exists(parser: argparse.ArgumentParser, skip: bool = False) -> None:
+    """What becomes of an output that is there. skip: whether it can also be left as it is."""
+    choices = ("error", "skip", "overwrite") if skip else ("error", "overwrite")
+    parser.add_argument("--if-exists", choices=choices, default="error", help="default: error")
+    parser.add_argument(
+        *("-f", "--force"),
+        dest="if_exists",
+        action="store_const",
+        const="overwrite",
+        help="replace outputs that exist, as --if-exists overwrite does",
+    )
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +50,8 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         type=band,
         default=True,
         metavar="HZ",
-        help="restore the input's own sound below HZ; auto (default): nearly all that its sampling "
-        "rate can hold, 7/16 of it; off: the network alone",
+        help="restore the input's own sound below HZ; auto (default): 7/8 of what its sampling "
+        "rate can hold, or of where a file's sound ends by its spectrum; off: the network alone",
     )
 
 

@@ -16,6 +16,7 @@ _RAW: dict[str, np.dtype] = {
     "f32": np.dtype("<f4"),
     "s16": np.dtype("<i2"),
 }  # samples on the pipes of `stream`
+_MAGIC = (b"RIFF", b"fLaC", b"OggS", b"FORM", b"ID3")
 _READ_BYTES = 1 << 16  # at most, from a pipe at a time
 
 
@@ -57,11 +58,13 @@ def _main(args: argparse.Namespace) -> int:
         usage(error)
     dtype, out = _RAW[args.input], _RAW[args.output]
     frame = dtype.itemsize * args.channels
-    rest = b""
+    rest, begun = b"", False
     try:
         while True:
             data = os.read(sys.stdin.fileno(), _READ_BYTES)
-            rest += data
+            if not begun and data.startswith(_MAGIC):
+                raise ValueError("standard input is a file, not raw samples: novasr upsample -")
+            rest, begun = rest + data, True
             whole = len(rest) - len(rest) % frame
             x = np.frombuffer(rest[:whole], dtype).reshape(-1, args.channels).T
             rest = rest[whole:]
@@ -76,6 +79,7 @@ def _main(args: argparse.Namespace) -> int:
         if rest:
             raise ValueError(f"input ended inside a frame: {len(rest)} of its {frame} bytes came")
     except (ValueError, MemoryError) as error:
-        say(f"novasr: {error}")
+        hint = "; are these samples of 16 bits, --input s16?" if "audio must" in str(error) else ""
+        say(f"novasr: {error}{hint if args.input == 'f32' else ''}")
         return EXIT_SOME_FAILED
     return EXIT_DONE

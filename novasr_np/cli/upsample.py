@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,25 @@ from tqdm import tqdm
 
 from .. import weights
 from ..blocks import Runner
-from ..dsp.crossover import cutoff
 from ..dsp.resample import import_soxr
-from ..files import audio, find
+from ..files import audio, ffmpeg, find
 from ..files.convert import Options, Result, convert
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
-from .options import add_backend, add_network, backend, positive
-
-_FULL_BAND = 44_100  # Hz: inputs from here on have little that the network could add
+from .options import add_backend, add_if_exists, add_network, backend, positive
 
 _NOTES = """\
-The output is <input's stem>_48k.wav beside the input unless -o says otherwise. With several
-inputs, or a folder, -o is a folder and gets the same tree. "-" is standard input or output.
-A file appears under its name only when it is complete.
+examples:
+  novasr upsample speech.wav                    writes speech_48k.wav
+  novasr upsample interview.mp4 -o speech.flac  sound from video, with ffmpeg
+  novasr upsample -r recordings -o restored     a folder, with its tree
+  ffmpeg -i talk.webm -f wav - | novasr upsample - -o talk.wav
+
+Reads WAV, FLAC, OGG, Opus, MP3, AIFF and what else libsndfile reads; M4A, MP4, WebM and others
+where ffmpeg is installed.
+
+The output is <input's stem>_48k.wav beside the input unless -o says otherwise. With several inputs,
+or a folder, -o is a folder and gets the same tree. "-" is standard input or output. A file appears
+under its name only when it is complete.
 
 exit status: 0 all done (or skipped as asked), 1 some inputs failed (each is named, the rest are
 done), 2 wrong usage, 130 interrupted
@@ -60,8 +67,12 @@ def add(commands: Any) -> None:
         help="each on its own (default), the first only as the original does, or their mean",
     )
     p.add_argument("--format", choices=tuple(audio.FORMATS), help="default: by OUT's name, or wav")
-    p.add_argument("--subtype", help="libsndfile's name of the coding, such as PCM_24 or FLOAT")
-    p.add_argument("--if-exists", choices=("error", "skip", "overwrite"), default="error")
+    p.add_argument(
+        "--subtype",
+        help="libsndfile's name of the coding, such as PCM_24 or FLOAT; default: the input's bit "
+        "depth where the format has it, else the format's usual one",
+    )
+    add_if_exists(p, skip=True)
     add_backend(p)
     loud = p.add_mutually_exclusive_group()
     loud.add_argument("-q", "--quiet", action="store_true", help="only failures")
@@ -76,21 +87,16 @@ def _main(args: argparse.Namespace) -> int:
         usage(error)
     results: list[Result] = []
     start = time.perf_counter()
-    taken: set[str] = set()
+    notes = _Notes(runner.network.rate_in, args)
+    _name_passed_over(args, runner.network.rate_out)
     try:
         with runner, _progress_bar(pairs, args) as bar:
             for source, target in pairs:
-                if target in taken:
-                    result = Result(source, target)
-                    result.error = f"{target} is another input's output already: give it its own -o"
-                else:
-                    result = convert(source, target, options, runner, bar.update)
-                if result.status != "failed":
-                    taken.add(target)
+                result = convert(source, target, options, runner, bar.update, notes)
                 results.append(result)
                 _report(result, args)
     finally:
-        _summarise(results, time.perf_counter() - start, runner.network.rate_out, args)
+        _summarise(results, time.perf_counter() - start, args)
     return EXIT_SOME_FAILED if any(r.status == "failed" for r in results) else EXIT_DONE
 
 
@@ -98,8 +104,9 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Run
     """Sources with their targets, the options, and what computes; raises what is wrong usage."""
     params = weights.load_weights(args.weights)
     network = weights.network_of(params)
-    sources = list(find.find(args.input, args.recursive, network.rate_out))
+    args.input = list(find.expand(args.input))
     out = args.output
+    sources = list(find.find(args.input, args.recursive, network.rate_out))
     several = len(args.input) > 1 or os.path.isdir(args.input[0])
     is_folder = (
         out is not None
@@ -107,16 +114,25 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Run
         and (several or os.path.isdir(out) or out.endswith(("/", os.sep)))
     )
     is_file = out is not None and not is_folder
+    if is_folder and audio.format_of(Path(out)) and not os.path.isdir(out):
+        raise ValueError(f"several inputs, and -o {out} is the name of one file: give a folder")
     by_name = audio.format_of(Path(out)) if is_file else None
     if is_file and out != find.PIPE:
         if by_name is None and args.format is None:
-            raise ValueError(f"cannot tell a format from the name {out!r}: give --format")
+            known = ", ".join(audio.FORMATS)
+            raise ValueError(f"the name {out!r} tells no format of {known}: give one, or --format")
         if by_name is not None and args.format not in (None, by_name):
             raise ValueError(f"{out!r} is a name for {by_name}, but --format is {args.format}")
     format = args.format or by_name or "wav"
     audio.check_format(format, args.subtype)
 
     paths = [out] if is_file else list(find.targets(sources, out, format, network.rate_out))
+    owners: dict[str, str] = {}
+    for (source, _), path in zip(sources, paths, strict=False):
+        if path != find.PIPE and owners.setdefault(path, source) != source:
+            raise ValueError(
+                f"{owners[path]} and {source} would both become {path}: give each its own -o"
+            )
     if is_file and len(sources) != 1:
         raise ValueError("several inputs cannot go to one output")
     if [s for s, _ in sources].count(find.PIPE) > 1:
@@ -159,14 +175,56 @@ def _progress_bar(pairs: list[tuple[str, str]], args: argparse.Namespace) -> tqd
 
 def _report(result: Result, args: argparse.Namespace) -> None:
     if result.status == "failed":
-        say(f"novasr: {result.source}: {result.error}")
+        # As with sox and ffmpeg, where the output is the last of the names.
+        is_output = result.source == args.input[-1] and len(args.input) == 2 and not args.output
+        hint = f"; if it is to be the output: -o {result.source}"
+        is_output = is_output and not os.path.lexists(result.source)
+        say(f"novasr: {result.source}: {result.error}{hint if is_output else ''}")
     elif args.verbose:
         say(f"{result.source} -> {result.target}: {_speed([result])}")
 
 
-def _summarise(
-    results: list[Result], seconds: float, rate_out: int, args: argparse.Namespace
-) -> None:
+class _Notes:
+    """Says of a file, before the work, how far its sound reaches; of several, of the first."""
+
+    def __init__(self, rate_in: int, args: argparse.Namespace) -> None:
+        self._rate_in = rate_in
+        self._wanted = args.keep_lowband is True and not (args.quiet or args.json)
+        self._all = args.verbose
+        self._told: set[bool] = set()
+
+    def __call__(self, result: Result) -> None:
+        found, rate = result.band_edge is not None, result.sample_rate or 0
+        # Where nothing shows an end, only twice the network's rate makes it hardly worth while.
+        if not self._wanted or not (found or rate > 2 * self._rate_in):
+            return
+        if found in self._told and not self._all:
+            return
+        self._told.add(found)
+        kept = f"{(result.kept_below or 0) / 1000:.3g} kHz"
+        if found:
+            end = f"{(result.band_edge or 0) / 1000:.3g} kHz"
+            say(
+                f"{result.source}: its sound ends at {end}; all below {kept} stays, and what is "
+                "above is new"
+            )
+        else:
+            say(
+                f"{result.source}: has sound up to {rate / 2000:.3g} kHz, and all below {kept} "
+                "stays: hardly anything will change (--keep-lowband 7000 makes new what is above)"
+            )
+
+
+def _name_passed_over(args: argparse.Namespace, rate_out: int) -> None:
+    """Say what `-r` left out, by kind."""
+    kinds = sum((find.passed_over(f, rate_out) for f in args.input if os.path.isdir(f)), Counter())
+    if kinds and not (args.quiet or args.json):
+        hint = " (ffmpeg, once installed, reads some of these)"
+        text = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
+        say(f"passed over: {text}{hint if set(kinds) & set(ffmpeg.SUFFIXES) else ''}")
+
+
+def _summarise(results: list[Result], seconds: float, args: argparse.Namespace) -> None:
     states = [result.status for result in results]
     counts = {state: states.count(state) for state in ("done", "skipped", "failed")}
     audio_seconds = sum(r.audio_seconds for r in results)
@@ -183,13 +241,8 @@ def _summarise(
     elif not args.quiet:
         text = ", ".join(f"{n} {state}" for state, n in counts.items() if n) or "nothing done"
         say(f"{text}: {_speed(results)}")
-        rate = max((r.sample_rate or 0 for r in results if r.status == "done"), default=0)
-        if args.keep_lowband is True and rate >= _FULL_BAND:
-            kept = cutoff(True, rate, rate_out) or 0.0
-            say(
-                f"novasr: of inputs at {rate / 1000:g} kHz all below {kept / 1000:.3g} kHz stays; "
-                "if they are muffled, give --keep-lowband 7000"
-            )
+        if any(r.peak > 1 and r.subtype not in ("FLOAT", "DOUBLE") for r in results):
+            say("novasr: what is beyond full scale was cut: --format wav --subtype FLOAT keeps it")
 
 
 def _speed(results: list[Result]) -> str:

@@ -35,6 +35,6 @@ def edge(blocks: Iterable[np.ndarray], sample_rate: int) -> float | None:
         around = level[band - _SLOPE : band + _SLOPE]
         below, above = level[band - _SLOPE : band].max(), level[band + _SLOPE :].max()
         if below - above >= _DROP:
-            last = np.flatnonzero(around >= (below + above) / 2)[-1]
+            last = np.flatnonzero(around >= below - _DROP / 2)[-1]
             return float((band - _SLOPE + last + 1) * _BAND)
     return None

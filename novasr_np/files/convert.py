@@ -52,6 +52,7 @@ class Result:
     error: str | None = None
     sample_rate: int | None = None  # Hz, of the source
     channels: int | None = None  # of the target
+    subtype: str | None = None  # of the target, libsndfile's name
     audio_seconds: float = 0.0
     work_seconds: float = 0.0
     peak: float = 0.0
@@ -84,7 +85,7 @@ def convert(
                 result.status = "skipped"
                 return result
             if options.if_exists == "error":
-                raise FileExistsError(f"{target} exists: see --if-exists")
+                raise FileExistsError(f"{target} exists: -f replaces it, --if-exists skip goes on")
             if not os.path.isfile(target):
                 raise FileExistsError(f"{target} exists and is no regular file")
         piped = PIPE in (source, target)
@@ -93,6 +94,8 @@ def convert(
             _convert(path, target, spool, options, runner, result, progress, begin)
         result.status = "done"
     except (OSError, ValueError, MemoryError) as error:
+        if getattr(error, "filename", None) == source:  # which the result names already
+            error.filename = None  # type: ignore[union-attr]
         result.error = message(error)
         result.errno = getattr(error, "errno", None)
         result.audio_seconds, result.peak, result.saturated = 0.0, 0.0, 0
@@ -124,6 +127,7 @@ def _convert(
                 result.band_edge = band.edge(blocks, source.sample_rate)
             keep = crossover.below(result.band_edge, source.sample_rate, network.rate_out)
         result.kept_below = crossover.cutoff(keep, source.sample_rate, network.rate_out)
+        result.subtype = options.subtype or audio.same_depth(source.subtype, options.format)
         begin(result)
         try:
             if target != PIPE:
@@ -135,7 +139,7 @@ def _convert(
                     network.rate_out,
                     result.channels,
                     options.format,
-                    options.subtype or audio.same_depth(source.subtype, options.format),
+                    result.subtype,
                     frames,
                     source.tags,
                 ) as file,

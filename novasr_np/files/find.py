@@ -1,5 +1,7 @@
 """Find the source files of a run, and name their targets."""
 
+import errno
+import glob
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -30,6 +32,21 @@ def walk(folder: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
 def target_suffix(rate: int) -> str:
     """What a default target's name has behind the source's stem: ``_48k`` for 48,000 Hz."""
     return f"_{rate // 1000}k"
+
+
+def expand(names: Iterable[str]) -> Iterator[str]:
+    """Names as they are, but patterns, as a shell leaves them in quotes or on Windows, expanded.
+
+    Raises FileNotFoundError for a pattern that nothing matches.
+    """
+    for name in names:
+        if os.path.lexists(name) or not glob.has_magic(name):
+            yield name
+            continue
+        found = sorted(glob.glob(name, recursive=True))
+        if not found:
+            raise FileNotFoundError(errno.ENOENT, "no file matches", name)
+        yield from found
 
 
 def find(inputs: Iterable[str], recursive: bool, rate_out: int) -> Iterator[tuple[str, str]]:

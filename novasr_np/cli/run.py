@@ -1,0 +1,119 @@
+"""What surrounds each command: its parser, the standard streams, signals, and the exit status."""
+
+import argparse
+import difflib
+import glob
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from ..version import __version__
+from . import compare, corpus, doctor, export, spectrogram, stream, upsample, verify, weights
+from .messages import EXIT_INTERRUPTED, EXIT_SOME_FAILED, say, usage
+
+# In the order of the help.
+# fmt: off
+_COMMANDS = (
+    upsample, corpus, stream, weights, verify, export, compare, spectrogram, doctor,
+)
+# fmt: on
+
+
+_EXAMPLES = """\
+examples:
+  novasr speech.wav                      writes speech_48k.wav
+  novasr -r recordings -o restored       all sound in a folder, with its tree
+  novasr upsample --help                 all options of that, which a file's name alone stands for
+"""
+
+
+def run(argv: Sequence[str] | None, interrupt: Any) -> int:
+    """Run the command with `argv`, None for the process's; give its exit status.
+
+    interrupt: the handler for Ctrl-C.
+    """
+    _open_closed_streams()
+    try:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, interrupt)
+        options = _parser().parse_args(_with_command(sys.argv[1:] if argv is None else argv))
+        # So that temporary files go when a job scheduler or a closed terminal ends the run, too.
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+        status = options.main(options)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        say("novasr: interrupted")
+        return EXIT_INTERRUPTED
+    except OSError as error:
+        # Of standard output alone; files are dealt with one by one. Keep Python from complaining
+        # once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            say(f"novasr: standard output: {error.strerror}")
+        return EXIT_SOME_FAILED
+
+
+def _with_command(argv: Sequence[str]) -> Sequence[str]:
+    """The arguments, with `upsample` before those that begin with a file or an option of its."""
+    if not argv or argv[0] in ("-h", "--help", "--version"):
+        return argv
+    first, names = argv[0], [module.__name__.rpartition(".")[2] for module in _COMMANDS]
+    if first in names:
+        return argv
+    if first == "help":
+        return [*argv[1:2], "--help"]
+    looks_like_a_file = os.path.splitext(first)[1] or set("/\\") & set(first)
+    if (
+        first.startswith("-")
+        or looks_like_a_file
+        or os.path.lexists(first)
+        or glob.has_magic(first)
+    ):
+        return ["upsample", *argv]
+    close = difflib.get_close_matches(first, names, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"commands: {', '.join(names)}"
+    usage(ValueError(f"there is no file and no command {first!r}; {hint}"))
+
+
+def _open_closed_streams() -> None:
+    """Where a standard stream was closed (``>&-``), open an empty one, or one that fails.
+
+    Otherwise the next file to be opened would take its number, and get the messages.
+    """
+    for number, name, flags in (
+        (0, "stdin", os.O_RDONLY),
+        (1, "stdout", os.O_RDONLY),  # so that writing fails: the audio would be lost unnoticed
+        (2, "stderr", os.O_WRONLY),
+    ):
+        if getattr(sys, name) is None:
+            _open_null(number, flags)
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+
+
+def _open_null(number: int, flags: int) -> None:
+    null = os.open(os.devnull, flags)
+    if null != number:
+        os.dup2(null, number)
+        os.close(null)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="novasr",
+        description="Upsample speech to 48 kHz.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"novasr {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for module in _COMMANDS:
+        module.add(commands)
+    return parser
