@@ -578,7 +578,7 @@ def test_signals_while_a_long_file_is_written(cli, format, sent, status, heeding
             [sys.executable, "-m", "novasr_np.cli", "upsample", "long.wav", "--format", format],
             stderr=subprocess.PIPE,
         )
-        while not list(Path().glob(".*.part*")):
+        while not list(Path().glob(".*.novasr-part*")):
             assert process.poll() is None, process.communicate()
             time.sleep(0.01)
         time.sleep(delay)
@@ -587,6 +587,44 @@ def test_signals_while_a_long_file_is_written(cli, format, sent, status, heeding
         assert process.returncode == status, err
         assert b"Traceback" not in err
         assert tree() == ["long.wav"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_from_the_first_instant(cli, heeding_ctrl_c):
+    """While modules are imported, and later: no traceback."""
+    speech("a.wav", samples=1_600_000)
+    begin = "import sys; from novasr_np.cli import main; print(flush=True); sys.exit(main())"
+    for delay in np.linspace(0, 0.5, 26):
+        process = subprocess.Popen(
+            [sys.executable, "-c", begin, "a.wav", "-f"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        process.stdout.readline()
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode in (130, -signal.SIGINT, 0), (delay, err)
+        assert b"Traceback" not in err, (delay, err)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no locks here")
+def test_what_a_killed_run_left_is_removed_by_the_next(cli):
+    speech("long.wav", samples=1_600_000)
+    speech("a.wav")
+    killed = subprocess.Popen([sys.executable, "-m", "novasr_np.cli", "long.wav"])
+    while not (left := list(Path().glob(".*.novasr-part*"))):
+        assert killed.poll() is None
+        time.sleep(0.01)
+    # It lives: another run leaves its file alone.
+    assert command("a.wav").returncode == 0
+    assert left[0].exists()
+    killed.kill()
+    killed.wait()
+    assert left[0].exists()
+    Path(".other.part.wav").touch()
+    assert command("a.wav", "-f").returncode == 0
+    assert tree() == [".other.part.wav", "a.wav", "a_48k.wav", "long.wav"]
 
 
 def shell(line):

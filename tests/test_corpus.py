@@ -504,7 +504,7 @@ def test_workers_left_alone_give_up(cli):
     process = start("--jobs", "1")
 
     def parts():
-        return list(Path("out").rglob(".*.part.*"))
+        return list(Path("out").rglob(".*.novasr-part.*"))
 
     deadline = time.monotonic() + 60
     while not parts():

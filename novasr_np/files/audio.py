@@ -411,7 +411,8 @@ def _hint(path: Path) -> str:
     """How to get at a file that only ffmpeg reads."""
     if path.suffix.lower() not in ffmpeg.SUFFIXES:
         return ""
-    return f"Install ffmpeg, or: ffmpeg -i {shlex.quote(path.name)} {path.stem}.wav"
+    wav = shlex.quote(f"{path.stem}.wav")
+    return f"Install ffmpeg, or: ffmpeg -i {shlex.quote(path.name)} {wav}"
 
 
 def _unreadable(error: BaseException) -> AudioError:

@@ -4,6 +4,7 @@ ffmpeg writes Sun's .au format to a pipe: a header that says rate and channels, 
 it reads is held to sound and video files: it never follows a playlist, to other files or to hosts.
 """
 
+import os
 import shutil
 import struct
 import subprocess
@@ -79,9 +80,19 @@ class Decoder:
             raise AudioError(f"not audio that ffmpeg can read whole: {said}")
 
 
+def _refuse_cut_riff(path: Path) -> None:
+    """Raise AudioError if an AVI file is shorter than it says, which ffmpeg does not mind."""
+    with open(path, "rb") as file:
+        head = file.read(8)
+        there = file.seek(0, os.SEEK_END) - len(head)
+    if head.startswith(b"RIFF") and (promised := int.from_bytes(head[4:], "little")) > there:
+        raise AudioError(f"cut short: {there} of {promised} bytes are there")
+
+
 @contextmanager
 def decoding(path: Path) -> Iterator[Decoder]:
     """Decode a file. Raises as `Decoder` does, and OSError if ffmpeg cannot be started."""
+    _refuse_cut_riff(path)
     command = ["ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file"]
     command += ["-format_whitelist", _DEMUXERS, "-i", f"file:{path}"]
     command += ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "-"]
