@@ -82,6 +82,20 @@ def test_vorbis_with_a_lost_page(tmp_path):
             audio.read(path)
 
 
+def test_opus_with_a_lost_page(tmp_path):
+    path = tmp_path / "x.opus"
+    for rate in (16_000, 48_000):
+        save(path, speech_like(5 * rate, rate)[np.newaxis], rate)
+        assert audio.read(path)[0].shape == (1, 5 * rate)
+        whole = path.read_bytes()
+        for place in (0.2, 0.5, 0.9):
+            damaged = bytearray(whole)
+            damaged[int(len(whole) * place)] ^= 1
+            path.write_bytes(damaged)
+            with pytest.raises(AudioError, match=r"damaged|cut short"):
+                audio.read(path)
+
+
 @FORMATS
 def test_no_samples(format, tmp_path):
     path = tmp_path / "x"

@@ -61,9 +61,7 @@ def make(name: str, sample_rate: int, new_rate: int, channels: int, dtype: Any) 
     """
     if name not in RESAMPLERS:
         raise ValueError(f"resampler must be one of {RESAMPLERS}, got {name!r}")
-    sample_rate = whole_number("sample rate", sample_rate, least=None)
-    if not MIN_RATE <= sample_rate <= MAX_RATE:
-        raise ValueError(f"sample rate {sample_rate} Hz; expected {MIN_RATE} to {MAX_RATE}")
+    sample_rate = check_rate(sample_rate)
     if sample_rate == new_rate:
         return Unchanged()
     if name == "soxr":
@@ -71,6 +69,14 @@ def make(name: str, sample_rate: int, new_rate: int, channels: int, dtype: Any) 
     divisor = math.gcd(sample_rate, new_rate)
     o, n = sample_rate // divisor, new_rate // divisor
     return Polyphase(_upstream(o, n, np.dtype(dtype)), o, channels)
+
+
+def check_rate(sample_rate: Any) -> int:
+    """A sampling rate in Hz. Raises as `make`."""
+    sample_rate = whole_number("sample rate", sample_rate, least=None)
+    if not MIN_RATE <= sample_rate <= MAX_RATE:
+        raise ValueError(f"sample rate {sample_rate} Hz; expected {MIN_RATE} to {MAX_RATE}")
+    return sample_rate
 
 
 class Unchanged:

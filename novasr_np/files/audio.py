@@ -15,7 +15,7 @@ import soundfile
 
 from ..atomic import atomic_write
 from ..errors import AudioError
-from . import ffmpeg, mpeg
+from . import ffmpeg, mpeg, ogg
 
 # The command's name for a format -> its suffixes, libsndfile's format and default subtype.
 FORMATS = {
@@ -46,8 +46,6 @@ _BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 _MAX_BYTES = (1 << 32) - (1 << 16)
 # libsndfile's Vorbis encoder crashes on more.
 _MAX_CHANNELS = 255
-# An Ogg page has at most 255 Vorbis packets of at most 8192 samples.
-_PAGE_MAX_SAMPLES = 255 * 8192
 # A recorder writing WAV to a pipe cannot know its size, and puts the largest there is: near 2 GB
 # (sox, arecord) or 4 GB (ffmpeg).
 _UNKNOWN_SIZES = (1 << 31, 1 << 32)
@@ -99,10 +97,10 @@ class Source:
         if there < self.frames:
             raise AudioError(f"cut short: {there} of {self.frames} samples are there")
         if self._file.format == "OGG":
-            length = _ogg_length(self._path)
+            length = ogg.length(self._path, self.sample_rate, self.subtype == "OPUS")
             if length is None:
                 raise AudioError(f"cut short: the Ogg stream has no end after {there} samples")
-            if self._file.subtype == "VORBIS" and there < length:
+            if there < length:
                 raise AudioError(f"damaged: {there} of {length} samples can be decoded")
 
 
@@ -350,32 +348,6 @@ def _refuse_cut_header(file: soundfile.SoundFile) -> None:
 def _is_unknown(size: int) -> bool:
     """Whether a size in a WAV header stands for one that its writer did not know."""
     return any(abs(size - mark) <= _UNKNOWN_MARGIN for mark in _UNKNOWN_SIZES)
-
-
-def _ogg_length(path: Path) -> int | None:
-    """How many samples an Ogg stream has by its pages (RFC 3533, section 6).
-
-    None if its last page is cut off or not marked as the end; 0 if it was recorded from the
-    middle of a broadcast, whose first page has a number far from 0, so that nothing is known.
-    """
-    with open(path, "rb") as file:
-        head = file.read(1 << 17)  # a page has at most 65 307 bytes
-        file.seek(max(0, os.path.getsize(path) - (1 << 17)))
-        tail = file.read()
-    page = tail[tail.rfind(b"OggS") :]
-    if not page.startswith(b"OggS") or len(page) < 27 or len(page) < 27 + page[26]:
-        return None
-    segments = page[27 : 27 + page[26]]
-    if not page[5] & 4 or len(page) < 27 + len(segments) + sum(segments):
-        return None
-    numbers = (_page_number(head[match.start() :]) for match in re.finditer(b"OggS", head))
-    first = next((number for number in numbers if number > 0), 0)
-    return _page_number(page) if first < _PAGE_MAX_SAMPLES else 0
-
-
-def _page_number(page: bytes) -> int:
-    """The number of the last sample that an Ogg page completes."""
-    return int.from_bytes(page[6:14], "little", signed=True)
 
 
 def _refuse_unreadable(path: Path, format: str) -> None:

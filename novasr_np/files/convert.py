@@ -14,6 +14,7 @@ import numpy as np
 
 from ..blocks import Runner
 from ..dsp import band, crossover
+from ..dsp.resample import check_rate
 from ..errors import AudioError, message
 from ..samples import count_saturated
 from ..stream import Upsampler
@@ -115,7 +116,7 @@ def _convert(
 ) -> None:
     network = runner.network
     with audio.reading(path) as source:
-        result.sample_rate = source.sample_rate
+        result.sample_rate = check_rate(source.sample_rate)
         result.channels = source.channels if options.channels == "each" else 1
         # A pipe cannot be wound back to complete a header: spool, then send.
         final = Path(spool, "output") if target == PIPE else Path(target)
