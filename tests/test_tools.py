@@ -5,6 +5,8 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -223,6 +225,74 @@ def test_compare_what_has_no_answer(cli):
         assert words in err
 
 
+@pytest.mark.parametrize("late", [0, 1, -300, 200_000])
+def test_compare_in_pieces_is_compare(late, monkeypatch):
+    """However the signals are cut, and with a delay that spans blocks of the correlation."""
+    rng = np.random.default_rng(abs(late))
+    x = rng.normal(0, 0.1, 300_000)
+    a = np.concatenate([np.zeros(max(0, late)), x[max(0, -late) :]])[:280_000]
+    b = x + rng.normal(0, 0.01, len(x))
+    whole = spectrum.compare(a, b, 16_000)
+    assert whole["delay"] == late
+    assert whole["samples"] == 280_000 - abs(late)
+    assert whole["lengths"] == [280_000, 300_000]
+
+    def pieces(y):
+        def each():
+            cuts = np.sort(np.random.default_rng(1).integers(0, len(y), 40))
+            return iter(np.split(y, cuts))
+
+        return each
+
+    monkeypatch.setattr(spectrum, "MAX_DELAY", 1 << 18 if late > 9000 else 1 << 12)
+    cut = spectrum.compare(pieces(a), pieces(b), 16_000)
+    assert cut["delay"] == late
+    assert [band["hz"] for band in cut["bands"]] == [[0, 4000], [4000, 8000]]
+    for name in ("gain", "snr_db", "lsd"):
+        assert abs(cut[name] - whole[name]) < 1e-9
+    for one, other in zip(cut["bands"], whole["bands"], strict=True):
+        assert abs(one["level_db"] - other["level_db"]) < 1e-9
+        assert abs(one["lsd"] - other["lsd"]) < 1e-9
+
+
+@pytest.mark.parametrize("samples", [1025, 1536, 2048, 2500, 50_000])
+def test_spectra_are_of_the_reflected_signal(samples):
+    x = np.random.default_rng(0).normal(size=samples)
+    padded = np.pad(x, 1024, mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, 2048)[::512]
+    want = np.abs(np.fft.rfft(frames * (0.5 - 0.5 * np.cos(np.pi * np.arange(2048) / 1024)))).T ** 2
+    check(spectrum.power(x), want, 1e-9)
+    power = spectrum.Power()
+    parts = [power.push(part) for part in np.split(x, range(0, samples, 333))]
+    check(np.concatenate([*parts, power.push(x[:0], last=True)], axis=1), want, 1e-9)
+
+
+def test_no_band_beyond_half_the_rate(cli):
+    soundfile.write("a.wav", speech_like(9000, 22_050), 22_050)
+    report = json.loads(cli("compare", "a.wav", "a.wav", "--json")[1])
+    assert [band["hz"] for band in report["bands"]] == [[0, 4000], [4000, 8000], [8000, 11_025]]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux")
+def test_memory_does_not_grow_with_the_length(tmp_path):
+    """An hour at 16 kHz."""
+    pytest.importorskip("matplotlib", reason="needs the extra plot")
+    minute = np.random.default_rng(0).normal(0, 0.1, 960_000)
+    with soundfile.SoundFile(tmp_path / "a.wav", "w", 16_000, 1) as file:
+        for _ in range(60):
+            file.write(minute)
+    code = (
+        "import sys; from novasr_np.cli import main; main(sys.argv[1:]);"
+        "peak = [line.split()[1] for line in open('/proc/self/status') if 'VmHWM' in line];"
+        "print(int(peak[0]) * 1024, file=sys.stderr)"
+    )
+    for arguments in (["compare", "a.wav", "a.wav"], ["spectrogram", "a.wav", "-o", "a.png"]):
+        line = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert int(done.stderr.split()[-1]) < 200_000_000
+
+
 def test_log_spectral_distance_is_the_benchs():
     metrics = pytest.importorskip("bench.metrics", reason="needs scipy")
     a, b = (np.float64(speech_like(20_000, 48_000, seed)) for seed in (0, 1))
@@ -235,6 +305,11 @@ def test_spectrogram(cli):
     soundfile.write("b.wav", np.zeros(1), 48_000)
     assert cli("spectrogram", "a.wav", "b.wav", "-o", "p.png")[0] == 0
     assert Path("p.png").read_bytes().startswith(b"\x89PNG")
+    soundfile.write("long.wav", speech_like(16_000 * 30), 16_000)  # more frames than columns
+    status, _, err = cli("spectrogram", "long.wav", "-o", "long.png")
+    assert (status, "long.png: 1 spectrogram, " in err) == (0, True)
+    os.remove("long.wav")
+    os.remove("long.png")
     for arguments, words in (
         (("a.wav", "-o", "p.gif"), "PNG"),
         (("a.wav", "-o", "p.png"), "p.png exists"),
