@@ -120,7 +120,7 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Run
     if is_file and out != find.PIPE:
         if by_name is None and args.format is None:
             known = ", ".join(audio.FORMATS)
-            raise ValueError(f"the name {out!r} tells no format of {known}: give one, or --format")
+            raise ValueError(f"{out!r} is no name for {known}: give another, or --format")
         if by_name is not None and args.format not in (None, by_name):
             raise ValueError(f"{out!r} is a name for {by_name}, but --format is {args.format}")
     format = args.format or by_name or "wav"
