@@ -1,18 +1,18 @@
-"""Read the original's checkpoint, a zip of one pickle and raw float16 storages, without torch.
+"""Read an original's checkpoint, a zip of one pickle and raw storages, without torch.
 
-The pickle is not executed. `_interpret` walks its opcodes as plain data and knows only the
-twenty or so that a state dict needs; the three names it may mention stand for "a dict", "a
-tensor" and "float16", and any other name is refused.
+The pickle is not executed. `_interpret` walks its opcodes as plain data and knows only those that a
+state dict needs, and an optimiser's state beside it; the names it may mention stand for "a dict",
+"a tensor", "float16" and "float32", and any other name is refused. Of the storages only those of
+the weights are read.
 """
 
-import io
 import math
 import pickletools
 import re
 import struct
 import zipfile
 import zlib
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,13 @@ from .errors import WeightsError
 
 _DICT = "collections OrderedDict"
 _TENSOR = "torch._utils _rebuild_tensor_v2"
-_HALF = "torch HalfStorage"
-_BYTES_EACH = 2
+_DTYPES: dict[str, np.dtype] = {
+    "torch HalfStorage": np.dtype("<f2"),
+    "torch FloatStorage": np.dtype("<f4"),
+}
+# Under which the weights may stand, beside an optimiser's state and so on.
+_STATES = ("model", "state_dict")
+_MAX_PICKLE = 1 << 24  # bytes
 
 # What torch.save puts into the zip, beside its one top folder's name.
 _MEMBER = re.compile(
@@ -31,6 +36,7 @@ _MEMBER = re.compile(
 
 
 class _Storage(NamedTuple):
+    dtype: np.dtype
     key: str
     numbers: int
 
@@ -44,42 +50,26 @@ class _Mark:
     """The pickle's MARK, a place on its stack."""
 
 
-def read_checkpoint(data: bytes) -> dict[str, np.ndarray]:
-    """Tensors of a torch checkpoint under the names it gives them, float16.
+def read_checkpoint(file: BinaryIO, most: int) -> dict[str, np.ndarray]:
+    """Tensors of a torch checkpoint under the names it gives them, float16 or float32.
 
-    `data` is to be of bounded size. Raises WeightsError if it is not such a checkpoint, names
-    anything but plain float16 tensors, is compressed, encrypted or truncated.
+    The state dict may stand alone or under "model" or "state_dict", beside anything that torch
+    keeps there, which is not read. most: bytes that the tensors may have in all.
+
+    Raises WeightsError if it is not such a checkpoint, names anything but plain tensors, is
+    compressed, encrypted or truncated, or larger than `most`.
     """
-    members = _members(data)
-    if members.pop("byteorder", b"little") != b"little":
-        raise WeightsError("checkpoint is not little-endian")
     try:
-        state = _interpret(members.pop("data.pkl"))
-    except WeightsError:
-        raise
-    except (IndexError, KeyError, TypeError, ValueError, struct.error) as error:
-        raise WeightsError(f"malformed pickle in the checkpoint: {error}") from error
-    return {name: _array(name, tensor, members) for name, tensor in state.items()}
-
-
-def _members(data: bytes) -> dict[str, bytes]:
-    """The zip's members without their top folder, all stored, none larger than the file."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            infos = archive.infolist()
-            names = [info.filename for info in infos]
-            tops = {name.split("/")[0] for name in names}
-            if len(set(names)) != len(names) or len(tops) != 1:
-                raise WeightsError("checkpoint zip is empty or has doubled names or top folders")
-            for info in infos:
-                if not _MEMBER.fullmatch(info.filename):
-                    raise WeightsError(f"unexpected member {info.filename!r} in the checkpoint")
-                if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
-                    raise WeightsError(f"member {info.filename!r} is compressed or encrypted")
-            # Stored members cannot unpack to more than they take up; overlapping ones could.
-            if sum(info.file_size for info in infos) > len(data):
-                raise WeightsError("checkpoint zip claims more data than it has")
-            members = {name.split("/", 1)[1]: archive.read(name) for name in names}
+        with zipfile.ZipFile(file) as archive:
+            members = _members(archive, file.seek(0, 2))
+            if "byteorder" in members and archive.read(members["byteorder"]) != b"little":
+                raise WeightsError("checkpoint is not little-endian")
+            if members["data.pkl"].file_size > _MAX_PICKLE:
+                raise WeightsError(f"the checkpoint's pickle has more than {_MAX_PICKLE} bytes")
+            state = _state(archive.read(members["data.pkl"]))
+            if sum(t.storage.numbers * t.storage.dtype.itemsize for t in state.values()) > most:
+                raise WeightsError(f"the checkpoint's tensors have more than {most} bytes")
+            return {name: _array(name, t, archive, members) for name, t in state.items()}
     except WeightsError:
         raise
     except (
@@ -93,13 +83,48 @@ def _members(data: bytes) -> dict[str, bytes]:
         ValueError,
     ) as error:
         raise WeightsError(f"not a whole checkpoint zip: {error}") from error
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """The zip's members without their top folder, all stored, none larger than the file."""
+    infos = archive.infolist()
+    names = [info.filename for info in infos]
+    tops = {name.split("/")[0] for name in names}
+    if len(set(names)) != len(names) or len(tops) != 1:
+        raise WeightsError("checkpoint zip is empty or has doubled names or top folders")
+    for info in infos:
+        if not _MEMBER.fullmatch(info.filename):
+            raise WeightsError(f"unexpected member {info.filename!r} in the checkpoint")
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+            raise WeightsError(f"member {info.filename!r} is compressed or encrypted")
+    # Stored members cannot unpack to more than they take up; overlapping ones could.
+    if sum(info.file_size for info in infos) > size:
+        raise WeightsError("checkpoint zip claims more data than it has")
+    members = {info.filename.split("/", 1)[1]: info for info in infos}
     if "data.pkl" not in members:
         raise WeightsError("not a torch checkpoint: the zip has no data.pkl")
     return members
 
 
-def _interpret(pickle: bytes) -> dict[str, _Tensor]:
-    """Walk the pickle of a state dict; nothing in it is imported or called."""
+def _state(pickle: bytes) -> dict[str, _Tensor]:
+    """The tensors of a checkpoint's state dict by name. Raises WeightsError."""
+    try:
+        state = _interpret(pickle)
+    except WeightsError:
+        raise
+    except (IndexError, KeyError, TypeError, ValueError, struct.error) as error:
+        raise WeightsError(f"malformed pickle in the checkpoint: {error}") from error
+    if isinstance(state, dict):
+        state = next((state[name] for name in _STATES if isinstance(state.get(name), dict)), state)
+    if not isinstance(state, dict) or not all(isinstance(t, _Tensor) for t in state.values()):
+        raise WeightsError("the checkpoint is not a flat dict of tensors by name")
+    if not all(isinstance(name, str) for name in state):
+        raise WeightsError("the checkpoint's tensors have no names")
+    return state
+
+
+def _interpret(pickle: bytes) -> Any:
+    """Walk a checkpoint's pickle; nothing in it is imported or called."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
 
@@ -114,7 +139,7 @@ def _interpret(pickle: bytes) -> dict[str, _Tensor]:
         match opcode.name:
             case "PROTO" | "STOP":
                 pass
-            case "BINUNICODE" | "BININT" | "BININT1" | "BININT2":
+            case "BINUNICODE" | "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "NONE":
                 stack.append(argument)
             case "NEWTRUE" | "NEWFALSE":
                 stack.append(opcode.name == "NEWTRUE")
@@ -129,6 +154,14 @@ def _interpret(pickle: bytes) -> dict[str, _Tensor]:
                 stack.append(tuple(pop_to_mark()))
             case "EMPTY_DICT":
                 stack.append({})
+            case "EMPTY_LIST":
+                stack.append([])
+            case "APPEND":
+                item = stack.pop()
+                _extend(stack[-1], [item])
+            case "APPENDS":
+                items = pop_to_mark()
+                _extend(stack[-1], items)
             case "SETITEM":
                 value, key = stack.pop(), stack.pop()
                 _put(stack[-1], [key, value])
@@ -140,10 +173,10 @@ def _interpret(pickle: bytes) -> dict[str, _Tensor]:
             case "BINGET" | "LONG_BINGET":
                 stack.append(memo[argument])
             case "GLOBAL":
-                if argument not in (_DICT, _TENSOR, _HALF):
+                if argument not in (_DICT, _TENSOR, *_DTYPES):
                     raise WeightsError(
                         f"refused: the checkpoint names {argument.replace(' ', '.')!r}; only "
-                        f"float16 tensors in a dict are read, and nothing is executed"
+                        "float16 and float32 tensors in a dict are read, and nothing is executed"
                     )
                 stack.append(argument)
             case "BINPERSID":
@@ -161,23 +194,28 @@ def _interpret(pickle: bytes) -> dict[str, _Tensor]:
             case name:
                 raise WeightsError(f"refused: pickle opcode {name} in the checkpoint")
     (state,) = stack
-    if not isinstance(state, dict) or not all(isinstance(t, _Tensor) for t in state.values()):
-        raise WeightsError("the checkpoint is not a flat dict of tensors by name")
     return state
 
 
+def _extend(target, items) -> None:
+    if not isinstance(target, list):
+        raise WeightsError("the checkpoint's pickle appends to what is no list")
+    target.extend(items)
+
+
 def _put(target, items) -> None:
-    # Only text as keys: Python's hash of a deeply nested tuple overruns the C stack.
-    if not isinstance(target, dict) or not all(isinstance(key, str) for key in items[::2]):
+    # Text and numbers as keys: Python's hash of a deeply nested tuple overruns the C stack.
+    if not isinstance(target, dict) or not all(type(key) in (str, int) for key in items[::2]):
         raise WeightsError("the checkpoint's pickle is not a dict by names")
     target.update(zip(items[::2], items[1::2], strict=True))
 
 
 def _storage(reference) -> _Storage:
     kind, dtype, key, _location, numbers = reference
-    if (kind, dtype) != ("storage", _HALF) or type(key) is not str or type(numbers) is not int:
-        raise WeightsError("the checkpoint holds something else than float16 storages")
-    return _Storage(key, numbers)
+    known = _DTYPES.get(dtype) if kind == "storage" and isinstance(dtype, str) else None
+    if known is None or type(key) is not str or type(numbers) is not int:
+        raise WeightsError("the checkpoint holds something else than storages of numbers")
+    return _Storage(known, key, numbers)
 
 
 def _tensor(storage, offset, shape, stride, _requires_grad, _hooks) -> _Tensor:
@@ -196,11 +234,18 @@ def _tensor(storage, offset, shape, stride, _requires_grad, _hooks) -> _Tensor:
     return _Tensor(storage, shape)
 
 
-def _array(name: str, tensor: _Tensor, members: dict[str, bytes]) -> np.ndarray:
-    raw = members.pop(f"data/{tensor.storage.key}", None)
-    if raw is None or len(raw) != tensor.storage.numbers * _BYTES_EACH:
+def _array(
+    name: str,
+    tensor: _Tensor,
+    archive: zipfile.ZipFile,
+    members: dict[str, zipfile.ZipInfo],
+) -> np.ndarray:
+    dtype, key, numbers = tensor.storage
+    member = members.pop(f"data/{key}", None)
+    if member is None or member.file_size != numbers * dtype.itemsize:
         raise WeightsError(
-            f"tensor {name!r} wants {tensor.storage.numbers * _BYTES_EACH} bytes, the "
-            f"checkpoint has {'none of its own' if raw is None else len(raw)}"
+            f"tensor {name!r} wants {numbers * dtype.itemsize} bytes, the "
+            f"checkpoint has {'none of its own' if member is None else member.file_size}"
         )
-    return np.frombuffer(raw, "<f2").astype(np.float16).reshape(tensor.shape)
+    raw = np.frombuffer(archive.read(member), dtype)
+    return raw.astype(dtype.newbyteorder("=")).reshape(tensor.shape)

@@ -33,11 +33,12 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cast(tree: Any, dtype: Any) -> Any:
-    """The same tree, of dicts and NamedTuples, with every array contiguous and in `dtype`."""
+    """The same tree, of dicts and tuples, with every array contiguous and in `dtype`."""
     if isinstance(tree, Mapping):
         return {name: cast(value, dtype) for name, value in tree.items()}
     if isinstance(tree, tuple):
-        return type(tree)(*(cast(value, dtype) for value in tree))
+        values = [cast(value, dtype) for value in tree]
+        return type(tree)(*values) if hasattr(tree, "_fields") else tuple(values)
     return np.ascontiguousarray(tree, dtype)
 
 

@@ -28,9 +28,10 @@ _FOLDERS = (Path(__file__).parent / "weights_data", Path(__file__).parents[1] / 
 def load_weights(source: Source = None) -> Params:
     """Load a complete, finite set of weights, ready for `forward`.
 
-    source: the name of embedded weights; a path to a ``.safetensors`` file of ours or to the
-    original's ``.bin`` checkpoint (told apart by content); or a tree of arrays as this function
-    returns it, which is checked and returned. None stands for the embedded `DEFAULT`.
+    source: the name of embedded weights; a path to a ``.safetensors`` file or to a torch checkpoint
+    (``.bin``, ``.pth``, ``.ckpt``; told apart by content), with our names or the original's; or a
+    tree of arrays as this function returns it, which is checked and returned. None stands for the
+    embedded `DEFAULT`.
 
     Returns a nested dict whose keys are the stages and their parameters. Files give float32,
     which holds float16 weights exactly; a tree keeps its dtypes.
@@ -43,7 +44,7 @@ def load_weights(source: Source = None) -> Params:
         network = networks.find(tensors)
         return nest(check(tensors, network.tensors, network.name))
     tensors, _ = read_weights(weights_path(source))
-    return nest({name: value.astype(np.float32) for name, value in tensors.items()})
+    return nest({k: v.astype(np.result_type(v, np.float32)) for k, v in tensors.items()})
 
 
 def network_of(params: Params) -> Network:
@@ -83,19 +84,24 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], d
     checkpoint, OSError if it cannot be read.
     """
     most = max(network.max_file_bytes for network in NETWORKS.values())
-    with open(path, "rb") as file:
-        data = file.read(most + 1)
     metadata: dict[str, str] = {}
     try:
-        if not data:
-            raise WeightsError("the file is empty")
-        if len(data) > most:
-            raise WeightsError(f"larger than {most} bytes, so no weights of {', '.join(NETWORKS)}")
-        if data.startswith(b"PK"):
-            tensors = _from_upstream(read_checkpoint(data))
-        else:
-            tensors, metadata = read_safetensors(data)
+        with open(path, "rb") as file:
+            begin = file.read(2)
+            file.seek(0)
+            if not begin:
+                raise WeightsError("the file is empty")
+            if begin == b"PK":
+                tensors = read_checkpoint(file, most)
+            else:
+                data = file.read(most + 1)
+                if len(data) > most:
+                    names = ", ".join(NETWORKS)
+                    raise WeightsError(f"larger than {most} bytes, so no weights of {names}")
+                tensors, metadata = read_safetensors(data)
         network = networks.find(tensors, metadata)
+        if tensors.keys() & network.upstream_tensors.keys():
+            tensors = _from_upstream(tensors, network)
         return check(tensors, network.tensors, network.name), metadata
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
@@ -154,9 +160,8 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def _from_upstream(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _from_upstream(state: Mapping[str, np.ndarray], network: Network) -> dict[str, np.ndarray]:
     """The original's names and shapes to ours."""
-    network = networks.find(state)
     shapes = {key: value.shape for key, value in state.items()}
     check_shapes(shapes, network.upstream_tensors, network.name)
     return network.from_upstream(state)

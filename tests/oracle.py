@@ -6,7 +6,7 @@ Channels first, as in the spec: an activation is a list of channels, each a list
 import math
 
 
-def conv1d(x, weight, bias, padding):
+def conv1d(x, weight, bias, padding, dilation=1):
     length = len(x[0])
     y = []
     for o in range(len(weight)):
@@ -15,7 +15,7 @@ def conv1d(x, weight, bias, padding):
             total = bias[o] if bias is not None else 0.0
             for i in range(len(x)):
                 for k in range(len(weight[o][i])):
-                    s = t + k - padding
+                    s = t + dilation * k - padding
                     if 0 <= s < length:
                         total += weight[o][i][k] * x[i][s]
             row.append(total)
@@ -51,6 +51,41 @@ def upsample2(x, f):
     return y
 
 
+def upsample2_held(x, f):
+    """The textbook's: pairs in order, the end samples held."""
+    y = []
+    for channel in x:
+        last = len(channel) - 1
+        row = []
+        for n in range(len(channel)):
+            for parity in range(2):
+                places = [min(max(n + parity - 3 + k, 0), last) for k in range(6)]
+                row.append(sum(2 * f[2 * k + parity] * channel[s] for k, s in enumerate(places)))
+        y.append(row)
+    return y
+
+
+def downsample2_held(x, f):
+    y = []
+    for channel in x:
+        last = len(channel) - 1
+        y.append(
+            [
+                sum(f[k] * channel[min(max(2 * n + k - 5, 0), last)] for k in range(12))
+                for n in range(len(channel) // 2)
+            ]
+        )
+    return y
+
+
+def snake_squared(x, alpha, beta):
+    y = []
+    for channel, log_a, log_b in zip(x, alpha, beta, strict=True):
+        a, b = math.exp(log_a), math.exp(log_b)
+        y.append([u + math.sin(a * u) ** 2 / (b + 1e-9) for u in channel])
+    return y
+
+
 def snake_beta(x, alpha, beta):
     y = []
     for channel, log_a, log_b in zip(x, alpha, beta, strict=True):
@@ -79,5 +114,34 @@ def forward(p, x):
         h = downsample2(h, q["downsample"]["filter"])
         h = conv1d(h, p[conv]["weight"], p[conv]["bias"], 5)
     h = [[a + b for a, b in zip(u, v, strict=False)] for u, v in zip(h, skip, strict=True)]
+    (y,) = conv1d(h, p["conv_post"]["weight"], None, 3)
+    return [math.tanh(v) for v in y]
+
+
+def speechsr(p, x):
+    """SpeechSR-48k: nested lists under the stages' names, a list of samples; gives 3T samples."""
+
+    def activation(q, h):
+        h = upsample2_held(h, q["upsample"]["filter"])
+        h = snake_squared(h, q["snakebeta"]["alpha"], q["snakebeta"]["beta"])
+        return downsample2_held(h, q["downsample"]["filter"])
+
+    def add(*signals):
+        return [[sum(v) for v in zip(*rows, strict=True)] for rows in zip(*signals, strict=True)]
+
+    h = interpolate(conv1d([list(x)], p["conv_pre"]["weight"], p["conv_pre"]["bias"], 3))
+    ends = []
+    for branch, taps in enumerate((3, 7, 11)):
+        q, z = p["resblocks"][str(branch)], h
+        for i, d in enumerate((1, 3, 5)):
+            v = activation(q["activations"][str(2 * i)], z)
+            c = q["convs1"][str(i)]
+            v = conv1d(v, c["weight"], c["bias"], taps // 2 * d, d)
+            v = activation(q["activations"][str(2 * i + 1)], v)
+            c = q["convs2"][str(i)]
+            z = add(z, conv1d(v, c["weight"], c["bias"], taps // 2))
+        ends.append(z)
+    h = [[v / 3 for v in row] for row in add(*ends)]
+    h = activation(p["activation_post"], h)
     (y,) = conv1d(h, p["conv_post"]["weight"], None, 3)
     return [math.tanh(v) for v in y]

@@ -50,9 +50,13 @@ def test_doctor_is_content(cli):
     assert "all is well" in out
 
 
-def test_doctors_golden_values_are_the_oracles():
-    y = oracle.forward(lists(self_test.noise_weights(NOVASR)), self_test.noise_input().tolist())
-    for n, value in NOVASR.self_test.items():
+@pytest.mark.parametrize(
+    ("name", "run"), [("NovaSR", oracle.forward), ("SpeechSR-48k", oracle.speechsr)]
+)
+def test_doctors_golden_values_are_the_oracles(name, run):
+    network = NETWORKS[name]
+    y = run(lists(self_test.noise_weights(network)), self_test.noise_input().tolist())
+    for n, value in network.self_test.items():
         assert abs(y[n] - value) < 1e-13
 
 

@@ -146,7 +146,11 @@ BAD_STATES = {
     "wrong shape": (wrong(CONV1, tensor("6", (32, 11, 32))), r"\(32, 11, 32\).*\(32, 32, 11\)"),
     "missing tensor": (lambda s: s.pop("dec.conv_post.weight") and None, "conv_post"),
     "extra tensor": (wrong("dec.more", tensor("99", (1,))), "dec.more"),
-    "float32": (wrong(CONV1, tensor("6", (32, 32, 11), Name("torch", "FloatStorage"))), "Float"),
+    "float32": (
+        wrong(CONV1, tensor("6", (32, 32, 11), Name("torch", "FloatStorage"))),
+        "wants 45056 bytes, the checkpoint has 22528",
+    ),
+    "float64": (wrong(CONV1, tensor("6", (32, 32, 11), Name("torch", "DoubleStorage"))), "Double"),
     "stride": (wrong(CONV1, tensor("6", (32, 32, 11), stride=(1, 32, 1024))), "contiguous"),
     "offset": (wrong(CONV1, tensor("6", (32, 32, 11), offset=1)), "contiguous"),
     "few numbers": (wrong(CONV1, tensor("6", (32, 32, 11), numbers=5)), "lies on 5"),
@@ -160,7 +164,8 @@ BAD_STATES = {
     ),
     "negative": (wrong(CONV1, tensor("6", (-32, -32, 11))), "no sensible shape"),
     "shared storage": (wrong(CONV1, tensor("1", (32,))), r"none of its own|shape"),
-    "not a dict": (lambda s: [1, 2], "EMPTY_LIST"),
+    "not a dict": (lambda s: [1, 2], "flat dict"),
+    "a set": (lambda s: {1, 2}, r"builtin__\.set|builtins\.set"),
     "a number": (wrong(CONV1, 5), "flat dict"),
     "odd keys": (lambda s: {(1,): tensor("0", (32, 1, 7))}, "by names"),
 }
@@ -232,7 +237,10 @@ def test_truncated_checkpoint(keep, tmp_path):
 
 def test_too_large_a_file(tmp_path):
     with pytest.raises(WeightsError, match="larger than"):
-        load_bytes(checkpoint() + bytes(1 << 20), tmp_path)
+        load_bytes(bytes(1 << 23), tmp_path)
+    huge = wrong("dec.more", tensor("0", (1 << 10, 1 << 12)))
+    with pytest.raises(WeightsError, match="tensors have more than"):
+        load_bytes(checkpoint(huge), tmp_path)
 
 
 @hypothesis.settings(max_examples=300)

@@ -6,8 +6,8 @@ input and any leading dimensions, and works under ``jit``, ``vmap`` and ``grad``
 to audit; what runs faster elsewhere is tested against it.
 """
 
-from .alias_free import downsample2, snake_beta, upsample2_swapped
-from .conv import PRECISIONS, conv1d, correlate, fir, interpolate3
+from .alias_free import downsample2, snake_beta, upsample2, upsample2_swapped
+from .conv import PRECISIONS, conv1d, correlate, fir, hold_from, interpolate3, zero_from
 
 __all__ = [
     "PRECISIONS",
@@ -15,7 +15,10 @@ __all__ = [
     "correlate",
     "downsample2",
     "fir",
+    "hold_from",
     "interpolate3",
     "snake_beta",
+    "upsample2",
     "upsample2_swapped",
+    "zero_from",
 ]

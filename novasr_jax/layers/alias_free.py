@@ -1,4 +1,4 @@
-"""The activation of BigVGAN (arXiv 2206.04658), as NovaSR has it."""
+"""The activation of BigVGAN (arXiv 2206.04658): up to twice the rate, snake, and back down."""
 
 import jax
 import jax.numpy as jnp
@@ -23,22 +23,35 @@ def upsample2_swapped(x: Array, filter: Array) -> jax.Array:
     return interleave(even, odd)[..., 2:-2, :]
 
 
-def snake_beta(x: Array, alpha: Array, beta: Array) -> Array:
+def upsample2(x: Array, filter: Array, pad: str = "edge") -> jax.Array:
+    """Double the rate with a 12-tap filter.
+
+    ``y[2n] = sum_k w[2k] x[n + k - 3]``, ``y[2n+1] = sum_k w[2k+1] x[n + k - 2]``,
+    k = 0 .. 5, ``w = 2 filter``; pad: what is beyond the ends, "zeros" or "edge"
+
+    x [..., T, C], filter [12]  ->  [..., 2T, C]
+    """
+    steps = x.shape[-2]
+    xp, w = pad_time(x, 3, 3, pad), 2 * filter
+    return interleave(fir(xp, w[0::2], steps), fir(xp, w[1::2], steps, start=1))
+
+
+def snake_beta(x: Array, alpha: Array, beta: Array, epsilon: float = 1e-9) -> Array:
     """The periodic activation, one frequency and one depth for each channel.
 
-    ``y = x + (1 - cos(2 a x)) / (2 b + 1e-9)``, ``a = exp(alpha)``, ``b = exp(beta)``
+    ``y = x + (1 - cos(2 a x)) / (2 b + epsilon)``, ``a = exp(alpha)``, ``b = exp(beta)``
 
     x [..., T, C], alpha [C], beta [C]  ->  [..., T, C]
     """
     a, b = jnp.exp(alpha), jnp.exp(beta)
-    return x + (1 - jnp.cos(2 * a * x)) / (2 * b + 1e-9)
+    return x + (1 - jnp.cos(2 * a * x)) / (2 * b + epsilon)
 
 
-def downsample2(x: Array, filter: Array) -> jax.Array:
-    """Halve the rate with a 12-tap filter, zeros beyond both ends.
+def downsample2(x: Array, filter: Array, pad: str = "zeros") -> jax.Array:
+    """Halve the rate with a 12-tap filter; pad: what is beyond the ends, "zeros" or "edge".
 
     ``y[n] = sum_k filter[k] x[2n + k - 5]``, k = 0 .. 11
 
     x [..., T, C] with T even, filter [12]  ->  [..., T / 2, C]
     """
-    return fir(pad_time(x, 5, 5), filter, x.shape[-2] // 2, hop=2)
+    return fir(pad_time(x, 5, 5, pad), filter, x.shape[-2] // 2, hop=2)

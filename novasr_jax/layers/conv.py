@@ -22,17 +22,22 @@ PRECISIONS = {
 
 
 def conv1d(
-    x: Array, weight: Array, bias: Array | None = None, *, precision: str = "highest"
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    dilation: int = 1,
+    *,
+    precision: str = "highest",
 ) -> jax.Array:
     """Correlate with a bank of kernels, zeros beyond both ends (torch's ``conv1d``).
 
-    ``y[t, o] = bias[o] + sum_ik weight[o, i, k] x[t + k - K//2, i]``
+    ``y[t, o] = bias[o] + sum_ik weight[o, i, k] x[t + d (k - K//2), i]``, d the dilation
 
     x [..., T, I], weight [O, I, K] with K odd, bias [O]  ->  [..., T, O]
     precision: a key of `PRECISIONS`.
     """
-    half = weight.shape[-1] // 2
-    y = correlate(pad_time(x, half, half), weight.transpose(2, 1, 0), precision)
+    half = weight.shape[-1] // 2 * dilation
+    y = correlate(pad_time(x, half, half), weight.transpose(2, 1, 0), precision, dilation)
     return y if bias is None else y + bias
 
 
@@ -48,23 +53,27 @@ def interpolate3(x: Array) -> jax.Array:
     return interleave((before + 2 * x) / 3, x, (2 * x + after) / 3)
 
 
-def correlate(x: Array, kernel: Array, precision: str) -> jax.Array:
-    """A convolution without padding: x [..., T, I], kernel [K, I, O] -> [..., T - K + 1, O].
+def correlate(x: Array, kernel: Array, precision: str, dilation: int = 1) -> jax.Array:
+    """A convolution without padding: x [..., T, I], kernel [K, I, O] -> [..., T - d (K - 1), O].
 
     Gradients of half precision's products are float32's.
     """
     level, operands = PRECISIONS[precision]
     rows = x.reshape(-1, *x.shape[-2:])
-    y = _half(rows, kernel, operands) if operands else _convolve(rows, kernel, level)
+    if operands:
+        y = _half(rows, kernel, operands, dilation)
+    else:
+        y = _convolve(rows, kernel, level, dilation)
     return y.reshape(*x.shape[:-2], *y.shape[-2:])
 
 
-def _convolve(x, kernel, level, dtype=None):
+def _convolve(x, kernel, level, dilation, dtype=None):
     return lax.conv_general_dilated(
         x,
         kernel,
         window_strides=(1,),
         padding="VALID",
+        rhs_dilation=(dilation,),
         dimension_numbers=("NWC", "WIO", "NWC"),
         precision=level,
         preferred_element_type=dtype,
@@ -72,17 +81,17 @@ def _convolve(x, kernel, level, dtype=None):
 
 
 # JAX 0.6 cannot differentiate a convolution whose sums are wider than its operands.
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _half(x, kernel, operands):
-    return _convolve(x.astype(operands), kernel.astype(operands), None, x.dtype)
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _half(x, kernel, operands, dilation):
+    return _convolve(x.astype(operands), kernel.astype(operands), None, dilation, x.dtype)
 
 
-def _half_forward(x, kernel, operands):
-    return _half(x, kernel, operands), (x, kernel)
+def _half_forward(x, kernel, operands, dilation):
+    return _half(x, kernel, operands, dilation), (x, kernel)
 
 
-def _half_backward(operands, given, dy):
-    exact = partial(_convolve, level=lax.Precision.HIGHEST)
+def _half_backward(operands, dilation, given, dy):
+    exact = partial(_convolve, level=lax.Precision.HIGHEST, dilation=dilation)
     return jax.vjp(exact, *given)[1](dy)
 
 
@@ -101,9 +110,25 @@ def fir(x: Array, taps: Any, count: int, start: int = 0, hop: int = 1) -> jax.Ar
     )
 
 
-def pad_time(x: Array, before: int, after: int) -> jax.Array:
-    """Zeros before and after along time."""
-    return jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(before, after), (0, 0)])
+def pad_time(x: Array, before: int, after: int, pad: str = "zeros") -> jax.Array:
+    """Zeros before and after along time; or "edge", the end samples held."""
+    widths = [(0, 0)] * (x.ndim - 2) + [(before, after), (0, 0)]
+    return jnp.pad(x, widths, mode={"zeros": "constant", "edge": "edge"}[pad])
+
+
+def zero_from(x: Any, steps: Any) -> jax.Array:
+    """x [..., T, C] with zeros from step `steps` [...] on; None for none."""
+    if steps is None:
+        return x
+    return jnp.where(jnp.arange(x.shape[-2])[:, None] < jnp.asarray(steps)[..., None, None], x, 0)
+
+
+def hold_from(x: Any, steps: Any) -> jax.Array:
+    """x [..., T, C] with step `steps` - 1 held from there on; None for nothing held."""
+    if steps is None:
+        return x
+    last = jnp.asarray(steps)[..., None, None] - 1
+    return jnp.take_along_axis(x, jnp.minimum(jnp.arange(x.shape[-2])[:, None], last), axis=-2)
 
 
 def interleave(*phases: Array) -> jax.Array:

@@ -1,8 +1,10 @@
 """The registry: the networks of `novasr_np.networks` that run in JAX."""
 
-from . import novasr
+from . import novasr, speechsr
 from .record import Network
 
-NETWORKS: dict[str, Network] = {network.name: network for network in (novasr.NETWORK,)}
+NETWORKS: dict[str, Network] = {
+    network.name: network for network in (novasr.NETWORK, speechsr.NETWORK)
+}
 
 __all__ = ["NETWORKS", "Network"]

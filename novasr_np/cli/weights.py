@@ -53,7 +53,7 @@ def _convert(args: argparse.Namespace) -> int:
         params = weights.load_weights(Path(args.input))
         sha256 = weights.file_sha256(args.input)
         published = weights.published_as(sha256)
-        licence = args.licence or (published and "Apache-2.0")
+        licence = args.licence or (published and weights.network_of(params).licence)
         if not licence:
             raise ValueError(f"{args.input} is no published checkpoint: give its --licence")
         weights.save_weights(

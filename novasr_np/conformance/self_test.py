@@ -96,7 +96,10 @@ def noise_weights(network: Network) -> Params:
     flat = {}
     for name, shape in network.tensors.items():
         value, values = values[: sizes[name]], values[sizes[name] :]
-        flat[name] = (value / np.sqrt(np.prod(shape[1:]))).reshape(shape)
+        if name.endswith(".filter"):  # near a mean, or the levels of deep networks would explode
+            flat[name] = (1 + value) / sizes[name]
+        else:
+            flat[name] = (value / np.sqrt(np.prod(shape[1:]))).reshape(shape)
     return nest(flat)
 
 

@@ -46,16 +46,18 @@ def upsample2_swapped(x: np.ndarray, filter: np.ndarray, pad: str = "zeros") -> 
     return interleave(even, odd)[..., 2:-2]
 
 
-def snake_beta(x: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
+def snake_beta(
+    x: np.ndarray, alpha: np.ndarray, beta: np.ndarray, epsilon: float = 1e-9
+) -> np.ndarray:
     """The periodic activation, one frequency and one depth for each channel.
 
-    ``y = x + (1 - cos(2 a x)) / (2 b + 1e-9)``, ``a = exp(alpha)``, ``b = exp(beta)``;
-    the fraction is ``sin(a x)^2 / b``.
+    ``y = x + (1 - cos(2 a x)) / (2 b + epsilon)``, ``a = exp(alpha)``, ``b = exp(beta)``;
+    but for epsilon the fraction is ``sin(a x)^2 / b``.
 
     x [..., C, T], alpha [C], beta [C]  ->  [..., C, T]
     """
     a, b = np.exp(alpha)[:, np.newaxis], np.exp(beta)[:, np.newaxis]
-    return x + (1 - np.cos(2 * a * x)) / (2 * b + 1e-9)
+    return x + (1 - np.cos(2 * a * x)) / (2 * b + epsilon)
 
 
 def downsample2(x: np.ndarray, filter: np.ndarray, pad: str = "zeros") -> np.ndarray:

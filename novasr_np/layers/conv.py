@@ -5,18 +5,20 @@ import numpy as np
 from ..blas import one_thread
 
 
-def conv1d(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+def conv1d(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, dilation: int = 1
+) -> np.ndarray:
     """Correlate with a bank of kernels, zeros beyond both ends (torch's ``conv1d``).
 
-    ``y[o, t] = bias[o] + sum_ik weight[o, i, k] x[i, t + k - K//2]``
+    ``y[o, t] = bias[o] + sum_ik weight[o, i, k] x[i, t + d (k - K//2)]``, d the dilation
 
     x [..., I, T], weight [O, I, K] with K odd, bias [O]  ->  [..., O, T]
     """
     steps, taps = x.shape[-1], weight.shape[-1]
-    half = taps // 2
+    half = taps // 2 * dilation
     xp = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)])
     with one_thread():  # these products are small: more threads cost more than they bring
-        y = sum(weight[:, :, k] @ xp[..., k : k + steps] for k in range(taps))
+        y = sum(weight[:, :, k] @ xp[..., dilation * k : dilation * k + steps] for k in range(taps))
     return y if bias is None else y + bias[:, np.newaxis]
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping
 
 from ..errors import WeightsError
-from . import novasr
+from . import novasr, speechsr
 from .record import Network
 
-NETWORKS: dict[str, Network] = {network.name: network for network in (novasr.NETWORK,)}
+NETWORKS: dict[str, Network] = {
+    network.name: network for network in (novasr.NETWORK, speechsr.NETWORK)
+}
 
 __all__ = ["NETWORKS", "Network", "find"]
 

@@ -39,6 +39,7 @@ class Network:
     upstream_tensors: Mapping[str, tuple[int, ...]]  # the same in the original's checkpoints
     from_upstream: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
     published: Mapping[str, str]  # sha256 of a checkpoint -> what it is called
+    licence: str  # of those
     max_file_bytes: int  # no weights file of this network is larger
 
     # (params, x [..., T]) -> each stage's (name, activation); -> y [..., factor T - edge_loss]

@@ -7,6 +7,7 @@ import pytest
 from conftest import TOLERANCE, check, random_params, shared
 
 from novasr_np import forward, layers, load_weights, stages
+from novasr_np.layers import banded
 from novasr_np.networks.novasr import folded
 from novasr_np.networks.novasr.folded import fold, interior, scratch
 
@@ -61,7 +62,7 @@ def test_each_step_is_its_stages(params):
     p, s = fold(params, np.float64), scratch(176, np.float64)
     s.x[:200] = x
     steps = 3 * 176
-    folded._correlate(s.x, p.pre, folded._PRE, s.h, 176 + 16)
+    banded.correlate(s.x, p.pre, folded._PRE, s.h, 176 + 16)
     a = np.exp(params["activation0"]["snakebeta"]["alpha"].astype(np.float64))
     b = np.exp(params["activation0"]["snakebeta"]["beta"].astype(np.float64))
     h = (s.h[: steps + 48] + p.pre_bias[:32]) / (2 * a)
@@ -71,7 +72,7 @@ def test_each_step_is_its_stages(params):
     offset = p.activation0.middle[:32] + params["activation0"]["downsample"]["filter"].sum()
     v = (s.v[: steps + 37] + offset) / (2 * b + 1e-9)
     check(v.T, plain["activation0.downsample"][:, 33 - 17 :][:, : steps + 37], 1e-12, "activation")
-    folded._correlate(s.v, p.conv1, folded._CONV1, s.h, steps + 27, s.w)
+    banded.correlate(s.v, p.conv1, folded._CONV1, s.h, steps + 27, s.w)
     a = np.exp(params["activation1"]["snakebeta"]["alpha"].astype(np.float64))
     h = (s.h[: steps + 27] + p.conv1_bias[:32]) / (2 * a)
     check(h.T, plain["conv1"][:, 33 - 12 :][:, : steps + 27], 1e-12, "conv1")
@@ -106,5 +107,5 @@ def test_correlate(rows, taps):
     for count in (1, 50, 99):
         for spare in (None, np.zeros(2000)):
             y = np.zeros((1000, 2))
-            folded._correlate(x, folded._toeplitz(kernel, rows), rows, y, count, spare)
+            banded.correlate(x, banded.toeplitz(kernel, rows), rows, y, count, spare)
             check(y[:count], want[:, taps // 2 :][:, :count].T, 1e-12)

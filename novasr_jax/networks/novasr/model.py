@@ -12,9 +12,11 @@ from ...layers import (
     PRECISIONS,
     conv1d,
     downsample2,
+    hold_from,
     interpolate3,
     snake_beta,
     upsample2_swapped,
+    zero_from,
 )
 
 
@@ -43,7 +45,8 @@ def stages(
 
     h = conv1d(own(x[..., None], 1, 0), **p["conv_pre"], precision=precision)  # [..., T, 32]
     yield "conv_pre", h
-    h = skip = own(interpolate3(_hold(h, length)), 3, 0)  # [..., 3T, 32]
+    # The interpolation looks one step ahead.
+    h = skip = own(interpolate3(hold_from(h, length)), 3, 0)  # [..., 3T, 32]
     yield "interpolate", h
     for i, lost in enumerate((0, 2)):
         activation = p[f"activation{i}"]
@@ -91,18 +94,4 @@ def _mask(length: Any) -> Callable[..., jax.Array]:
     """The function that zeroes h [..., time, C] from step ``rate length - loss`` on."""
     if length is None:
         return lambda h, rate, loss: h
-    length = jnp.asarray(length)[..., None, None]
-
-    def own(h: jax.Array, rate: int, loss: int) -> jax.Array:
-        steps = jnp.arange(h.shape[-2])[:, None]
-        return jnp.where(steps < rate * length - loss, h, 0)
-
-    return own
-
-
-def _hold(h: jax.Array, length: Any) -> jax.Array:
-    """Repeat the last step of each signal's own: the interpolation looks one step ahead."""
-    if length is None:
-        return h
-    last = jnp.asarray(length)[..., None, None] - 1
-    return jnp.take_along_axis(h, jnp.minimum(jnp.arange(h.shape[-2])[:, None], last), axis=-2)
+    return lambda h, rate, loss: zero_from(h, rate * jnp.asarray(length) - loss)

@@ -30,6 +30,7 @@ NETWORK = Network(
     upstream_tensors=dict(spec.TENSORS.values()),
     from_upstream=_from_upstream,
     published=spec.UPSTREAM_CHECKPOINTS,
+    licence="Apache-2.0",
     max_file_bytes=1 << 20,  # the original's have 53 kB
     stages=model.stages,
     forward=model.forward,

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...layers import snake_beta
+from ...layers.banded import band, correlate, fir, toeplitz
 from ...samples import ceil_div
 from ...tensors import cast
 from ..record import Params
@@ -107,14 +108,14 @@ def fold(params: Params, dtype: Any) -> Folded:
     conv1_bias = p["conv1"]["bias"] + shift0 @ weight1.sum(0)
     bias = (p["conv_pre"]["bias"] + p["conv2"]["bias"]) @ post.sum(0) + shift1 @ joined.sum(0)
     folded = Folded(
-        pre=_toeplitz(np.concatenate([phase * gain0 for phase in phases], axis=-1), _PRE),
+        pre=toeplitz(np.concatenate([phase * gain0 for phase in phases], axis=-1), _PRE),
         pre_bias=np.tile(gain0 * p["conv_pre"]["bias"], _FILTER),
         activation0=activation0,
-        conv1=_toeplitz(depth0[:, np.newaxis] * weight1 * gain1, _CONV1),
+        conv1=toeplitz(depth0[:, np.newaxis] * weight1 * gain1, _CONV1),
         conv1_bias=np.tile(gain1 * conv1_bias, _FILTER),
         activation1=activation1,
-        post=_toeplitz(depth1[:, np.newaxis] * joined, _POST),
-        skip=_toeplitz(skip, _SKIP),
+        post=toeplitz(depth1[:, np.newaxis] * joined, _POST),
+        skip=toeplitz(skip, _SKIP),
         bias=bias,
     )
     return cast(folded, dtype)
@@ -150,12 +151,12 @@ def interior(p: Folded, x: np.ndarray, y: np.ndarray, s: Scratch) -> None:
     # U, so L as well, 4 back and 7 ahead, conv1 5 either way. So v of activation 1 is needed from
     # step -8 on (3 n + 16 steps), its h from -12 (3 n + 27), v of activation 0 from -17 (3 n + 37),
     # and its h from -21 (3 n + 48), which is from input sample -7 on (n + 16).
-    _correlate(s.x, p.pre, _PRE, s.h, count + 16)
+    correlate(s.x, p.pre, _PRE, s.h, count + 16)
     _snake(p.activation0, s.h, p.pre_bias, s, steps + 37)
-    _correlate(s.v, p.conv1, _CONV1, s.h, steps + 27, s.w)
+    correlate(s.v, p.conv1, _CONV1, s.h, steps + 27, s.w)
     _snake(p.activation1, s.h, p.conv1_bias, s, steps + 16)
-    _correlate(s.v, p.post, _POST, s.y, steps)
-    _correlate(s.x[6:], p.skip, _SKIP, s.w.reshape(-1), count)
+    correlate(s.v, p.post, _POST, s.y, steps)
+    correlate(s.x[6:], p.skip, _SKIP, s.w.reshape(-1), count)
     s.y[:steps] += s.w.reshape(-1)[:steps]
     s.y[:steps] += p.bias
     np.tanh(s.y[:steps], out=y)
@@ -167,55 +168,17 @@ def _snake(p: Activation, h, bias, s: Scratch, count) -> None:
     rows = ceil_div(count + 11, _FILTER)
     tall = h[: rows * _FILTER].reshape(rows, -1)
     tall += bias
-    _filter(h, p.up, 1, s.g, count + 6)
+    fir(h, p.up, 1, _FILTER, s.g, count + 6)
     g = s.g[: 2 * (count + 6)]
     np.cos(g, out=g)
     # The first of the pair that U gives lies before the first sample that D takes.
-    _filter(s.g[1:], p.down, 2, s.w, count)
-    _filter(h, p.through, 1, s.v, count)
+    fir(s.g[1:], p.down, 2, _FILTER, s.w, count)
+    fir(h, p.through, 1, _FILTER, s.v, count)
     rows = ceil_div(count, _FILTER)
     v = s.v[: rows * _FILTER].reshape(rows, -1)
     v *= p.slope
     v -= p.middle
     v -= s.w[: rows * _FILTER].reshape(rows, -1)
-
-
-def _correlate(x, matrix, hop, y, count, spare=None) -> None:
-    """Convolve along time, across channels: count steps of x on to y, `matrix` by `_toeplitz`.
-
-    A row of the product takes W steps of x, which lie side by side, to what `hop` steps give.
-    Rows that do not overlap begin W steps apart, so one product makes every (W / hop)-th row of
-    y, and W / hop of them make all, on views: no window is ever copied.
-
-    With `spare`, room for a second y, the long sums are made in two halves, which rounds less.
-    """
-    channels = 1 if x.ndim == 1 else x.shape[1]
-    width, out = matrix.shape
-    window = width // channels
-    turns = window // hop
-    rows = ceil_div(count, window)
-    x, y = x.reshape(-1), y.reshape(-1)[: rows * turns * out].reshape(rows, turns, out)
-    half = width if spare is None else width // 2
-    if spare is not None:
-        spare = spare.reshape(-1)[: y.size].reshape(y.shape)
-    for turn in range(turns):
-        start = turn * hop * channels
-        windows = x[start : start + rows * width].reshape(rows, width)
-        np.matmul(windows[:, :half], matrix[:half], out=y[:, turn])
-        if spare is not None:
-            np.matmul(windows[:, half:], matrix[half:], out=spare[:, turn])
-    if spare is not None:
-        y += spare
-
-
-def _filter(x, band, hop, y, count) -> None:
-    """Filter along time, each channel on its own: count values of n, `hop` steps of x apart."""
-    out, width = band.shape
-    blocks = ceil_div(count, _FILTER)
-    step, item = x.strides
-    strides = (hop * _FILTER * step, step, item)
-    windows = np.ndarray((blocks, width, CHANNELS), x.dtype, x, strides=strides)
-    np.matmul(band, windows, out=y[: blocks * out].reshape(blocks, out, CHANNELS))
 
 
 def _activation(silent, upsample, snakebeta, downsample):
@@ -232,32 +195,10 @@ def _activation(silent, upsample, snakebeta, downsample):
         half, parity = divmod(k - 5, 2)
         through[half + 3 : half + 9] += tap * w[parity::2]
     activation = Activation(
-        up=_band(np.stack([w[0::2], w[1::2]]), 1),
-        down=_band(f[np.newaxis], 2),
-        through=_band(through[np.newaxis], 1),
+        up=band(np.stack([w[0::2], w[1::2]]), 1, _FILTER),
+        down=band(f[np.newaxis], 2, _FILTER),
+        through=band(through[np.newaxis], 1, _FILTER),
         slope=np.tile(1 / (2 * a * depth), _FILTER),
         middle=np.tile(middle, _FILTER),
     )
     return activation, 2 * a, depth, depth * (middle + f.sum())
-
-
-def _toeplitz(kernel, rows):
-    """[taps, channels in, channels out] -> the matrix that gives `rows` steps at once.
-
-    [W, in, rows, out], W = taps + rows - 1 or the next multiple of rows, as [W in, rows out].
-    """
-    taps, channels_in, channels_out = kernel.shape
-    window = ceil_div(taps + rows - 1, rows) * rows
-    matrix = np.zeros((window, channels_in, rows, channels_out))
-    for row in range(rows):
-        matrix[row : row + taps, :, row] = kernel
-    return matrix.reshape(window * channels_in, rows * channels_out)
-
-
-def _band(bank, hop):
-    """[P, taps] -> [F P, (F - 1) hop + taps]: the P filters, F times over, `hop` steps apart."""
-    phases, taps = bank.shape
-    matrix = np.zeros((_FILTER, phases, (_FILTER - 1) * hop + taps))
-    for row in range(_FILTER):
-        matrix[row, :, row * hop : row * hop + taps] = bank
-    return matrix.reshape(_FILTER * phases, -1)

@@ -1,0 +1,111 @@
+"""SpeechSR-48k: the layers in order, for a signal or for a batch of signals of any lengths."""
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from novasr_np.networks.speechsr.spec import DILATIONS, EPSILON, MIN_INPUT_SAMPLES, TAPS
+
+from ...layers import (
+    PRECISIONS,
+    conv1d,
+    downsample2,
+    hold_from,
+    interpolate3,
+    snake_beta,
+    upsample2,
+    zero_from,
+)
+
+
+def stages(
+    params: dict[str, Any], x: Any, length: Any = None, *, precision: str = "highest"
+) -> Iterator[tuple[str, jax.Array]]:
+    """Yield (name, activation) for every stage, under the names of `novasr_np`, channels last.
+
+    Arguments as for `forward`. A hidden activation is [..., time, 32], ``conv_post`` [..., 3T, 1],
+    and the last stage, ``y``, [..., 3T].
+
+    Raises TypeError for another dtype, ValueError for T < 1 or an unknown precision.
+    """
+    x = jnp.asarray(x)
+    if x.dtype not in (jnp.float32, jnp.float64):
+        raise TypeError(f"the network takes float32 or float64, got {x.dtype}")
+    if x.ndim == 0 or x.shape[-1] < MIN_INPUT_SAMPLES:
+        raise ValueError(
+            f"the network needs at least {MIN_INPUT_SAMPLES} samples in the last axis, "
+            f"got shape {x.shape}"
+        )
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+    p = jax.tree.map(lambda value: jnp.asarray(value, x.dtype), params)
+    steps = None if length is None else 3 * jnp.asarray(length)
+
+    def convolve(h: Any, conv: dict[str, Any], dilation: int = 1) -> jax.Array:
+        return conv1d(zero_from(h, steps), **conv, dilation=dilation, precision=precision)
+
+    h = zero_from(x[..., None], length)
+    h = conv1d(h, **p["conv_pre"], precision=precision)  # [..., T, 32]
+    yield "conv_pre", h
+    h = interpolate3(hold_from(h, length))  # [..., 3T, 32], as all that follow
+    yield "interpolate", h
+    mean = jnp.zeros_like(h)
+    for branch in range(len(TAPS)):
+        q, name = p["resblocks"][str(branch)], f"resblocks.{branch}"
+        acts = q["activations"]
+        z = h
+        for i, dilation in enumerate(DILATIONS):
+            first, second = 2 * i, 2 * i + 1
+            v = yield from _activation(acts[str(first)], z, steps, f"{name}.activations.{first}")
+            v = convolve(v, q["convs1"][str(i)], dilation)
+            yield f"{name}.convs1.{i}", v
+            v = yield from _activation(acts[str(second)], v, steps, f"{name}.activations.{second}")
+            v = convolve(v, q["convs2"][str(i)])
+            yield f"{name}.convs2.{i}", v
+            z = z + v
+        yield name, z
+        mean = mean + z
+    h = mean / len(TAPS)
+    yield "mean", h
+    h = yield from _activation(p["activation_post"], h, steps, "activation_post")
+    h = convolve(h, p["conv_post"])  # [..., 3T, 1]
+    yield "conv_post", h
+    yield "y", jnp.tanh(h[..., 0])  # [..., 3T]
+
+
+def _activation(
+    p: dict[str, Any], h: Any, steps: Any, name: str
+) -> Generator[tuple[str, jax.Array], None, jax.Array]:
+    """The alias-free activation, with the end samples held where a filter looks beyond them."""
+    h = upsample2(hold_from(h, steps), **p["upsample"], pad="edge")
+    yield f"{name}.upsample", h
+    h = snake_beta(h, **p["snakebeta"], epsilon=EPSILON)
+    yield f"{name}.snakebeta", h
+    h = hold_from(h, None if steps is None else 2 * steps)
+    h = downsample2(h, **p["downsample"], pad="edge")
+    yield f"{name}.downsample", h
+    return h
+
+
+def forward(
+    params: dict[str, Any], x: Any, length: Any = None, *, precision: str = "highest"
+) -> jax.Array:
+    """Run the bare network: x [..., T] at 16 kHz -> [..., 3T] at 48 kHz, the dtype of x.
+
+    x is float32, or float64 where JAX's 64-bit mode is on. params as `load_weights` gives them.
+    Pure, for ``jit`` (precision static), ``vmap``, ``grad`` and ``jax.export``.
+
+    length: how many samples of each signal are its own, an integer [...] from 1 to T, traced or
+    not; None for all. What lies behind them, NaN included, is as if it were not there: the first
+    3 length outputs are those of the signal alone, edges and all; the rest means nothing.
+
+    precision: of the convolutions' products, "highest" (float32), "high" (TF32 on a GPU, three
+    bfloat16 passes on a TPU), "fp16" or "bf16".
+
+    Raises TypeError for another dtype, ValueError for T < 1 or an unknown precision.
+    """
+    for _, activation in stages(params, x, length, precision=precision):
+        y = activation
+    return y

@@ -1,0 +1,286 @@
+"""Run SpeechSR's inside of a signal fast, for numpy.
+
+As in NovaSR's folding, an activation whose input times ``2 a`` is g, with the 12-tap filters U and
+D, ``a = exp(alpha)``, ``c = 1 / (2 exp(beta) + 2e-9)``, ``L = D U`` and s the sum of D's taps,
+gives
+
+``c (r L g - D cos(U g) + s)``,  ``r = 1 / (2 a c)``.
+
+`fold` multiplies c and s into the convolution behind the activation, and ``2 a`` into the one
+before it where nothing else wants what that gives. A constant m, the bracket's middle in silence,
+is taken off and put back behind the next convolution, which changes nothing but rounding.
+
+Every array has a row for the same steps of time, with a margin on either side. An operation reads
+beyond what is right there, so wrong values move inwards, step by step, exactly as far as the
+network's context, and what is kept was never reached by them. A block is cut into tiles that the
+caches hold; their outputs meet exactly, for the same reason.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...layers import snake_beta
+from ...layers.banded import band, correlate, fir, toeplitz
+from ...samples import ceil_div
+from ...tensors import cast
+from ..record import Params
+from .spec import (
+    CHANNELS,
+    CONTEXT_LEFT,
+    CONTEXT_RIGHT,
+    DILATIONS,
+    EPSILON,
+    TAPS,
+    UPSAMPLING,
+)
+
+# How many steps of time one row of a product covers (`layers.banded`), and input samples of a tile.
+_FILTER, _PRE, _POST = 8, 8, 16
+_TILE = 2000
+# Steps on either side of a tile's outputs that depend on them: 90 + 5 + 3; and of an array beyond
+# those: as far as the longest operation reads, 25, and what a product's last row has too much.
+_REACH, _MARGIN = 98, 96
+
+
+class Activation(NamedTuple):
+    gain: np.ndarray  # 2 a of each channel, F times over: [F * 32], F = _FILTER
+    up: np.ndarray  # U as a band
+    down: np.ndarray  # D
+    through: np.ndarray  # L
+    slope: np.ndarray  # r, F times over
+    middle: np.ndarray  # m
+
+
+class Step(NamedTuple):
+    """``z += conv2(activation(conv1(activation(z))))``."""
+
+    activation0: Activation
+    conv1: np.ndarray
+    bias1: np.ndarray  # F times over
+    activation1: Activation
+    conv2: np.ndarray
+    bias2: np.ndarray
+
+
+class Folded(NamedTuple):
+    """A set of weights as `interior` takes them, all of one dtype. Made by `fold`."""
+
+    pre: np.ndarray
+    pre_bias: np.ndarray
+    branches: tuple[tuple[Step, ...], ...]
+    activation: Activation
+    post: np.ndarray
+    bias: np.ndarray
+
+
+class Scratch(NamedTuple):
+    """Room for the steps of a tile. Made by `scratch`, one for each thread."""
+
+    x: np.ndarray
+    h: np.ndarray  # what all branches take
+    z: np.ndarray
+    mean: np.ndarray
+    g: np.ndarray
+    u: np.ndarray  # at twice the rate
+    v: np.ndarray
+    w: np.ndarray
+    y: np.ndarray
+
+
+def fold(params: Params, dtype: Any) -> Folded:
+    """Fold a tree of weights (`load_weights`), in float64, and cast what comes out to `dtype`."""
+    p = cast(params, np.float64)
+    pre = p["conv_pre"]["weight"].transpose(2, 1, 0)
+    earlier, same, later = (np.pad(pre, [(k, 2 - k), (0, 0), (0, 0)]) for k in range(3))
+    phases = (earlier + 2 * same) / 3, same, (2 * same + later) / 3
+    silent = p["conv_pre"]["bias"]
+    branches, ends = [], []
+    for branch in range(len(TAPS)):
+        steps, end = [], silent
+        for i in range(len(DILATIONS)):
+            step, end = _step(p["resblocks"][str(branch)], i, end)
+            steps.append(step)
+        branches.append(tuple(steps))
+        ends.append(end)
+    # The sum of the branches comes in place of their mean.
+    mean = sum(ends) / len(ends)
+    activation, depth, shift = _activation(mean, p["activation_post"], 1 / len(ends))
+    post = p["conv_post"]["weight"].transpose(2, 1, 0)
+    return cast(
+        Folded(
+            pre=toeplitz(np.concatenate(phases, axis=-1), _PRE),
+            pre_bias=np.tile(silent, _FILTER),
+            branches=tuple(branches),
+            activation=activation,
+            post=toeplitz(depth[:, np.newaxis] * post, _POST),
+            bias=shift @ post.sum(0),
+        ),
+        dtype,
+    )
+
+
+def _step(q: Params, i: int, silent: np.ndarray) -> tuple[Step, np.ndarray]:
+    """The step, and what it gives in silence, [32]."""
+    conv1, conv2 = q["convs1"][str(i)], q["convs2"][str(i)]
+    weight1, weight2 = (conv["weight"].transpose(2, 1, 0) for conv in (conv1, conv2))
+    first, second = (q["activations"][str(2 * i + j)] for j in range(2))
+    activation0, depth0, shift0 = _activation(silent, first)
+    inner = conv1["bias"] + _silence(silent, first) @ weight1.sum(0)
+    activation1, depth1, shift1 = _activation(inner, second)
+    outer = silent + conv2["bias"] + _silence(inner, second) @ weight2.sum(0)
+    gain = activation1.gain[:CHANNELS]
+    step = Step(
+        activation0=activation0,
+        conv1=toeplitz(depth0[:, np.newaxis] * weight1 * gain, 1),
+        bias1=np.tile(gain * (conv1["bias"] + shift0 @ weight1.sum(0)), _FILTER),
+        activation1=activation1,
+        conv2=toeplitz(depth1[:, np.newaxis] * weight2, 1),
+        bias2=np.tile(conv2["bias"] + shift1 @ weight2.sum(0), _FILTER),
+    )
+    return step, outer
+
+
+def _silence(silent: np.ndarray, p: Params) -> np.ndarray:
+    """What an activation makes of a constant, [32]."""
+    return snake_beta(silent[:, np.newaxis], **p["snakebeta"], epsilon=EPSILON)[:, 0]
+
+
+def _activation(
+    silent: np.ndarray, p: Params, scale: float = 1
+) -> tuple[Activation, np.ndarray, np.ndarray]:
+    """The activation, c, and c (m + s). scale: what its input has to be multiplied by."""
+    w, f = 2 * p["upsample"]["filter"], p["downsample"]["filter"]
+    a, b = np.exp(p["snakebeta"]["alpha"]), np.exp(p["snakebeta"]["beta"])
+    depth = 1 / (2 * b + EPSILON)
+    middle = silent / depth - np.cos(2 * a * silent) / 2
+    # Tap j of L is for step n + j - 5: D takes the samples m = 2 n + k - 5 of U, and U makes
+    # sample m of the steps m // 2 - 3 + p .. m // 2 + 2 + p, with the taps of m's parity p.
+    through = np.zeros(11)
+    for k, tap in enumerate(f):
+        half, parity = divmod(k - 5, 2)
+        through[half + parity + 2 : half + parity + 8] += tap * w[parity::2]
+    bank = np.stack([np.append(w[0::2], 0), np.insert(w[1::2], 0, 0)])
+    activation = Activation(
+        gain=np.tile(2 * a * scale, _FILTER),
+        up=band(bank, 1, _FILTER),
+        down=band(f[np.newaxis], 2, _FILTER),
+        through=band(through[np.newaxis], 1, _FILTER),
+        slope=np.tile(1 / (2 * a * depth), _FILTER),
+        middle=np.tile(middle, _FILTER),
+    )
+    return activation, depth, depth * (middle + f.sum())
+
+
+def scratch(samples: int, dtype: Any) -> Scratch:
+    """Working memory for `interior` on blocks of up to `samples` samples."""
+    tile = min(samples, _TILE)
+    steps = UPSAMPLING * tile + 2 * (_REACH + _MARGIN) + 16
+
+    def zeros(rows: int) -> np.ndarray:
+        return np.zeros((rows, CHANNELS), dtype)
+
+    return Scratch(
+        x=np.zeros(tile + CONTEXT_LEFT + CONTEXT_RIGHT + 64, dtype),
+        y=np.zeros(UPSAMPLING * tile + 64, dtype),
+        u=zeros(2 * steps),
+        **{name: zeros(steps) for name in ("h", "z", "mean", "g", "v", "w")},
+    )
+
+
+def interior(p: Folded, x: np.ndarray, y: np.ndarray, s: Scratch) -> None:
+    """x [n + 72] at 16 kHz, context included -> y [3 n] at 48 kHz, written in place.
+
+    The first and the last 36 samples of x are context; none of them is the end of a signal.
+    n is at most what `scratch` made s for. All arrays have the dtype of p.
+    """
+    count = len(x) - CONTEXT_LEFT - CONTEXT_RIGHT
+    for start in range(0, count, _TILE):
+        n = min(_TILE, count - start)
+        out = y[UPSAMPLING * start : UPSAMPLING * (start + n)]
+        _tile(p, x[start : start + n + CONTEXT_LEFT + CONTEXT_RIGHT], out, s)
+
+
+def _tile(p: Folded, x: np.ndarray, y: np.ndarray, s: Scratch) -> None:
+    count = len(x) - CONTEXT_LEFT - CONTEXT_RIGHT
+    steps = UPSAMPLING * count + 2 * _REACH
+    # The tile's first output is step 0; h begins with step -98, the second of the input sample
+    # -33, whose first would need one input more than there is: it is computed, and left out.
+    s.x[1 : 1 + len(x)] = x
+    rows = s.g[_MARGIN - 1 :]
+    correlate(s.x, p.pre, _PRE, rows, count + 66)
+    s.h[_MARGIN : _MARGIN + steps] = s.g[_MARGIN : _MARGIN + steps]
+    _add(s.h, p.pre_bias, steps)
+    _rows(s.mean, steps)[:] = 0
+    for taps, branch in zip(TAPS, p.branches, strict=True):
+        _rows(s.z, steps)[:] = _rows(s.h, steps)
+        for step, dilation in zip(branch, DILATIONS, strict=True):
+            np.multiply(_rows(s.z, steps), step.activation0.gain, out=_rows(s.g, steps))
+            _activate(step.activation0, s, steps)
+            _convolve(s.v, step.conv1, taps, dilation, s.g, steps, s)
+            _add(s.g, step.bias1, steps)
+            _activate(step.activation1, s, steps)
+            _convolve(s.v, step.conv2, taps, 1, s.w, steps, s)
+            z = _rows(s.z, steps)
+            z += _rows(s.w, steps)
+            z += step.bias2
+        mean = _rows(s.mean, steps)
+        mean += _rows(s.z, steps)
+    np.multiply(_rows(s.mean, steps), p.activation.gain, out=_rows(s.g, steps))
+    _activate(p.activation, s, steps)
+    correlate(s.v[_MARGIN + _REACH - 3 :], p.post, _POST, s.y, UPSAMPLING * count)
+    s.y[: len(y)] += p.bias
+    np.tanh(s.y[: len(y)], out=y)
+
+
+def _rows(x: np.ndarray, steps: int) -> np.ndarray:
+    """The steps, and up to 7 more, 8 to a row: numpy is slow at repeating so short a row as one."""
+    rows = ceil_div(steps, _FILTER)
+    return x[_MARGIN : _MARGIN + rows * _FILTER].reshape(rows, -1)
+
+
+def _add(x: np.ndarray, bias: np.ndarray, steps: int) -> None:
+    rows = _rows(x, steps)
+    rows += bias
+
+
+def _activate(p: Activation, s: Scratch, steps: int) -> None:
+    """``v = r L g - m - D cos(U g)``."""
+    fir(s.g[_MARGIN - 6 :], p.up, 1, _FILTER, s.u, steps + 6)  # from step -3 on
+    u = s.u[: 2 * (steps + 6)]
+    np.cos(u, out=u)
+    fir(s.u[1:], p.down, 2, _FILTER, s.w[_MARGIN:], steps)
+    fir(s.g[_MARGIN - 5 :], p.through, 1, _FILTER, s.v[_MARGIN:], steps)
+    v = _rows(s.v, steps)
+    v *= p.slope
+    v -= p.middle
+    v -= _rows(s.w, steps)
+
+
+def _convolve(
+    x: np.ndarray,
+    matrix: np.ndarray,
+    taps: int,
+    dilation: int,
+    y: np.ndarray,
+    steps: int,
+    s: Scratch,
+) -> None:
+    """A dilated convolution: every dilation-th step is a signal of its own, and contiguous in u."""
+    half = taps // 2
+    if dilation == 1:
+        correlate(x[_MARGIN - half :], matrix, 1, y[_MARGIN:], steps)
+        return
+    each = ceil_div(steps, dilation)
+    long = each + 2 * half
+    # u is free here, and has room for both: the signals, and what becomes of them.
+    room = long + 2 * taps
+    apart = s.u[: dilation * room].reshape(dilation, room, CHANNELS)
+    after = s.u[dilation * room : 2 * dilation * room].reshape(dilation, room, CHANNELS)
+    begin = _MARGIN - half * dilation
+    whole = x[begin : begin + long * dilation].reshape(long, dilation, CHANNELS)
+    apart[:, :long] = whole.transpose(1, 0, 2)
+    for one, its in zip(apart, after, strict=True):
+        correlate(one, matrix, 1, its, each)
+    out = y[_MARGIN : _MARGIN + each * dilation].reshape(each, dilation, CHANNELS)
+    out[:] = after[:, :each].transpose(1, 0, 2)

@@ -1,0 +1,93 @@
+"""SpeechSR-48k: the layers in order."""
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...layers import conv1d, downsample2, interpolate3, snake_beta, upsample2
+from ...tensors import cast
+from ..record import Params
+from .spec import DILATIONS, EPSILON, MIN_INPUT_SAMPLES, TAPS
+
+BRANCHES = tuple(range(len(TAPS)))
+
+
+def stages(
+    params: Params, x: Any, branches: Sequence[int] = BRANCHES
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, activation) for every stage of the network, in order.
+
+    x [..., T] float32 or float64 at 16 kHz; params as `load_weights` gives them, used in the
+    dtype of x. A hidden activation is [..., 32, time], ``conv_post`` [..., 1, 3T], and the last
+    stage, ``y``, [..., 3T]. branches: those whose mean is taken; (0, 2) is the variant that goes by
+    FASR, which leaves out the second.
+
+    Raises TypeError if x is of another dtype, ValueError if T < 1.
+    """
+    x = np.asarray(x)
+    x = x.astype(x.dtype.newbyteorder("="), copy=False)
+    if x.dtype not in (np.float32, np.float64):
+        raise TypeError(f"the network takes float32 or float64, got {x.dtype}")
+    if x.ndim == 0 or x.shape[-1] < MIN_INPUT_SAMPLES:
+        raise ValueError(
+            f"the network needs at least {MIN_INPUT_SAMPLES} samples in the last axis, "
+            f"got shape {x.shape}"
+        )
+    return _apply(cast(params, x.dtype), x, branches)
+
+
+def _apply(p: Params, x: np.ndarray, branches: Sequence[int]) -> Iterator[tuple[str, np.ndarray]]:
+    h = conv1d(x[..., np.newaxis, :], **p["conv_pre"])  # [..., 32, T]
+    yield "conv_pre", h
+    h = interpolate3(h)  # [..., 32, 3T], as all that follow
+    yield "interpolate", h
+    mean = np.zeros_like(h)
+    for branch in branches:
+        q, name = p["resblocks"][str(branch)], f"resblocks.{branch}"
+        acts = q["activations"]
+        z = h
+        for i, dilation in enumerate(DILATIONS):
+            first, second = 2 * i, 2 * i + 1
+            v = yield from _activation(acts[str(first)], z, f"{name}.activations.{first}")
+            v = conv1d(v, **q["convs1"][str(i)], dilation=dilation)
+            yield f"{name}.convs1.{i}", v
+            v = yield from _activation(acts[str(second)], v, f"{name}.activations.{second}")
+            v = conv1d(v, **q["convs2"][str(i)])
+            yield f"{name}.convs2.{i}", v
+            z = z + v
+        yield name, z
+        mean = mean + z
+    h = mean / len(branches)
+    yield "mean", h
+    h = yield from _activation(p["activation_post"], h, "activation_post")
+    h = conv1d(h, **p["conv_post"])  # [..., 1, 3T]
+    yield "conv_post", h
+    yield "y", np.tanh(h[..., 0, :])  # [..., 3T]
+
+
+def _activation(
+    p: Params, h: np.ndarray, name: str
+) -> Generator[tuple[str, np.ndarray], None, np.ndarray]:
+    """The alias-free activation, with the end samples held where a filter looks beyond them."""
+    h = upsample2(h, **p["upsample"], pad="edge")
+    yield f"{name}.upsample", h
+    h = snake_beta(h, **p["snakebeta"], epsilon=EPSILON)
+    yield f"{name}.snakebeta", h
+    h = downsample2(h, **p["downsample"], pad="edge")
+    yield f"{name}.downsample", h
+    return h
+
+
+def forward(params: Params, x: Any, branches: Sequence[int] = BRANCHES) -> np.ndarray:
+    """Run the bare network: x [..., T] at 16 kHz -> [..., 3T] at 48 kHz, the dtype of x.
+
+    float32 in gives float32 out; float64 runs the same code and is the truth that the rest is
+    measured against. Every layer holds the whole signal; the front door, `upsample`, works in
+    blocks. branches: as for `stages`.
+
+    Raises TypeError if x is neither float32 nor float64, ValueError if T < 1.
+    """
+    for _, activation in stages(params, x, branches):
+        y = activation
+    return y

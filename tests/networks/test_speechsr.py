@@ -1,0 +1,184 @@
+"""SpeechSR-48k against the oracle on random weights, against the original, and its checkpoints."""
+
+import io
+import zipfile
+from collections import OrderedDict
+
+import numpy as np
+import oracle
+import pytest
+import soundfile
+import test_weights
+from conftest import JAX_TOLERANCE, TOLERANCE, check, random_params, runner, shared, speech_like
+
+from novasr_np import WeightsError, forward, load_weights, stages, upsample
+from novasr_np.networks import NETWORKS
+from novasr_np.networks.speechsr import folded, model, spec
+from novasr_np.weights import network_of
+
+NETWORK = NETWORKS["SpeechSR-48k"]
+CASES = ("speech", "noise", "impulse", "silence", "two", "loud")
+DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+MOST = {np.float64: 1e-11, np.float32: 5e-6}
+
+
+def checkpoint_path():
+    return shared("upstream/speechsr/speechsr48k_G_100000.pth")
+
+
+@pytest.fixture(scope="module")
+def originals():
+    return load_weights(checkpoint_path())
+
+
+def as_lists(tree):
+    return {k: as_lists(v) for k, v in tree.items()} if isinstance(tree, dict) else tree.tolist()
+
+
+@pytest.mark.parametrize("samples", [1, 2, 9])
+def test_oracle_agrees(samples):
+    params = random_params(samples, NETWORK)
+    x = np.random.default_rng(samples).uniform(-1, 1, samples)
+    check(forward(params, x), oracle.speechsr(as_lists(params), x.tolist()), 1e-12)
+
+
+@DTYPES
+def test_golden_outputs(originals, dtype):
+    with np.load(shared("golden/speechsr_48k.npz")) as golden:
+        for case in CASES:
+            x = golden[f"{case}.x"].astype(dtype)
+            y = forward(originals, x)
+            assert y.dtype == dtype
+            check(y, golden[f"{case}.y"], MOST[dtype], case)
+            check(model.forward(originals, x, (0, 2)), golden[f"{case}.fasr"], MOST[dtype], case)
+
+
+@DTYPES
+def test_golden_stages(originals, dtype):
+    with np.load(shared("golden/speechsr_48k.npz")) as golden:
+        ours = dict(stages(originals, golden["stages.x"].astype(dtype)))
+        names = [key.removeprefix("stage.") for key in golden if key.startswith("stage.")]
+        assert len(names) == 22
+        for name in names:
+            own = name.removesuffix("act") + "snakebeta" if name.endswith(".act") else name
+            own = own if own in ours else f"{own}.downsample"
+            check(ours[own], golden[f"stage.{name}"], {np.float64: 1e-11, np.float32: 2e-5}[dtype])
+        check(ours["y"], golden["stages.y"], MOST[dtype])
+
+
+def test_golden_outputs_in_jax(originals):
+    novasr_jax = pytest.importorskip("novasr_jax", reason="needs the extra jax")
+    with np.load(shared("golden/speechsr_48k.npz")) as golden:
+        for case in CASES:
+            y = novasr_jax.upsample(golden[f"{case}.x"], weights=originals, batch=4, segment=500)
+            check(y, golden[f"{case}.y"], JAX_TOLERANCE[0], case)
+
+
+@DTYPES
+@pytest.mark.parametrize("samples", [1, 2, 50, 99, 100, 101, 333])
+def test_tiles_meet(samples, dtype, monkeypatch):
+    """Whatever the scratch holds from before."""
+    monkeypatch.setattr(folded, "_TILE", 50)
+    params = random_params(1, NETWORK)
+    x = np.random.default_rng(samples).uniform(-1, 1, samples + 72)
+    want = forward(params, x)[3 * 36 : 3 * (samples + 36)]
+    memory = folded.scratch(4000, dtype)
+    for array in memory:
+        array[:] = 0.7
+    for _ in range(2):
+        y = np.empty(3 * samples, dtype)
+        folded.interior(folded.fold(params, dtype), x.astype(dtype), y, memory)
+        check(y, want, TOLERANCE[dtype][0])
+
+
+def test_the_weights_say_which_network(originals, tmp_path, monkeypatch, capfd):
+    """The same doors, with the checkpoint's path."""
+    assert network_of(originals) is NETWORK
+    path = checkpoint_path()
+    x = speech_like(5000)
+    check(upsample(x, weights=path), forward(originals, np.float64(x)), MOST[np.float32])
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("a.wav", x, 16_000, subtype="FLOAT")
+    cli = runner(capfd)
+    assert cli("a.wav", "--weights", path, "--keep-lowband", "off")[0] == 0
+    y, rate = soundfile.read("a_48k.wav")
+    assert rate == 48_000
+    check(y, forward(originals, np.float64(x)), MOST[np.float32])
+    status, out, _ = cli("weights", "show", path)
+    assert status == 0
+    assert "parameters  131,296 trained, 131,752 with the filters" in out
+    assert "published   SpeechSR-48k" in out
+    assert cli("weights", "convert", path, "s.safetensors")[0] == 0
+    assert "licence     MIT" in cli("weights", "show", "s.safetensors")[1]
+    check(upsample(x, weights="s.safetensors"), y, MOST[np.float32])
+
+
+def checkpoint(edit=None) -> bytes:
+    """A checkpoint of this network's kind, random numbers, after an edit; with 20 MB of moments."""
+    rng = np.random.default_rng(0)
+    storage = test_weights.Name("torch", "FloatStorage")
+    values = {k: rng.normal(1, 0.1, shape) for k, shape in spec.UPSTREAM_TENSORS.items()}
+    if edit:
+        edit(values)
+    state, members = OrderedDict(), {"byteorder": b"little", "version": b"3\n"}
+    for key, (name, value) in enumerate(values.items()):
+        state[name] = test_weights.tensor(str(key), value.shape, storage)
+        members[f"data/{key}"] = value.astype("<f4").tobytes()
+    moments = test_weights.tensor("9999", (5_000_000,), storage)
+    members["data/9999"] = bytes(20_000_000)
+    optimizer = {"state": {0: {"step": 3, "exp_avg": moments}}, "param_groups": [{"lr": 1e-4}]}
+    whole = {"model": dict(state), "iteration": 1, "optimizer": optimizer, "learning_rate": 9e-5}
+    buffer = io.BytesIO()
+    test_weights.Pickler(buffer, 2).dump(whole)
+    members["data.pkl"] = buffer.getvalue()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(f"G/{name}", data)
+    return out.getvalue()
+
+
+def test_an_optimisers_state_is_never_read(tmp_path, monkeypatch):
+    read, sizes = zipfile.ZipFile.read, []
+
+    def counted(self, name, *arguments):
+        data = read(self, name, *arguments)
+        sizes.append(len(data))
+        return data
+
+    monkeypatch.setattr(zipfile.ZipFile, "read", counted)
+    (tmp_path / "G.pth").write_bytes(checkpoint())
+    params = load_weights(tmp_path / "G.pth")
+    assert network_of(params) is NETWORK
+    assert sum(sizes) < 1_000_000
+
+
+BAD = {
+    "wrong shape": (lambda v: v.update({"dec.conv_post.weight": np.ones((1, 32, 5))}), "shape"),
+    "no g": (lambda v: v.pop("dec.conv_pre.weight_g"), "missing tensors: dec.conv_pre.weight_g"),
+    "no v": (lambda v: v.pop("dec.conv_pre.weight_v"), "missing tensors: dec.conv_pre.weight_v"),
+    "v of zeros": (
+        lambda v: v.update({"dec.conv_pre.weight_v": np.zeros((32, 1, 7))}),
+        "conv_pre.weight_v has a direction of length 0",
+    ),
+    "NaN": (lambda v: v["dec.conv_pre.bias"].fill(np.nan), "NaN"),
+    "another tensor": (lambda v: v.update({"dec.more": np.ones(3)}), "does not have: dec.more"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_checkpoints_are_refused(case, tmp_path):
+    edit, words = BAD[case]
+    (tmp_path / "G.pth").write_bytes(checkpoint(edit))
+    with pytest.raises(WeightsError, match=words):
+        load_weights(tmp_path / "G.pth")
+
+
+def test_magnitudes_of_zero_are_no_error(tmp_path):
+    """They are what a network may have learnt: silence from that channel."""
+
+    def edit(values):
+        values["dec.conv_pre.weight_g"][3] = 0
+
+    (tmp_path / "G.pth").write_bytes(checkpoint(edit))
+    assert not load_weights(tmp_path / "G.pth")["conv_pre"]["weight"][3].any()
