@@ -1,6 +1,7 @@
 """The networks of `novasr_np` in JAX: compiled, in batches, on CPU, GPU and TPU."""
 
 from .api import forward, upsample
+from .fastsr import FastSR
 from .networks.novasr.folded import fold, interior
 
-__all__ = ["fold", "forward", "interior", "upsample"]
+__all__ = ["FastSR", "fold", "forward", "interior", "upsample"]

@@ -12,12 +12,14 @@ from .version import __version__
 if TYPE_CHECKING:
     from .api import forward, resample, stages, upsample
     from .errors import AudioError, WeightsError
+    from .fastsr import FastSR
     from .samples import count_saturated
     from .stream import Stream
     from .weights import load_weights, save_weights
 
 __all__ = [
     "AudioError",
+    "FastSR",
     "Stream",
     "WeightsError",
     "__version__",
@@ -34,6 +36,7 @@ __all__ = [
 _ROOMS = {
     "api": ("forward", "resample", "stages", "upsample"),
     "errors": ("AudioError", "WeightsError"),
+    "fastsr": ("FastSR",),
     "samples": ("count_saturated",),
     "stream": ("Stream",),
     "weights": ("load_weights", "save_weights"),

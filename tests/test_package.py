@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "stream": {"blocks", "dsp", "networks", "weights", *GROUND},
     "api": {"blocks", "dsp", "networks", "weights", *GROUND},
     "files": {"api", "blocks", "dsp", "networks", "stream", "weights", *GROUND},
+    "fastsr": {"blocks", "dsp", "files", "weights", *GROUND},
     "corpus": {"blocks", "files", "networks", "weights", *GROUND},
     "conformance": {"api", "blocks", "files", "networks", "tensors", "weights", *GROUND},
 }
@@ -44,6 +45,7 @@ JAX_MAY_IMPORT = {
     "batcher": {"batches"},
     "backend": {"batcher", "batches"},
     "api": {"batches", "networks"},
+    "fastsr": {"backend"},
     "train": {"layers", "networks"},
 }
 MATHS = {"layers", "networks", "dsp", "blocks", "stream", "api", "samples", "blas"}

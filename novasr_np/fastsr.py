@@ -1,0 +1,97 @@
+"""The calls of the original's torch package on numpy: change the import, keep the script.
+
+``from novasr_np import FastSR`` in place of ``from NovaSR import FastSR``.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .blocks import Backend
+from .dsp.resample import resample
+from .weights import load_weights, network_of
+
+
+class Tensor(np.ndarray):
+    """An array that also answers the calls which scripts make of the torch tensors they got."""
+
+    def cpu(self) -> "Tensor":
+        """Itself."""
+        return self
+
+    def detach(self) -> "Tensor":
+        """Itself."""
+        return self
+
+    def to(self, *_: Any, **__: Any) -> "Tensor":
+        """Itself, whatever the device or dtype asked for."""
+        return self
+
+    def numpy(self) -> np.ndarray:
+        """As a plain array."""
+        return self.view(np.ndarray)
+
+    def float(self) -> "Tensor":
+        """In float32."""
+        return self.astype(np.float32).view(Tensor)
+
+    def half(self) -> "Tensor":
+        """In float16."""
+        return self.astype(np.float16).view(Tensor)
+
+    def unsqueeze(self, axis: int) -> "Tensor":
+        """With an axis of length 1 there."""
+        return np.expand_dims(self, axis).view(Tensor)
+
+
+class FastSR:
+    """Load weights, read a file at 16 kHz, and upsample it, as the original's class of that name.
+
+    ckpt_path: weights as `load_weights` takes them, so the original's own files too; None for the
+    embedded default, where the original fetches its v1. half: accepted, and kept as an attribute;
+    everything is computed in float32, which on a CPU is faster and more exact. device: accepted;
+    "cpu" always.
+
+    Raises WeightsError and OSError as `load_weights` does.
+    """
+
+    def __init__(self, ckpt_path: Any = None, half: bool = True, device: str | None = None) -> None:
+        params = load_weights(ckpt_path)
+        self.network = network_of(params)
+        self.half = half
+        self.device = "cpu"
+        self.hps: dict[str, Any] = {}
+        self._runner = self._backend().open(self.network, params)
+
+    @staticmethod
+    def _backend() -> Any:
+        return Backend()
+
+    def load_audio(self, audio_file: str | os.PathLike[str]) -> Tensor:
+        """Channel 0 of a file, resampled to the network's rate as the original does it.
+
+        Returns [1, 1, T] float32. Raises AudioError for what cannot be read whole, OSError.
+        """
+        from .files import audio  # noqa: PLC0415
+
+        x, rate = audio.read(Path(audio_file))
+        return resample(x[:1], rate, self.network.rate_in)[np.newaxis].view(Tensor)
+
+    def infer(self, lowres_wav: Any) -> Tensor:
+        """The bare network on [B, 1, T]: [B, 1, 3T - 4] for NovaSR, and [1, 3T - 4] for B = 1.
+
+        lowres_wav: anything with ``__array__``, a torch tensor in a CPU's memory too. Raises
+        ValueError for another shape.
+        """
+        y = self.model(lowres_wav)
+        return y[0] if len(y) == 1 else y
+
+    def model(self, x: Any) -> Tensor:
+        """As `infer`, but [B, 1, 3T - 4] for B = 1 as well."""
+        x = np.asarray(x, np.float32)
+        least = self.network.min_samples
+        if x.ndim != 3 or x.shape[1] != 1 or x.shape[2] < least:
+            raise ValueError(f"expected samples [B, 1, T], T at least {least}; got shape {x.shape}")
+        return self._runner.run(x[:, 0], True, True)[:, np.newaxis].view(Tensor)
