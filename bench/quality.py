@@ -2,8 +2,9 @@
 
     python -m bench.quality [NAME=WEIGHTS ...] [--outputs NAME=FOLDER ...] [-o bench/QUALITY.md]
 
-Scores sinc interpolation, the original's v1 and v2, the embedded weights ("ours"), these with the
-input's low band kept, and each NAME, file by file on ``eval/`` of NOVASR_SHARED, which nobody
+Scores sinc interpolation, the original's v1 and v2, their parent SpeechSR-48k and the variant of it
+that goes by FASR, the embedded weights ("ours"), these with the input's low band kept, and each
+NAME, file by file on ``eval/`` of NOVASR_SHARED, which nobody
 trains on. WEIGHTS is a file or a name, FOLDER has outputs at 48 kHz named like the truth. The input
 is the truth by torchaudio's default resampler; once more by scipy's decimation; and at rates above
 16 kHz. Unless its low band is kept a network is alone: `forward`, over its own 3T - 4 samples.
@@ -30,6 +31,7 @@ from novasr_np import load_weights, upsample
 from novasr_np.blocks import Backend
 from novasr_np.dsp.sinc import hann, windowed_sinc
 from novasr_np.networks.novasr.spec import SAMPLE_RATE_IN, SAMPLE_RATE_OUT, UPSAMPLING
+from novasr_np.networks.speechsr.model import forward as two_branches
 from novasr_np.weights import embedded_weights, network_of
 
 GROUPS = {"VCTK": "vctk", "BibleTTS": "bibletts", "TSP": "tsp"}
@@ -70,6 +72,11 @@ def main() -> None:
     given = [("v1", upstream("pytorch_model_v1.bin")), ("v2", upstream("pytorch_model_v2.bin"))]
     for name, source in [*given, ("ours", None), *(pair.split("=", 1) for pair in args.weights)]:
         systems[name] = partial(network_alone, load_weights(source))
+    speechsr = load_weights(upstream("speechsr/speechsr48k_G_100000.pth"))
+    parents = {
+        "SpeechSR-48k": partial(network_alone, speechsr),
+        "FASR": lambda path, x, rate: two_branches(speechsr, np.float32(x), (0, 2)),
+    }
     kept = {"ours, low band kept": partial(low_band_kept, load_weights())}
     for name, folder in (pair.split("=", 1) for pair in args.outputs):
         systems[name] = partial(from_folder, Path(folder))
@@ -79,7 +86,7 @@ def main() -> None:
         sys.exit(f"no speech in {SHARED}: set NOVASR_SHARED to the folder with it")
     results = {
         "Input by torchaudio's default resampler": evaluate(
-            systems | kept, paths, sinc_resample, visqol=not args.no_visqol
+            systems | parents | kept, paths, sinc_resample, visqol=not args.no_visqol
         ),
         "Input by Chebyshev's filter (scipy.signal.decimate)": evaluate(systems, paths, cheby1),
     }

@@ -25,6 +25,42 @@ def forward(p, x):
     return torch.tanh(functional.conv1d(h, p["conv_post"]["weight"], padding=3))[:, 0]
 
 
+@torch.inference_mode()
+def speechsr(p, x):
+    """The same of SpeechSR-48k: x [B, T] -> [B, 3T]."""
+    h = functional.conv1d(x[:, None], p["conv_pre"]["weight"], p["conv_pre"]["bias"], padding=3)
+    h = functional.interpolate(h, scale_factor=3, mode="linear", align_corners=False)
+    total = 0
+    for q in p["resblocks"].values():
+        z = h
+        for i, dilation in enumerate((1, 3, 5)):
+            first, second = q["convs1"][str(i)], q["convs2"][str(i)]
+            half = first["weight"].shape[-1] // 2
+            v = _held_snake(z, **q["activations"][str(2 * i)])
+            v = functional.conv1d(
+                v, first["weight"], first["bias"], padding=half * dilation, dilation=dilation
+            )
+            v = _held_snake(v, **q["activations"][str(2 * i + 1)])
+            z = z + functional.conv1d(v, second["weight"], second["bias"], padding=half)
+        total = total + z
+    h = _held_snake(total / len(p["resblocks"]), **p["activation_post"])
+    return torch.tanh(functional.conv1d(h, p["conv_post"]["weight"], padding=3))[:, 0]
+
+
+def _held_snake(h, upsample, snakebeta, downsample):
+    """The textbook's activation, with the end samples held."""
+    w, f = 2 * upsample["filter"], downsample["filter"].expand(CHANNELS, 1, -1)
+    zero = torch.zeros(1)
+    bank = torch.stack([torch.cat([w[0::2], zero]), torch.cat([zero, w[1::2]])])[:, None]
+    h = functional.pad(h, (3, 3), mode="replicate")
+    h = functional.conv1d(h, bank.repeat(CHANNELS, 1, 1), groups=CHANNELS)
+    h = h.reshape(len(h), CHANNELS, 2, -1).transpose(2, 3).reshape(len(h), CHANNELS, -1)
+    a, b = (torch.exp(snakebeta[name])[:, None] for name in ("alpha", "beta"))
+    h = h + torch.sin(a * h) ** 2 / (b + 1e-9)
+    h = functional.pad(h, (5, 5), mode="replicate")
+    return functional.conv1d(h, f, stride=2, groups=CHANNELS)
+
+
 def _snake(h, upsample, snakebeta, downsample):
     # Both phases of the upsampler as one grouped convolution, [even, odd] for each channel.
     w = 2 * upsample["filter"]

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     **{room: set() for room in GROUND},
     "tensors": {"errors"},
     "checkpoint": {"errors"},
-    "layers": {"blas", "samples"},
+    "layers": {"blas", "errors", "samples", "version"},
     "dsp": {"blas", "errors", "samples"},
     "networks": {"checkpoint", "dsp", "layers", "tensors", *GROUND},
     "weights": {"checkpoint", "networks", "tensors", *GROUND},

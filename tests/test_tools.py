@@ -19,6 +19,7 @@ from conftest import check, random_params, runner, speech_like
 from novasr_np import forward, load_weights
 from novasr_np.conformance import self_test
 from novasr_np.dsp import spectrum
+from novasr_np.layers import onnx_nodes
 from novasr_np.networks import NETWORKS
 from novasr_np.networks.novasr import to_onnx
 from novasr_np.weights import weights_path
@@ -89,7 +90,7 @@ needs_onnx = pytest.mark.skipif(
 
 
 @needs_onnx
-@pytest.mark.parametrize("opset", to_onnx.OPSETS)
+@pytest.mark.parametrize("opset", onnx_nodes.OPSETS)
 @pytest.mark.parametrize("half", [False, True])
 def test_onnx_gives_what_numpy_gives(opset, half):
     """At three lengths and two sizes of batch."""

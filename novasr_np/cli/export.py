@@ -7,8 +7,8 @@ from typing import Any
 from .. import weights
 from ..atomic import atomic_write
 from ..errors import missing_extra
+from ..layers.onnx_nodes import OPSETS
 from ..networks import Network
-from ..networks.novasr.to_onnx import OPSETS
 from .messages import EXIT_DONE, usage, wrote
 from .options import add_if_exists, add_weights, refuse_existing
 
@@ -20,7 +20,8 @@ def add(commands: Any) -> None:
     p = formats.add_parser(
         "onnx",
         help="an ONNX model (extra onnx)",
-        description="input [batch, 1, time] at 16 kHz, output [batch, 1, 3 time - 4] at 48 kHz",
+        description="input [batch, 1, time] at 16 kHz, output [batch, 1, 3 time - 4] at 48 kHz, "
+        "[batch, 1, 3 time] for SpeechSR",
         allow_abbrev=False,
     )
     p.set_defaults(main=_onnx)

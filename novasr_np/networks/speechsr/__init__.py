@@ -6,7 +6,7 @@ import numpy as np
 
 from ...errors import WeightsError
 from ..record import Network
-from . import folded, model, spec
+from . import folded, model, spec, to_onnx
 
 
 def _from_upstream(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -42,4 +42,5 @@ NETWORK = Network(
     scratch=folded.scratch,
     interior=folded.interior,
     self_test=spec.SELF_TEST,
+    to_onnx=to_onnx.export,
 )
