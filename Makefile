@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-.PHONY: demo test test-all test-cluster check lint types dist parity bench quality clean
+.PHONY: demo test test-all test-cluster test-plugins check lint types dist parity bench quality clean
 
 demo: .venv/demo  ## upsample a short clip; demo/ gets the sound and pictures of before and after
 	$(BIN)/python -m bench.demo
@@ -17,6 +17,9 @@ test-all: test  ## then the slow ones: kills, signals, eight devices
 
 test-cluster: .venv/cluster  ## corpus jobs on Ray, with actors and a node killed
 	$(BIN)/python -m pytest tests/test_corpus_ray.py
+
+test-plugins: .venv/plugins/bin/python  ## the plugin for Open Voice OS, in an environment of its own
+	.venv/plugins/bin/python -m pytest tests/test_plugins.py
 
 check: lint types test-all dist  ## all that has to pass
 
@@ -43,6 +46,10 @@ bench: .venv/bench  ## speed beside the peers; writes bench/RESULTS.md (needs NO
 
 quality: .venv/quality  ## how good weights are on real speech; writes bench/QUALITY.md (needs NOVASR_SHARED)
 	$(BIN)/python -m bench.quality -o bench/QUALITY.md
+
+.venv/plugins/bin/python: pyproject.toml
+	$(PYTHON) -m venv .venv/plugins
+	.venv/plugins/bin/python -m pip install --quiet --editable '.[ovos]' pytest hypothesis setuptools
 
 .venv/quality: pyproject.toml .venv/test
 	$(BIN)/python -m pip install --quiet --editable '.[quality]'

@@ -1,0 +1,67 @@
+"""A text-to-speech transformer for Open Voice OS: what the voice says, at 48 kHz.
+
+In mycroft.conf::
+
+    "tts_transformers": {"novasr-np": {"weights": "novasr-open"}}
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from ovos_plugin_manager.templates.transformers import TTSTransformer
+
+from ..blocks import Backend
+from ..errors import message
+from ..files.audio import reading
+from ..files.convert import Options, convert
+from ..files.find import target_suffix
+from ..weights import load_weights, network_of
+
+_log = logging.getLogger(__name__)
+_OPTIONS = Options(keep_lowband=True, if_exists="overwrite")
+
+
+class NovaSRTransformer(TTSTransformer):
+    """Brings a WAV file to 48 kHz before it is played.
+
+    config: weights, a name or a path as `load_weights` takes it; threads, how many.
+    """
+
+    def __init__(
+        self, name: str = "novasr-np", priority: int = 50, config: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(name, priority, config)
+        params = load_weights(self.config.get("weights"))
+        threads = self.config.get("threads")
+        self._runner = Backend(threads).open(network_of(params), params)
+
+    def transform(
+        self, wav_file: str, context: dict[str, Any] | None = None
+    ) -> tuple[str, dict[str, Any] | None]:
+        """The path of a file beside `wav_file`, and the context.
+
+        A file that is at the network's rate already, or beyond, is given back as it is; and so is
+        one with which anything goes wrong, with a warning in the log: a voice that sounds muffled
+        is better than none.
+        """
+        rate_out = self._runner.network.rate_out
+        try:
+            with reading(Path(wav_file)) as source:
+                if source.sample_rate >= rate_out:
+                    return wav_file, context
+            stem, _ = os.path.splitext(wav_file)
+            target = f"{stem}{target_suffix(rate_out)}.wav"
+            result = convert(str(wav_file), target, _OPTIONS, self._runner, lambda _: None)
+            if result.status == "done":
+                return target, context
+            problem = result.error
+        except Exception as error:  # whatever it is, there is something to say
+            problem = message(error)
+        _log.warning("%s stays as it is: %s", wav_file, problem)
+        return wav_file, context
+
+    def default_shutdown(self) -> None:
+        """End the threads."""
+        self._runner.close()
