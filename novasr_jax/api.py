@@ -67,7 +67,7 @@ def upsample(
         precision=precision,
         devices=devices,
     )
-    padded = [np.pad(row, ((0, 0), (0, network.tail))) for row in rows]
+    padded = [np.pad(row, ((0, 0), (0, network.padding(row.shape[-1])))) for row in rows]
     ys = []
     for original, row, y in zip(originals, rows, run_all(model, padded), strict=True):
         whole = y[:, : network.duration(original.shape[-1], sample_rate)]

@@ -19,7 +19,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from novasr_np.networks import Network
-from novasr_np.samples import whole_number
+from novasr_np.samples import ceil_div, whole_number
 from novasr_np.tensors import check_finite, check_output
 
 from .layers import PRECISIONS
@@ -87,6 +87,7 @@ def prepare(
     rows, samples = SHAPES.get(chosen[0].platform, SHAPES["gpu"])
     batch = whole_number("batch", rows * len(chosen) if batch is None else batch)
     segment = whole_number("segment", samples if segment is None else segment)
+    segment = ceil_div(segment, network.step) * network.step
     if batch % len(chosen):
         raise ValueError(f"batch must be a multiple of the {len(chosen)} devices, got {batch}")
     mesh = Mesh(np.array(chosen), ("batch",))
@@ -111,8 +112,8 @@ def run(model: Model, x: np.ndarray, at_start: bool, at_end: bool) -> np.ndarray
 
     x [channels, n] at the network's rate, of the model's dtype. Where the piece begins (ends)
     inside the signal, its first context_left (last context_right) samples are context and get no
-    output. So it gives [channels, factor (n - context)], less edge_loss at the signal's true end,
-    as `forward` does.
+    output. So it gives [channels, at (n - context)] (`Network.at`), less edge_loss at the signal's
+    true end, as `forward` does. A whole signal has whole steps (`Network.padding`).
     """
     return run_all(model, [x], [(at_start, at_end)])[0]
 
@@ -129,11 +130,13 @@ def run_all(
     """
     network = model.network
     ends = [(True, True)] * len(xs) if ends is None else ends
+    xs = [x[:, : network.whole(x.shape[-1])] for x in xs]
     ys = []
     for x, (at_start, at_end) in zip(xs, ends, strict=True):
         first, last = _determined(network, x.shape[-1], at_start, at_end)
         loss = network.edge_loss if at_end else 0
-        ys.append(np.empty((len(x), max(0, network.factor * (last - first) - loss)), x.dtype))
+        size = max(0, network.at(last) - network.at(first) - loss)
+        ys.append(np.empty((len(x), size), x.dtype))
     signals = [
         (x[channel], y[channel], at_start, at_end)
         for x, y, (at_start, at_end) in zip(xs, ys, ends, strict=True)
@@ -176,12 +179,12 @@ def _inside(
     if _is_short(model, x, at_start, at_end):
         return
     network = model.network
-    left, right, factor = network.context_left, network.context_right, network.factor
+    left, right, at = network.context_left, network.context_right, network.at
     first, _ = _determined(network, len(x), at_start, at_end)
     stop = len(x) - right
     for start in range(left, stop, model.segment):
         last = min(start + model.segment, stop)
-        out = y[factor * (start - first) : factor * (last - first)]
+        out = y[at(start) - at(first) : at(last) - at(first)]
         yield Piece(x[start - left : last + right], 0, out)
 
 
@@ -190,7 +193,7 @@ def _ends(
 ) -> Iterator[Piece]:
     """A signal's true ends, or the whole of a short one."""
     network = model.network
-    edge = network.factor * network.context_left
+    edge = network.at(network.context_left)
     if _is_short(model, x, at_start, at_end):
         if y.size:
             yield Piece(x, 0 if at_start else edge, y)
@@ -198,7 +201,7 @@ def _ends(
     if at_start:
         yield Piece(x[: network.context], 0, y[:edge])
     if at_end:
-        tail = network.factor * network.context_right - network.edge_loss
+        tail = network.at(network.context_right) - network.edge_loss
         yield Piece(x[-network.context :], edge, y[-tail:])
 
 

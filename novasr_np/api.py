@@ -56,7 +56,7 @@ def upsample(
     shape = (*x.shape[:-1], network.duration(samples, sample_rate))
     if x.size == 0:
         return np.zeros(shape, x.dtype)
-    silence = np.zeros((*x.shape[:-1], network.tail), x.dtype)
+    silence = np.zeros((*x.shape[:-1], network.padding(x.shape[-1])), x.dtype)
     padded = np.concatenate([x, silence], axis=-1)
     rows = padded.reshape(-1, padded.shape[-1])
     with Backend(threads).open(network, params, x.dtype) as runner:

@@ -18,7 +18,7 @@ import numpy as np
 
 from . import blas
 from .networks.record import Network, Params
-from .samples import whole_number
+from .samples import ceil_div, whole_number
 from .tensors import check_finite, check_output
 
 # Input samples at a time. Smaller blocks stay in a core's own cache, but let the threads wait for
@@ -148,50 +148,54 @@ def run(model: Model, workers: Workers, x: np.ndarray, at_start: bool, at_end: b
 
     x [channels, n] at the network's rate, of the model's dtype. Where the piece begins (ends)
     inside the signal, its first context_left (last context_right) samples are context and get no
-    output. So it gives [channels, factor (n - context)], less edge_loss at the signal's true end,
-    as `forward` does. The same piece gives the same bytes whatever the number of threads.
+    output. So it gives [channels, at (n - context)] (`Network.at`), less edge_loss at the signal's
+    true end, as `forward` does. The same piece gives the same bytes whatever the number of threads.
 
     Raises WeightsError if the weights make NaN of it.
     """
     network, params, folded = model
-    left, right, context, factor = (
+    left, right, context, at = (
         network.context_left,
         network.context_right,
         network.context,
-        network.factor,
+        network.at,
     )
+    if not at_end:
+        x = x[:, : network.whole(x.shape[-1])]
     samples = x.shape[-1]
     first = 0 if at_start else left
     last = samples if at_end else samples - right
     loss = network.edge_loss if at_end else 0
     if last <= first:
         return np.zeros((len(x), 0), x.dtype)
-    y = np.empty((len(x), max(0, factor * (last - first) - loss)), x.dtype)
+    y = np.empty((len(x), max(0, at(last) - at(first) - loss)), x.dtype)
     is_short = (at_start or at_end) and samples <= 2 * context
+    is_short |= at_end and samples % network.step > 0  # a whole signal that cannot be cut
     # Every layer of `forward` holds all it is given: a few channels at a time.
     for rows in (slice(i, i + _CHANNELS) for i in range(0, len(x), _CHANNELS)):
         if is_short:
-            y[rows] = network.forward(params, x[rows])[:, factor * first : factor * last]
+            y[rows] = network.forward(params, x[rows])[:, at(first) : at(last)]
             continue
         if at_start:
             head = network.forward(params, x[rows, :context])
-            y[rows, : factor * left] = head[:, : factor * left]
+            y[rows, : at(left)] = head[:, : at(left)]
         if at_end:
-            tail = network.forward(params, x[rows, -context:])[:, factor * left :]
+            tail = network.forward(params, x[rows, -context:])[:, at(left) :]
             y[rows, -tail.shape[-1] :] = tail
     if is_short:
         return check_output(y, network.name)
 
     inside = range(left, samples - right)
+    size = ceil_div(workers.block, network.step) * network.step
 
     def block(channel: int, start: int, memory: Any) -> None:
-        stop = min(start + workers.block, inside.stop)
+        stop = min(start + size, inside.stop)
         window = x[channel, start - left : stop + right]
-        out = y[channel, factor * (start - first) : factor * (stop - first)]
+        out = y[channel, at(start) - at(first) : at(stop) - at(first)]
         with np.errstate(all="ignore"):  # a thread has its own; `check_output` tells
             network.interior(folded, window, out, memory)
 
-    starts = range(inside.start, inside.stop, workers.block)
+    starts = range(inside.start, inside.stop, size)
     pieces = ((channel, start) for channel in range(len(x)) for start in starts)
-    workers.each(block, pieces, partial(network.scratch, workers.block, x.dtype))
+    workers.each(block, pieces, partial(network.scratch, size, x.dtype))
     return check_output(y, network.name)

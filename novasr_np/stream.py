@@ -30,14 +30,14 @@ def init(channels: int, dtype: Any) -> State:
 def step(network: Network, run: Run, state: State, x: np.ndarray) -> tuple[State, np.ndarray]:
     """Take x [channels, n], n >= 0, and give every output that it determines.
 
-    After N samples in all, factor (N - context_right) have come out.
+    After N samples in all, those of N - context_right, in whole steps, have come out.
     """
-    factor, left = network.factor, network.context_left
+    left = network.context_left
     recent = np.concatenate([state.recent, x], axis=-1)
     y = run(recent, state.at_start, False)
-    given = max(state.given, recent.shape[-1] - network.context_right)
+    given = max(state.given, network.whole(recent.shape[-1] - network.context_right))
     if state.at_start:
-        y = y[:, factor * state.given :]
+        y = y[:, network.at(state.given) :]
     if given < left:
         return State(recent, given, True), y
     recent = recent[:, given - left :].copy()
@@ -45,14 +45,15 @@ def step(network: Network, run: Run, state: State, x: np.ndarray) -> tuple[State
 
 
 def flush(network: Network, run: Run, state: State) -> np.ndarray:
-    """The outputs of the last samples, so that factor for each sample have come out in all."""
-    samples, factor = state.recent.shape[-1], network.factor
+    """The outputs of the last samples, and of what is missing of the last step."""
+    samples = state.recent.shape[-1]
     if samples == 0:
         return state.recent
-    silence = np.zeros((len(state.recent), network.tail), state.recent.dtype)
+    silence = np.zeros((len(state.recent), network.padding(samples)), state.recent.dtype)
     y = run(np.concatenate([state.recent, silence], -1), state.at_start, True)
     first = 0 if state.at_start else network.context_left
-    return y[:, factor * (state.given - first) : factor * (samples - first)]
+    last = samples + network.padding(samples) - network.tail
+    return y[:, network.at(state.given - first) : network.at(last - first)]
 
 
 class Upsampler:

@@ -85,6 +85,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], d
     """
     most = max(network.max_file_bytes for network in NETWORKS.values())
     metadata: dict[str, str] = {}
+    sha256 = ""
     try:
         with open(path, "rb") as file:
             begin = file.read(2)
@@ -93,13 +94,14 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], d
                 raise WeightsError("the file is empty")
             if begin == b"PK":
                 tensors = read_checkpoint(file, most)
+                sha256 = file_sha256(path)
             else:
                 data = file.read(most + 1)
                 if len(data) > most:
                     names = ", ".join(NETWORKS)
                     raise WeightsError(f"larger than {most} bytes, so no weights of {names}")
                 tensors, metadata = read_safetensors(data)
-        network = networks.find(tensors, metadata)
+        network = networks.find(tensors, metadata, sha256)
         if tensors.keys() & network.upstream_tensors.keys():
             tensors = _from_upstream(tensors, network)
         return check(tensors, network.tensors, network.name), metadata
@@ -157,7 +159,11 @@ def parameter_counts(tensors: Mapping[str, Any]) -> tuple[int, int]:
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
     """sha256 of a file's bytes, in hex."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while data := file.read(1 << 20):
+            digest.update(data)
+    return digest.hexdigest()
 
 
 def _from_upstream(state: Mapping[str, np.ndarray], network: Network) -> dict[str, np.ndarray]:

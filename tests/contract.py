@@ -13,6 +13,7 @@ from conftest import JAX_TOLERANCE, TOLERANCE, check, random_params
 from novasr_np import Stream, blocks, load_weights, save_weights, upsample
 from novasr_np.conformance import self_test
 from novasr_np.networks import NETWORKS, Network, find
+from novasr_np.samples import ceil_div
 from novasr_np.weights import network_of, read_weights
 
 
@@ -25,7 +26,8 @@ def weights_find_their_network(network: Network, tmp_path) -> None:
     params = random_params(0, network)
     assert network_of(params) is network
     assert find(network.tensors) is network
-    assert find(network.upstream_tensors) is network
+    for sha256 in network.published:  # two networks may have the same names
+        assert find(network.upstream_tensors, sha256=sha256) is network
     assert find([], {"model": network.name}) is network
     path = tmp_path / "w.safetensors"
     save_weights(params, path, provenance="noise", licence="none")
@@ -42,9 +44,11 @@ def length_law(network: Network) -> None:
         assert network.forward(params, x).shape == (network.length(samples),)
     for samples in (0, 1, 2, network.context, 2 * network.context + 1, 500):
         y = upsample(noise(samples), weights=params)
-        assert y.shape == (network.factor * samples,)
+        assert y.shape == (network.duration(samples, network.rate_in),)
     assert network.length(network.min_samples) > 0
-    assert network.rate_out == network.factor * network.rate_in
+    for samples in (network.step, network.context_left, network.context_right):
+        assert network.whole(samples) == samples
+        assert network.at(samples) * network.rate_in == samples * network.rate_out
 
 
 def dtype_is_kept(network: Network) -> None:
@@ -72,21 +76,27 @@ def neighbours_do_not_matter(network: Network) -> None:
 
 def measured_context_is_declared(network: Network) -> None:
     """NaN in one input sample reaches exactly the outputs that have it in their context."""
-    params, x = random_params(4, network), noise(4 * network.context)
-    at = 2 * network.context
-    x[at] = np.nan
-    reached = np.flatnonzero(np.isnan(network.forward(params, x)))
-    assert len(reached) == reached[-1] - reached[0] + 1
-    first, last = reached[[0, -1]] // network.factor
-    assert (first, last) == (at - network.context_right, at + network.context_left)
+    params, step = random_params(4, network), network.step
+    first, last = [], []
+    for at in range(2 * network.context, 2 * network.context + step):
+        x = noise(4 * network.context)
+        x[at] = np.nan
+        reached = np.flatnonzero(np.isnan(network.forward(params, x)))
+        assert len(reached) == reached[-1] - reached[0] + 1
+        steps = reached[[0, -1]] // network.at(step) * step  # each step's first sample
+        first.append(at - steps[0])
+        last.append(steps[1] - at)
+    # To whole steps, counted from a step's last sample on, and from its first one back.
+    assert ceil_div(max(first) - (step - 1), step) * step == network.context_right
+    assert ceil_div(max(last), step) * step == network.context_left
 
 
 def nan_beyond_the_context_reaches_nothing(network: Network) -> None:
     """A piece of the inside, cut out of a signal that is NaN everywhere else."""
     params, x = random_params(5, network), noise(1, 6 * network.context + 100)
-    left, right, factor = network.context_left, network.context_right, network.factor
+    left, right, at = network.context_left, network.context_right, network.at
     first, last = 2 * network.context, 3 * network.context + 100
-    want = network.forward(params, x)[:, factor * first : factor * last]
+    want = network.forward(params, x)[:, at(first) : at(last)]
     x[:, : first - left] = np.nan
     x[:, last + right :] = np.nan
     model = blocks.prepare(network, params, np.float64)
@@ -99,7 +109,7 @@ def blocks_equal_the_whole(network: Network) -> None:
     """Whatever their size and the number of threads; the same bytes for each number of threads."""
     params = random_params(6, network)
     for samples in (1, network.context, 2 * network.context + 1, 700):
-        x = noise(2, samples + network.tail)
+        x = noise(2, samples + network.padding(samples))
         want = network.forward(params, x)
         for dtype in (np.float32, np.float64):
             model = blocks.prepare(network, params, dtype)
@@ -124,7 +134,7 @@ def streams_equal_the_whole(network: Network) -> None:
             parts.append(stream.push(x[start : start + size]))
             given += len(parts[-1])
             read = min(start + size, 300)
-            assert given == network.factor * max(0, read - network.context_right)
+            assert given == network.at(max(0, network.whole(read - network.context_right)))
         parts.append(stream.push(x[:0], last=True))
         check(np.concatenate(parts), want, TOLERANCE[np.float32][0], f"chunks of {size}")
 
@@ -165,7 +175,8 @@ def jax_batches_equal_numpy(network: Network) -> None:
 
     params = random_params(9, network)
     model = batches.prepare(network, params, batch=8, segment=100)
-    clips = [noise(1, n, seed=n).astype(np.float32) for n in (2, 47, 48, 49, 123, 1000)]
+    lengths = [n + -n % network.step for n in (2, 47, 48, 49, 123, 1000)]
+    clips = [noise(1, n, seed=n).astype(np.float32) for n in lengths]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batches, "_PADDING", np.nan)
         ys = batches.run_all(model, clips)

@@ -4,6 +4,7 @@ Channels first, as in the spec: an activation is a list of channels, each a list
 """
 
 import math
+from fractions import Fraction
 
 
 def conv1d(x, weight, bias, padding, dilation=1):
@@ -19,6 +20,20 @@ def conv1d(x, weight, bias, padding, dilation=1):
                     if 0 <= s < length:
                         total += weight[o][i][k] * x[i][s]
             row.append(total)
+        y.append(row)
+    return y
+
+
+def interpolate_to(x, count):
+    """Source position (t + 1/2) T / M - 1/2, as a fraction of whole numbers, not before 0."""
+    y = []
+    for channel in x:
+        length, row = len(channel), []
+        for t in range(count):
+            s = max(Fraction((2 * t + 1) * length, 2 * count) - Fraction(1, 2), Fraction(0))
+            j = s.numerator // s.denominator
+            after = channel[min(j + 1, length - 1)]
+            row.append(float(1 - (s - j)) * channel[j] + float(s - j) * after)
         y.append(row)
     return y
 
@@ -118,7 +133,12 @@ def forward(p, x):
     return [math.tanh(v) for v in y]
 
 
-def speechsr(p, x):
+def speechsr_24k(p, x):
+    """SpeechSR-24k: floor(3T / 2) samples."""
+    return speechsr(p, x, 3 * len(x) // 2)
+
+
+def speechsr(p, x, count=None):
     """SpeechSR-48k: nested lists under the stages' names, a list of samples; gives 3T samples."""
 
     def activation(q, h):
@@ -129,7 +149,8 @@ def speechsr(p, x):
     def add(*signals):
         return [[sum(v) for v in zip(*rows, strict=True)] for rows in zip(*signals, strict=True)]
 
-    h = interpolate(conv1d([list(x)], p["conv_pre"]["weight"], p["conv_pre"]["bias"], 3))
+    h = conv1d([list(x)], p["conv_pre"]["weight"], p["conv_pre"]["bias"], 3)
+    h = interpolate(h) if count is None else interpolate_to(h, count)
     ends = []
     for branch, taps in enumerate((3, 7, 11)):
         q, z = p["resblocks"][str(branch)], h

@@ -52,7 +52,12 @@ def test_doctor_is_content(cli):
 
 
 @pytest.mark.parametrize(
-    ("name", "run"), [("NovaSR", oracle.forward), ("SpeechSR-48k", oracle.speechsr)]
+    ("name", "run"),
+    [
+        ("NovaSR", oracle.forward),
+        ("SpeechSR-48k", oracle.speechsr),
+        ("SpeechSR-24k", oracle.speechsr_24k),
+    ],
 )
 def test_doctors_golden_values_are_the_oracles(name, run):
     network = NETWORKS[name]

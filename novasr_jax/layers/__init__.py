@@ -7,7 +7,16 @@ to audit; what runs faster elsewhere is tested against it.
 """
 
 from .alias_free import downsample2, snake_beta, upsample2, upsample2_swapped
-from .conv import PRECISIONS, conv1d, correlate, fir, hold_from, interpolate3, zero_from
+from .conv import (
+    PRECISIONS,
+    conv1d,
+    correlate,
+    fir,
+    hold_from,
+    interpolate,
+    interpolate3,
+    zero_from,
+)
 
 __all__ = [
     "PRECISIONS",
@@ -16,6 +25,7 @@ __all__ = [
     "downsample2",
     "fir",
     "hold_from",
+    "interpolate",
     "interpolate3",
     "snake_beta",
     "upsample2",

@@ -53,6 +53,19 @@ def interpolate3(x: Array) -> jax.Array:
     return interleave((before + 2 * x) / 3, x, (2 * x + after) / 3)
 
 
+def interpolate(x: Array, j: np.ndarray, fraction: np.ndarray) -> jax.Array:
+    """Any number of steps on straight lines, the ends held (half-pixel centres).
+
+    ``y[m] = (1 - f[m]) x[j[m]] + f[m] x[min(j[m] + 1, T - 1)]``, j and f of each output as
+    `novasr_np.layers.interpolate` has them
+
+    x [..., T, C], j [M], fraction [M]  ->  [..., M, C]
+    """
+    share = jnp.asarray(fraction, x.dtype)[:, None]
+    after = np.minimum(j + 1, x.shape[-2] - 1)
+    return (1 - share) * jnp.take(x, j, axis=-2) + share * jnp.take(x, after, axis=-2)
+
+
 def correlate(x: Array, kernel: Array, precision: str, dilation: int = 1) -> jax.Array:
     """A convolution without padding: x [..., T, I], kernel [K, I, O] -> [..., T - d (K - 1), O].
 

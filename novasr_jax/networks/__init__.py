@@ -4,7 +4,7 @@ from . import novasr, speechsr
 from .record import Network
 
 NETWORKS: dict[str, Network] = {
-    network.name: network for network in (novasr.NETWORK, speechsr.NETWORK)
+    network.name: network for network in (novasr.NETWORK, *speechsr.NETWORKS)
 }
 
 __all__ = ["NETWORKS", "Network"]

@@ -71,7 +71,7 @@ def drift(y: np.ndarray, truth: np.ndarray, network: Network) -> Finding | None:
     parts = zip(np.array_split(y, 4), np.array_split(truth, 4), strict=True)
     levels = [snr(*part) for part in parts]
     least = max(levels[2:]) + MARGIN_DB / 2
-    if len(y) < 4 * network.context * network.factor or levels[0] < least:
+    if len(y) < network.at(4 * network.context) or levels[0] < least:
         return None
     text = f"SNR {levels[0]:.0f} dB falls to {levels[-1]:.0f}"
     return Finding("drift", f"interpolation drifts with length: {text}")
@@ -142,7 +142,7 @@ def _known_faults(
     names = dict.fromkeys([*suspects.found, *(network.faults if search_all else ())])
     x = case.x[:_SEARCH_SAMPLES]
     if len(x) < len(case.x):  # what the cut changes is left out
-        y = y[: network.factor * (len(x) - network.context_right)]
+        y = y[: network.at(len(x) - network.context_right)]
     candidates, best = [], before + MARGIN_DB
     for name in names:
         fault = network.faults[name]

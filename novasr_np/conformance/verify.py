@@ -141,15 +141,16 @@ def _examine_long(
     if len(y) < min(outcome.expected):
         outcome.findings.append(diagnose.lost_tail(min(outcome.expected) - len(y), network))
         return
-    left, right, factor = network.context_left, network.context_right, network.factor
+    left, right, at = network.context_left, network.context_right, network.at
     width = round(_WINDOW_SECONDS * network.rate_in)
     starts = np.linspace(left, len(case.x) - right - width, _WINDOWS).astype(int)
+    starts -= starts % network.step
     got, want = [], []
     for start in starts:
         window = case.x[start - left : start + width + right]
-        inner = slice(factor * left, factor * (left + width))
+        inner = slice(at(left), at(left + width))
         want.append(network.forward(params, np.float64(window))[inner])
-        got.append(y[factor * start : factor * (start + width)])
+        got.append(y[at(start) : at(start + width)])
     _measure(outcome, np.concatenate(got), np.concatenate(want))
     outcome.grade = _grade(outcome, step)
     if outcome.grade in (WRONG, "float16"):

@@ -6,11 +6,12 @@ text to audit; what runs faster elsewhere is tested against it.
 """
 
 from .alias_free import downsample2, snake_beta, upsample2, upsample2_swapped
-from .conv import conv1d, interpolate3
+from .conv import conv1d, interpolate, interpolate3
 
 __all__ = [
     "conv1d",
     "downsample2",
+    "interpolate",
     "interpolate3",
     "snake_beta",
     "upsample2",

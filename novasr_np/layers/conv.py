@@ -36,6 +36,26 @@ def interpolate3(x: np.ndarray) -> np.ndarray:
     return interleave((before + 2 * x) / 3, x, (2 * x + after) / 3)
 
 
+def interpolate(x: np.ndarray, steps: int) -> np.ndarray:
+    """Any number of steps on straight lines, the ends held (half-pixel centres).
+
+    Output m of M lies at input ``s = max((m + 1/2) T / M - 1/2, 0)``, and with ``j = floor(s)``
+    ``y[m] = (1 - (s - j)) x[j] + (s - j) x[min(j + 1, T - 1)]``; for M = 3T, `interpolate3`.
+
+    x [..., C, T]  ->  [..., C, M]
+    """
+    j, fraction = places(x.shape[-1], steps)
+    after = np.minimum(j + 1, x.shape[-1] - 1)
+    fraction = fraction.astype(x.dtype)
+    return (1 - fraction) * x[..., j] + fraction * x[..., after]
+
+
+def places(samples: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """j and s - j of `interpolate` for each output, [M], by integers: exact at any length."""
+    twice = np.maximum((2 * np.arange(steps, dtype=np.int64) + 1) * samples - steps, 0)
+    return twice // (2 * steps), twice % (2 * steps) / (2 * steps)
+
+
 def interleave(*phases: np.ndarray) -> np.ndarray:
     """P arrays [..., T] -> [..., P T], taking one sample of each in turn."""
     *lead, steps = phases[0].shape

@@ -7,17 +7,20 @@ from . import novasr, speechsr
 from .record import Network
 
 NETWORKS: dict[str, Network] = {
-    network.name: network for network in (novasr.NETWORK, speechsr.NETWORK)
+    network.name: network for network in (novasr.NETWORK, *speechsr.NETWORKS)
 }
 
 __all__ = ["NETWORKS", "Network", "find"]
 
 
-def find(names: Iterable[str], metadata: Mapping[str, str] | None = None) -> Network:
+def find(
+    names: Iterable[str], metadata: Mapping[str, str] | None = None, sha256: str = ""
+) -> Network:
     """The network that tensors of these names are for.
 
-    Metadata with the key ``model`` decides; without it, the table that has most of the names, ours
-    or the original's. Whether the tensors are all there is not looked at.
+    Metadata with the key ``model`` decides, or the hash of a published checkpoint; without them,
+    the table that has most of the names, ours or the original's, and among equals the first.
+    Whether the tensors are all there is not looked at.
 
     Raises WeightsError if the metadata name a network that is not here.
     """
@@ -25,6 +28,9 @@ def find(names: Iterable[str], metadata: Mapping[str, str] | None = None) -> Net
         if model not in NETWORKS:
             raise WeightsError(f"weights of {model!r}; expected {', '.join(NETWORKS)}")
         return NETWORKS[model]
+    for network in NETWORKS.values():
+        if sha256 in network.published:
+            return network
     names = set(names)
 
     def in_common(network: Network) -> int:

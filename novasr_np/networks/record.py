@@ -20,20 +20,20 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """A network of finite context that turns `rate_in` into `rate_out`, a multiple of it.
+    """A network of finite context that turns `rate_in` into `rate_out`.
 
-    With ``factor = rate_out / rate_in``, its outputs factor n .. factor (n + 1) - 1 depend on the
-    inputs n - context_left .. n + context_right and on no others.
+    A step of s input samples gives `at` (s) outputs: those of the inputs s n .. s n + s - 1 depend
+    on the inputs s n - context_left .. s n + s - 1 + context_right and on no others.
     """
 
     name: str  # as in the metadata of its weights, and in messages
     rate_in: int  # Hz
     rate_out: int  # Hz
-    context_left: int  # input samples
-    context_right: int  # input samples: the look-ahead
+    context_left: int  # input samples, a multiple of the step
+    context_right: int  # input samples, a multiple of the step: the look-ahead
     min_samples: int  # the shortest input that leaves the network any output
-    edge_loss: int  # output samples by which `forward` falls short of factor T
-    tail: int  # zeros to put behind a signal so that `forward` gives all factor T
+    edge_loss: int  # output samples by which `forward` falls short of `at` (T)
+    tail: int  # zeros to put behind a signal so that `forward` gives all of these
 
     tensors: Mapping[str, tuple[int, ...]]  # name -> shape, in the order of the stages
     upstream_tensors: Mapping[str, tuple[int, ...]]  # the same in the original's checkpoints
@@ -57,11 +57,21 @@ class Network:
     # For ports: what they may get wrong, by name; and (params, opset=, half=) -> an ONNX model.
     faults: Mapping[str, Fault] = field(default_factory=dict)
     to_onnx: Callable[..., Any] | None = None
+    # Input samples of a step. Pieces of a signal begin and end between two; a signal that does not
+    # is what `forward` makes of it as a whole.
+    step: int = 1
 
-    @property
-    def factor(self) -> int:
-        """Output samples for each input sample."""
-        return self.rate_out // self.rate_in
+    def at(self, samples: int) -> int:
+        """Where the outputs of so many input samples end; of whole steps, how many there are."""
+        return samples * self.rate_out // self.rate_in
+
+    def padding(self, samples: int) -> int:
+        """Zeros to put behind so many, so that they are whole steps and no output is missing."""
+        return self.tail + -(samples + self.tail) % self.step
+
+    def whole(self, samples: int) -> int:
+        """So many samples, rounded down to whole steps."""
+        return samples // self.step * self.step
 
     @property
     def context(self) -> int:
@@ -74,4 +84,4 @@ class Network:
 
     def length(self, samples: int) -> int:
         """How many samples `forward` gives for so many."""
-        return self.factor * samples - self.edge_loss
+        return self.at(samples) - self.edge_loss

@@ -1,4 +1,4 @@
-"""SpeechSR-48k against the oracle on random weights, against the original, and its checkpoints."""
+"""SpeechSR against the oracle on random weights, against the original, and its checkpoints."""
 
 import io
 import zipfile
@@ -11,24 +11,32 @@ import soundfile
 import test_weights
 from conftest import JAX_TOLERANCE, TOLERANCE, check, random_params, runner, shared, speech_like
 
-from novasr_np import WeightsError, forward, load_weights, stages, upsample
+from novasr_np import Stream, WeightsError, forward, load_weights, stages, upsample
 from novasr_np.networks import NETWORKS
 from novasr_np.networks.speechsr import folded, model, spec
 from novasr_np.weights import network_of
 
 NETWORK = NETWORKS["SpeechSR-48k"]
+TO_24K = NETWORKS["SpeechSR-24k"]
+KINDS = {"48k": "speechsr48k_G_100000.pth", "24k": "speechsr24k_G_340000.pth"}
 CASES = ("speech", "noise", "impulse", "silence", "two", "loud")
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 MOST = {np.float64: 1e-11, np.float32: 5e-6}
 
 
-def checkpoint_path():
-    return shared("upstream/speechsr/speechsr48k_G_100000.pth")
+def checkpoint_path(kind="48k"):
+    return shared(f"upstream/speechsr/{KINDS[kind]}")
 
 
 @pytest.fixture(scope="module")
 def originals():
     return load_weights(checkpoint_path())
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def either(request):
+    """(kind, weights) of each network."""
+    return request.param, load_weights(checkpoint_path(request.param))
 
 
 def as_lists(tree):
@@ -40,22 +48,29 @@ def test_oracle_agrees(samples):
     params = random_params(samples, NETWORK)
     x = np.random.default_rng(samples).uniform(-1, 1, samples)
     check(forward(params, x), oracle.speechsr(as_lists(params), x.tolist()), 1e-12)
+    if samples > 1:
+        params = random_params(samples, TO_24K)
+        check(forward(params, x), oracle.speechsr_24k(as_lists(params), x.tolist()), 1e-12)
 
 
 @DTYPES
-def test_golden_outputs(originals, dtype):
-    with np.load(shared("golden/speechsr_48k.npz")) as golden:
+def test_golden_outputs(either, dtype):
+    kind, originals = either
+    with np.load(shared(f"golden/speechsr_{kind}.npz")) as golden:
         for case in CASES:
             x = golden[f"{case}.x"].astype(dtype)
             y = forward(originals, x)
             assert y.dtype == dtype
             check(y, golden[f"{case}.y"], MOST[dtype], case)
-            check(model.forward(originals, x, (0, 2)), golden[f"{case}.fasr"], MOST[dtype], case)
+            if kind == "48k":
+                y = model.forward(originals, x, (0, 2))
+                check(y, golden[f"{case}.fasr"], MOST[dtype], case)
 
 
 @DTYPES
-def test_golden_stages(originals, dtype):
-    with np.load(shared("golden/speechsr_48k.npz")) as golden:
+def test_golden_stages(either, dtype):
+    kind, originals = either
+    with np.load(shared(f"golden/speechsr_{kind}.npz")) as golden:
         ours = dict(stages(originals, golden["stages.x"].astype(dtype)))
         names = [key.removeprefix("stage.") for key in golden if key.startswith("stage.")]
         assert len(names) == 22
@@ -66,12 +81,49 @@ def test_golden_stages(originals, dtype):
         check(ours["y"], golden["stages.y"], MOST[dtype])
 
 
-def test_golden_outputs_in_jax(originals):
+def test_golden_outputs_in_jax(either):
     novasr_jax = pytest.importorskip("novasr_jax", reason="needs the extra jax")
-    with np.load(shared("golden/speechsr_48k.npz")) as golden:
+    kind, originals = either
+    with np.load(shared(f"golden/speechsr_{kind}.npz")) as golden:
         for case in CASES:
-            y = novasr_jax.upsample(golden[f"{case}.x"], weights=originals, batch=4, segment=500)
-            check(y, golden[f"{case}.y"], JAX_TOLERANCE[0], case)
+            x, y = golden[f"{case}.x"], golden[f"{case}.y"]
+            check(novasr_jax.forward(originals, x), y, JAX_TOLERANCE[0], case)
+            if len(x) % 2 == 0 or kind == "48k":
+                got = novasr_jax.upsample(x, weights=originals, batch=4, segment=500)
+                check(got, y, JAX_TOLERANCE[0], case)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 2, 139, 140, 141, 281, 5001])
+def test_24k_of_an_odd_length_is_that_of_one_zero_more(samples, capfd, tmp_path, monkeypatch):
+    """So that whole files, streams and batches agree; the bare network has its own way."""
+    params = random_params(0, TO_24K)
+    x = np.random.default_rng(samples).uniform(-1, 1, samples)
+    y = upsample(x, weights=params)
+    assert len(y) == -(-3 * samples // 2)
+    if samples:
+        padded = np.append(x, np.zeros(samples % 2))
+        check(y, forward(params, padded)[: len(y)], 1e-12)
+    for size in (1, 100, 5001) if samples < 300 else (777,):
+        stream = Stream(params, dtype=np.float64)
+        parts = [stream.push(x[i : i + size]) for i in range(0, samples, size)]
+        check(np.concatenate([*parts, stream.push(x[:0], last=True)]), y, 1e-12)
+    jax = pytest.importorskip("novasr_jax", reason="needs the extra jax")
+    got = jax.upsample(np.float32(x), weights=params, batch=4, segment=501)
+    check(got, y, JAX_TOLERANCE[0])
+
+
+def test_24k_by_the_command(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("a.wav", speech_like(16_000), 16_000)
+    cli = runner(capfd)
+    path = checkpoint_path("24k")
+    assert cli("a.wav", "--weights", path)[0] == 0
+    info = soundfile.info("a_24k.wav")
+    assert (info.samplerate, info.frames) == (24_000, 24_000)
+    assert "published   SpeechSR-24k" in cli("weights", "show", path)[1]
+    assert cli("weights", "convert", path, "s.safetensors")[0] == 0
+    assert network_of(load_weights("s.safetensors")) is TO_24K
+    assert "has no ONNX export" in cli("export", "onnx", "a.onnx", "--weights", path)[2]
 
 
 @DTYPES
@@ -79,16 +131,18 @@ def test_golden_outputs_in_jax(originals):
 def test_tiles_meet(samples, dtype, monkeypatch):
     """Whatever the scratch holds from before."""
     monkeypatch.setattr(folded, "_TILE", 50)
-    params = random_params(1, NETWORK)
-    x = np.random.default_rng(samples).uniform(-1, 1, samples + 72)
-    want = forward(params, x)[3 * 36 : 3 * (samples + 36)]
-    memory = folded.scratch(4000, dtype)
-    for array in memory:
-        array[:] = 0.7
-    for _ in range(2):
-        y = np.empty(3 * samples, dtype)
-        folded.interior(folded.fold(params, dtype), x.astype(dtype), y, memory)
-        check(y, want, TOLERANCE[dtype][0])
+    for network in (NETWORK, TO_24K):
+        params, at = random_params(1, network), network.at
+        count, context = samples * network.step, network.context_left
+        x = np.random.default_rng(samples).uniform(-1, 1, count + 2 * context)
+        want = forward(params, x)[at(context) : at(count + context)]
+        memory = network.scratch(4000, dtype)
+        for array in memory:
+            array[:] = 0.7
+        for _ in range(2):
+            y = np.empty(at(count), dtype)
+            network.interior(network.fold(params, dtype), x.astype(dtype), y, memory)
+            check(y, want, TOLERANCE[dtype][0])
 
 
 def test_the_weights_say_which_network(originals, tmp_path, monkeypatch, capfd):

@@ -1,12 +1,19 @@
-"""SpeechSR-48k in JAX."""
+"""SpeechSR in JAX."""
+
+from functools import partial
+
+from novasr_np.networks.speechsr.spec import TO_24K, TO_48K
 
 from ..record import Network
 from . import inside, model
 
-NETWORK = Network(
-    name="SpeechSR-48k",
-    forward=model.forward,
-    stages=model.stages,
-    fold=inside.fold,
-    interior=inside.interior,
+NETWORKS = tuple(
+    Network(
+        name=variant.name,
+        forward=partial(model.forward, variant=variant),
+        stages=partial(model.stages, variant=variant),
+        fold=inside.fold,
+        interior=inside.make_interior(variant),
+    )
+    for variant in (TO_48K, TO_24K)
 )

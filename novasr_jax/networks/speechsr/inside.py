@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from novasr_np.networks.speechsr.spec import CONTEXT_LEFT, CONTEXT_RIGHT, UPSAMPLING
+from novasr_np.networks.speechsr.spec import OUTPUTS, Variant
 from novasr_np.tensors import cast
 
 from .model import forward
@@ -20,8 +20,13 @@ def fold(params: dict[str, Any], dtype: Any = np.float32) -> dict[str, Any]:
     return cast(params, dtype)
 
 
-@partial(jax.jit, static_argnames="precision")
-def interior(folded: dict[str, Any], x: jax.Array, precision: str = "highest") -> jax.Array:
-    """x [B, n + 72] at 16 kHz, context included -> [B, 3 n] at 48 kHz, by one program."""
-    y = forward(folded, x, precision=precision)
-    return y[:, UPSAMPLING * CONTEXT_LEFT : y.shape[-1] - UPSAMPLING * CONTEXT_RIGHT]
+def make_interior(variant: Variant) -> Any:
+    """(folded, x [B, n + context] at 16 kHz, precision=) -> y [B, outputs], by one program."""
+    lost = OUTPUTS * variant.context // variant.step
+
+    @partial(jax.jit, static_argnames="precision")
+    def interior(folded: dict[str, Any], x: jax.Array, precision: str = "highest") -> jax.Array:
+        y = forward(folded, x, precision=precision, variant=variant)
+        return y[:, lost : y.shape[-1] - lost]
+
+    return interior

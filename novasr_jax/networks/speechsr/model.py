@@ -1,18 +1,28 @@
-"""SpeechSR-48k: the layers in order, for a signal or for a batch of signals of any lengths."""
+"""SpeechSR: the layers in order, for a signal or for a batch of signals of any lengths."""
 
 from collections.abc import Generator, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from novasr_np.networks.speechsr.spec import DILATIONS, EPSILON, MIN_INPUT_SAMPLES, TAPS
+from novasr_np.networks.speechsr.spec import (
+    DILATIONS,
+    EPSILON,
+    MIN_INPUT_SAMPLES,
+    OUTPUTS,
+    TAPS,
+    TO_48K,
+    Variant,
+)
 
 from ...layers import (
     PRECISIONS,
     conv1d,
     downsample2,
     hold_from,
+    interpolate,
     interpolate3,
     snake_beta,
     upsample2,
@@ -21,12 +31,17 @@ from ...layers import (
 
 
 def stages(
-    params: dict[str, Any], x: Any, length: Any = None, *, precision: str = "highest"
+    params: dict[str, Any],
+    x: Any,
+    length: Any = None,
+    *,
+    precision: str = "highest",
+    variant: Variant = TO_48K,
 ) -> Iterator[tuple[str, jax.Array]]:
     """Yield (name, activation) for every stage, under the names of `novasr_np`, channels last.
 
-    Arguments as for `forward`. A hidden activation is [..., time, 32], ``conv_post`` [..., 3T, 1],
-    and the last stage, ``y``, [..., 3T].
+    Arguments as for `forward`. A hidden activation is [..., time, 32], ``conv_post`` [..., N, 1],
+    and the last stage, ``y``, [..., N], with N = 3T, or floor(3T / 2) to 24 kHz.
 
     Raises TypeError for another dtype, ValueError for T < 1 or an unknown precision.
     """
@@ -41,7 +56,7 @@ def stages(
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
     p = jax.tree.map(lambda value: jnp.asarray(value, x.dtype), params)
-    steps = None if length is None else 3 * jnp.asarray(length)
+    steps = None if length is None else OUTPUTS * jnp.asarray(length) // variant.step
 
     def convolve(h: Any, conv: dict[str, Any], dilation: int = 1) -> jax.Array:
         return conv1d(zero_from(h, steps), **conv, dilation=dilation, precision=precision)
@@ -49,7 +64,7 @@ def stages(
     h = zero_from(x[..., None], length)
     h = conv1d(h, **p["conv_pre"], precision=precision)  # [..., T, 32]
     yield "conv_pre", h
-    h = interpolate3(hold_from(h, length))  # [..., 3T, 32], as all that follow
+    h = _interpolate(hold_from(h, length), variant)  # [..., N, 32], as all that follow
     yield "interpolate", h
     mean = jnp.zeros_like(h)
     for branch in range(len(TAPS)):
@@ -70,9 +85,19 @@ def stages(
     h = mean / len(TAPS)
     yield "mean", h
     h = yield from _activation(p["activation_post"], h, steps, "activation_post")
-    h = convolve(h, p["conv_post"])  # [..., 3T, 1]
+    h = convolve(h, p["conv_post"])  # [..., N, 1]
     yield "conv_post", h
-    yield "y", jnp.tanh(h[..., 0])  # [..., 3T]
+    yield "y", jnp.tanh(h[..., 0])  # [..., N]
+
+
+def _interpolate(h: jax.Array, variant: Variant) -> jax.Array:
+    if variant.step == 1:
+        return interpolate3(h)
+    samples = h.shape[-2]
+    count = samples * OUTPUTS // variant.step
+    # In integers, since the index is as long as the signal: 2 s = ((2 m + 1) T - M) / M.
+    doubled = np.maximum((2 * np.arange(count, dtype=np.int64) + 1) * samples - count, 0)
+    return interpolate(h, doubled // (2 * count), doubled % (2 * count) / (2 * count))
 
 
 def _activation(
@@ -90,22 +115,29 @@ def _activation(
 
 
 def forward(
-    params: dict[str, Any], x: Any, length: Any = None, *, precision: str = "highest"
+    params: dict[str, Any],
+    x: Any,
+    length: Any = None,
+    *,
+    precision: str = "highest",
+    variant: Variant = TO_48K,
 ) -> jax.Array:
-    """Run the bare network: x [..., T] at 16 kHz -> [..., 3T] at 48 kHz, the dtype of x.
+    """Run the bare network: x [..., T] at 16 kHz -> [..., 3T] at 48 kHz, the dtype of x; to 24 kHz
+    [..., floor(3T / 2)].
 
     x is float32, or float64 where JAX's 64-bit mode is on. params as `load_weights` gives them.
     Pure, for ``jit`` (precision static), ``vmap``, ``grad`` and ``jax.export``.
 
     length: how many samples of each signal are its own, an integer [...] from 1 to T, traced or
     not; None for all. What lies behind them, NaN included, is as if it were not there: the first
-    3 length outputs are those of the signal alone, edges and all; the rest means nothing.
+    3 length outputs are those of the signal alone, edges and all; the rest means nothing. To 24 kHz
+    length and T have to be even then.
 
     precision: of the convolutions' products, "highest" (float32), "high" (TF32 on a GPU, three
     bfloat16 passes on a TPU), "fp16" or "bf16".
 
     Raises TypeError for another dtype, ValueError for T < 1 or an unknown precision.
     """
-    for _, activation in stages(params, x, length, precision=precision):
+    for _, activation in stages(params, x, length, precision=precision, variant=variant):
         y = activation
     return y

@@ -1,6 +1,7 @@
-"""SpeechSR-48k: speech at 16 kHz in, 48 kHz out; 131,904 parameters."""
+"""SpeechSR: speech at 16 kHz in, 48 or 24 kHz out; 131,904 parameters."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -9,7 +10,9 @@ from ..record import Network
 from . import folded, model, spec, to_onnx
 
 
-def _from_upstream(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _from_upstream(
+    variant: spec.Variant, tensors: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Weight norm multiplied out, ``w[o] = g[o] v[o] / |v[o]|``; such weights are float64."""
     ours = {name: tensors[key].reshape(spec.TENSORS[name]) for name, key in spec.SAME.items()}
     for name in spec.CONVOLUTIONS:
@@ -18,29 +21,36 @@ def _from_upstream(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         if not length.all():
             raise WeightsError(f"dec.{name}.weight_v has a direction of length 0")
         ours[f"{name}.weight"] = g * v / length
+    if spec.RATIO in variant.tensors:
+        ours[spec.RATIO] = np.array([spec.OUTPUTS, variant.step], np.float32)
     return ours
 
 
-NETWORK = Network(
-    name="SpeechSR-48k",
-    rate_in=spec.SAMPLE_RATE_IN,
-    rate_out=spec.SAMPLE_RATE_OUT,
-    context_left=spec.CONTEXT_LEFT,
-    context_right=spec.CONTEXT_RIGHT,
-    min_samples=spec.MIN_INPUT_SAMPLES,
-    edge_loss=0,
-    tail=0,
-    tensors=spec.TENSORS,
-    upstream_tensors=spec.UPSTREAM_TENSORS,
-    from_upstream=_from_upstream,
-    published=spec.UPSTREAM_CHECKPOINTS,
-    licence="MIT",
-    max_file_bytes=1 << 21,  # in float32 the tensors have 530 kB
-    stages=model.stages,
-    forward=model.forward,
-    fold=folded.fold,
-    scratch=folded.scratch,
-    interior=folded.interior,
-    self_test=spec.SELF_TEST,
-    to_onnx=to_onnx.export,
-)
+def _network(variant: spec.Variant) -> Network:
+    return Network(
+        name=variant.name,
+        rate_in=spec.SAMPLE_RATE_IN,
+        rate_out=variant.rate_out,
+        step=variant.step,
+        context_left=variant.context,
+        context_right=variant.context,
+        min_samples=spec.MIN_INPUT_SAMPLES,
+        edge_loss=0,
+        tail=0,
+        tensors=variant.tensors,
+        upstream_tensors=spec.UPSTREAM_TENSORS,
+        from_upstream=partial(_from_upstream, variant),
+        published=variant.published,
+        licence="MIT",
+        max_file_bytes=1 << 21,  # in float32 the tensors have 530 kB
+        stages=partial(model.stages, variant=variant),
+        forward=partial(model.forward, variant=variant),
+        fold=partial(folded.fold, variant),
+        scratch=partial(folded.scratch, variant),
+        interior=partial(folded.interior, variant),
+        self_test=variant.self_test,
+        to_onnx=to_onnx.export if variant is spec.TO_48K else None,
+    )
+
+
+NETWORKS = (_network(spec.TO_48K), _network(spec.TO_24K))

@@ -27,20 +27,24 @@ from ...tensors import cast
 from ..record import Params
 from .spec import (
     CHANNELS,
-    CONTEXT_LEFT,
-    CONTEXT_RIGHT,
     DILATIONS,
     EPSILON,
+    OUTPUTS,
+    REACH,
     TAPS,
-    UPSAMPLING,
+    Variant,
 )
 
-# How many steps of time one row of a product covers (`layers.banded`), and input samples of a tile.
+# How many steps of time one row of a product covers (`layers.banded`), and of a tile, three outputs
+# each.
 _FILTER, _PRE, _POST = 8, 8, 16
 _TILE = 2000
-# Steps on either side of a tile's outputs that depend on them: 90 + 5 + 3; and of an array beyond
-# those: as far as the longest operation reads, 25, and what a product's last row has too much.
-_REACH, _MARGIN = 98, 96
+# Rows of an array on either side of what matters: as far as the longest operation reads, 25, and
+# what a product's last row has too much.
+_MARGIN = 96
+# Steps of input that the outputs of one look at, by the samples of a step: conv_pre's 7 samples and
+# the interpolation's 3 or 4.
+_SPAN = {1: 9, 2: 5}
 
 
 class Activation(NamedTuple):
@@ -88,12 +92,9 @@ class Scratch(NamedTuple):
     y: np.ndarray
 
 
-def fold(params: Params, dtype: Any) -> Folded:
+def fold(variant: Variant, params: Params, dtype: Any) -> Folded:
     """Fold a tree of weights (`load_weights`), in float64, and cast what comes out to `dtype`."""
     p = cast(params, np.float64)
-    pre = p["conv_pre"]["weight"].transpose(2, 1, 0)
-    earlier, same, later = (np.pad(pre, [(k, 2 - k), (0, 0), (0, 0)]) for k in range(3))
-    phases = (earlier + 2 * same) / 3, same, (2 * same + later) / 3
     silent = p["conv_pre"]["bias"]
     branches, ends = [], []
     for branch in range(len(TAPS)):
@@ -109,7 +110,7 @@ def fold(params: Params, dtype: Any) -> Folded:
     post = p["conv_post"]["weight"].transpose(2, 1, 0)
     return cast(
         Folded(
-            pre=toeplitz(np.concatenate(phases, axis=-1), _PRE),
+            pre=toeplitz(_pre(variant, p["conv_pre"]["weight"].transpose(2, 1, 0)), _PRE),
             pre_bias=np.tile(silent, _FILTER),
             branches=tuple(branches),
             activation=activation,
@@ -118,6 +119,23 @@ def fold(params: Params, dtype: Any) -> Folded:
         ),
         dtype,
     )
+
+
+def _pre(variant: Variant, weight: np.ndarray) -> np.ndarray:
+    """conv_pre and the interpolation: [taps, step, 3 * 32], for the outputs of a step.
+
+    Of the step's samples and their neighbours, three or four, each output has its shares.
+    """
+    if variant.step == 1:  # of the samples j-1, j, j+1
+        shares = np.array([[1, 2, 0], [0, 3, 0], [0, 2, 1]]) / 3
+    else:  # of 2n-1 .. 2n+2
+        shares = np.array([[1, 5, 0, 0], [0, 3, 3, 0], [0, 0, 5, 1]]) / 6
+    taps, samples = len(weight), shares.shape[1]
+    kernel = np.zeros((taps + samples - 1, OUTPUTS, CHANNELS))
+    for output, share in enumerate(shares):
+        for sample, part in enumerate(share):
+            kernel[sample : sample + taps, output] += part * weight[:, 0]
+    return kernel.reshape(-1, variant.step, OUTPUTS * CHANNELS)
 
 
 def _step(q: Params, i: int, silent: np.ndarray) -> tuple[Step, np.ndarray]:
@@ -172,43 +190,47 @@ def _activation(
     return activation, depth, depth * (middle + f.sum())
 
 
-def scratch(samples: int, dtype: Any) -> Scratch:
+def scratch(variant: Variant, samples: int, dtype: Any) -> Scratch:
     """Working memory for `interior` on blocks of up to `samples` samples."""
-    tile = min(samples, _TILE)
-    steps = UPSAMPLING * tile + 2 * (_REACH + _MARGIN) + 16
+    tile = min(samples // variant.step, _TILE)
+    steps = OUTPUTS * tile + 2 * (REACH + _MARGIN) + 16
 
     def zeros(rows: int) -> np.ndarray:
         return np.zeros((rows, CHANNELS), dtype)
 
     return Scratch(
-        x=np.zeros(tile + CONTEXT_LEFT + CONTEXT_RIGHT + 64, dtype),
-        y=np.zeros(UPSAMPLING * tile + 64, dtype),
+        x=np.zeros((tile + 2 * variant.context + 64, variant.step), dtype),
+        y=np.zeros(OUTPUTS * tile + 64, dtype),
         u=zeros(2 * steps),
         **{name: zeros(steps) for name in ("h", "z", "mean", "g", "v", "w")},
     )
 
 
-def interior(p: Folded, x: np.ndarray, y: np.ndarray, s: Scratch) -> None:
+def interior(variant: Variant, p: Folded, x: np.ndarray, y: np.ndarray, s: Scratch) -> None:
     """x [n + 72] at 16 kHz, context included -> y [3 n] at 48 kHz, written in place.
 
-    The first and the last 36 samples of x are context; none of them is the end of a signal.
-    n is at most what `scratch` made s for. All arrays have the dtype of p.
+    The first and the last 36 samples of x are context; none of them is the end of a signal. To 24
+    kHz, [n + 140] -> [3 n / 2], n even. n is at most what `scratch` made s for. All arrays have the
+    dtype of p.
     """
-    count = len(x) - CONTEXT_LEFT - CONTEXT_RIGHT
+    x = x.reshape(-1, variant.step)
+    context = 2 * variant.context // variant.step
+    count = len(x) - context
     for start in range(0, count, _TILE):
         n = min(_TILE, count - start)
-        out = y[UPSAMPLING * start : UPSAMPLING * (start + n)]
-        _tile(p, x[start : start + n + CONTEXT_LEFT + CONTEXT_RIGHT], out, s)
+        out = y[OUTPUTS * start : OUTPUTS * (start + n)]
+        _tile(p, x[start : start + n + context], out, n, s)
 
 
-def _tile(p: Folded, x: np.ndarray, y: np.ndarray, s: Scratch) -> None:
-    count = len(x) - CONTEXT_LEFT - CONTEXT_RIGHT
-    steps = UPSAMPLING * count + 2 * _REACH
-    # The tile's first output is step 0; h begins with step -98, the second of the input sample
-    # -33, whose first would need one input more than there is: it is computed, and left out.
-    s.x[1 : 1 + len(x)] = x
-    rows = s.g[_MARGIN - 1 :]
-    correlate(s.x, p.pre, _PRE, rows, count + 66)
+def _tile(p: Folded, x: np.ndarray, y: np.ndarray, count: int, s: Scratch) -> None:
+    steps = OUTPUTS * count + 2 * REACH
+    # The tile's first output is number 0. h begins with number -98, the second of step -33; the
+    # first one, which is computed and left out, would need a step of x more than there may be.
+    around = ceil_div(REACH, OUTPUTS)
+    context = (len(x) - count) // 2
+    begin = around + _SPAN[x.shape[1]] // 2 - context
+    s.x[begin : begin + len(x)] = x
+    correlate(s.x, p.pre, _PRE, s.g[_MARGIN - 1 :], count + 2 * around)
     s.h[_MARGIN : _MARGIN + steps] = s.g[_MARGIN : _MARGIN + steps]
     _add(s.h, p.pre_bias, steps)
     _rows(s.mean, steps)[:] = 0
@@ -228,7 +250,7 @@ def _tile(p: Folded, x: np.ndarray, y: np.ndarray, s: Scratch) -> None:
         mean += _rows(s.z, steps)
     np.multiply(_rows(s.mean, steps), p.activation.gain, out=_rows(s.g, steps))
     _activate(p.activation, s, steps)
-    correlate(s.v[_MARGIN + _REACH - 3 :], p.post, _POST, s.y, UPSAMPLING * count)
+    correlate(s.v[_MARGIN + REACH - 3 :], p.post, _POST, s.y, OUTPUTS * count)
     s.y[: len(y)] += p.bias
     np.tanh(s.y[: len(y)], out=y)
 

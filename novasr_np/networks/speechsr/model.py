@@ -1,27 +1,27 @@
-"""SpeechSR-48k: the layers in order."""
+"""SpeechSR: the layers in order."""
 
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from ...layers import conv1d, downsample2, interpolate3, snake_beta, upsample2
+from ...layers import conv1d, downsample2, interpolate, interpolate3, snake_beta, upsample2
 from ...tensors import cast
 from ..record import Params
-from .spec import DILATIONS, EPSILON, MIN_INPUT_SAMPLES, TAPS
+from .spec import DILATIONS, EPSILON, MIN_INPUT_SAMPLES, OUTPUTS, TAPS, TO_48K, Variant
 
 BRANCHES = tuple(range(len(TAPS)))
 
 
 def stages(
-    params: Params, x: Any, branches: Sequence[int] = BRANCHES
+    params: Params, x: Any, branches: Sequence[int] = BRANCHES, variant: Variant = TO_48K
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, activation) for every stage of the network, in order.
 
     x [..., T] float32 or float64 at 16 kHz; params as `load_weights` gives them, used in the
-    dtype of x. A hidden activation is [..., 32, time], ``conv_post`` [..., 1, 3T], and the last
-    stage, ``y``, [..., 3T]. branches: those whose mean is taken; (0, 2) is the variant that goes by
-    FASR, which leaves out the second.
+    dtype of x. A hidden activation is [..., 32, time], ``conv_post`` [..., 1, N], and the last
+    stage, ``y``, [..., N], with N = 3T, or floor(3T / 2) to 24 kHz. branches: those whose mean is
+    taken; (0, 2) is what goes by FASR, which leaves out the second.
 
     Raises TypeError if x is of another dtype, ValueError if T < 1.
     """
@@ -34,13 +34,18 @@ def stages(
             f"the network needs at least {MIN_INPUT_SAMPLES} samples in the last axis, "
             f"got shape {x.shape}"
         )
-    return _apply(cast(params, x.dtype), x, branches)
+    return _apply(cast(params, x.dtype), x, branches, variant)
 
 
-def _apply(p: Params, x: np.ndarray, branches: Sequence[int]) -> Iterator[tuple[str, np.ndarray]]:
+def _apply(
+    p: Params, x: np.ndarray, branches: Sequence[int], variant: Variant
+) -> Iterator[tuple[str, np.ndarray]]:
     h = conv1d(x[..., np.newaxis, :], **p["conv_pre"])  # [..., 32, T]
     yield "conv_pre", h
-    h = interpolate3(h)  # [..., 32, 3T], as all that follow
+    if variant.step == 1:
+        h = interpolate3(h)  # [..., 32, N], as all that follow
+    else:
+        h = interpolate(h, h.shape[-1] * OUTPUTS // variant.step)
     yield "interpolate", h
     mean = np.zeros_like(h)
     for branch in branches:
@@ -61,9 +66,9 @@ def _apply(p: Params, x: np.ndarray, branches: Sequence[int]) -> Iterator[tuple[
     h = mean / len(branches)
     yield "mean", h
     h = yield from _activation(p["activation_post"], h, "activation_post")
-    h = conv1d(h, **p["conv_post"])  # [..., 1, 3T]
+    h = conv1d(h, **p["conv_post"])  # [..., 1, N]
     yield "conv_post", h
-    yield "y", np.tanh(h[..., 0, :])  # [..., 3T]
+    yield "y", np.tanh(h[..., 0, :])  # [..., N]
 
 
 def _activation(
@@ -79,8 +84,13 @@ def _activation(
     return h
 
 
-def forward(params: Params, x: Any, branches: Sequence[int] = BRANCHES) -> np.ndarray:
+def forward(
+    params: Params, x: Any, branches: Sequence[int] = BRANCHES, variant: Variant = TO_48K
+) -> np.ndarray:
     """Run the bare network: x [..., T] at 16 kHz -> [..., 3T] at 48 kHz, the dtype of x.
+
+    To 24 kHz it gives floor(3T / 2). There the interpolation's factor is exactly 2/3 for an even T
+    alone: with an odd one every sample sits a little elsewhere, up to a third of one at the end.
 
     float32 in gives float32 out; float64 runs the same code and is the truth that the rest is
     measured against. Every layer holds the whole signal; the front door, `upsample`, works in
@@ -88,6 +98,6 @@ def forward(params: Params, x: Any, branches: Sequence[int] = BRANCHES) -> np.nd
 
     Raises TypeError if x is neither float32 nor float64, ValueError if T < 1.
     """
-    for _, activation in stages(params, x, branches):
+    for _, activation in stages(params, x, branches, variant):
         y = activation
     return y

@@ -1,14 +1,15 @@
-"""SpeechSR-48k on one page: rates, sizes, the tensor table and the context.
+"""SpeechSR on one page: rates, sizes, the tensor table and the context.
 
-Data only; the rest of this folder stands on it. The network is HierSpeech++'s (arXiv 2311.12454),
-whose pruned descendant NovaSR is.
+Data only; the rest of this folder stands on it. The networks are HierSpeech++'s (arXiv 2311.12454),
+NovaSR a pruned descendant of the larger one. They differ in the interpolation alone: three samples
+for each one, to 48 kHz, or three for two, to 24 kHz.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-SAMPLE_RATE_IN = 16_000  # Hz, what the network hears
-SAMPLE_RATE_OUT = 48_000  # Hz, what it gives
-UPSAMPLING = 3  # output samples per input sample
+SAMPLE_RATE_IN = 16_000  # Hz, what the networks hear
+OUTPUTS = 3  # output samples for each step
 CHANNELS = 32  # of every hidden stage
 
 TAPS = (3, 7, 11)  # of the convolutions of the three branches
@@ -18,12 +19,9 @@ EPSILON = 2e-9  # beside twice an activation's depth: the original has sin^2 / (
 
 MIN_INPUT_SAMPLES = 1
 
-# An activation reaches 5 steps at 48 kHz to either side, a convolution half its taps times the
-# dilation: the longest branch 90, with the last activation and conv_post 98. So outputs 3n .. 3n+2
-# depend on the inputs n-36 .. n+36: (98 + 1) / 3 for the steps, one for the interpolation, three
-# for conv_pre, and no others.
-CONTEXT_LEFT = 36  # input samples
-CONTEXT_RIGHT = 36  # input samples; the look-ahead, 2.25 ms
+# An activation reaches 5 output samples to either side, a convolution half its taps times the
+# dilation: the longest branch 90, with the last activation and conv_post 98.
+REACH = 98
 
 
 def _activations() -> Iterator[str]:
@@ -70,16 +68,50 @@ for _name in ACTIVATIONS:
         SAME[f"{_name}.{_ours}"] = f"dec.{_name}.{_theirs}"
 TENSORS["conv_post.weight"] = UPSTREAM_TENSORS["dec.conv_post.weight"] = (1, CHANNELS, 7)
 
-# sha256 of the published checkpoints
-UPSTREAM_CHECKPOINTS = {
-    "62c70874ac4efeb4dc9c8aa9dc0a611a951e1c36292abeb4c406d7fb91e0eefc": "SpeechSR-48k",
-}
 
-# Outputs, by index, for 40 samples of noise and weights of noise (`conformance.self_test`), from an
-# implementation that shares no code with this one (tests/oracle.py).
-SELF_TEST = {
-    0: -0.42933808669613965,
-    1: -0.04462760052349967,
-    50: 0.6669034740455063,
-    119: 0.966176304825479,
-}
+class Variant(NamedTuple):
+    """What one of the networks has of its own."""
+
+    name: str
+    rate_out: int  # Hz
+    step: int  # input samples that three outputs stand for
+    context: int  # input samples on either side
+    tensors: Mapping[str, tuple[int, ...]]
+    published: Mapping[str, str]  # sha256 of a checkpoint -> its name
+    # Outputs, by index, for 40 samples of noise and weights of noise (`conformance.self_test`),
+    # from an implementation that shares no code with this one (tests/oracle.py).
+    self_test: Mapping[int, float]
+
+
+# Outputs 3n .. 3n+2 depend on the inputs n-36 .. n+36: 33 for the reach, three for conv_pre.
+TO_48K = Variant(
+    "SpeechSR-48k",
+    48_000,
+    step=1,
+    context=36,
+    tensors=TENSORS,
+    published={"62c70874ac4efeb4dc9c8aa9dc0a611a951e1c36292abeb4c406d7fb91e0eefc": "SpeechSR-48k"},
+    self_test={
+        0: -0.42933808669613965,
+        1: -0.04462760052349967,
+        50: 0.6669034740455063,
+        119: 0.966176304825479,
+    },
+)
+# Outputs 3n .. 3n+2 depend on the inputs 2n-69 .. 2n+70. Nothing in a checkpoint says that it is
+# this network's but its hash; a tree of weights has the ratio of the interpolation beside the rest.
+RATIO = "interpolate.ratio"
+TO_24K = Variant(
+    "SpeechSR-24k",
+    24_000,
+    step=2,
+    context=70,
+    tensors=TENSORS | {RATIO: (2,)},
+    published={"94bc84b6f8bdb375e2027bc7a3222730d29f9d4c042fd9edce0024806d5c4320": "SpeechSR-24k"},
+    self_test={
+        0: -0.45581727882342343,
+        1: -0.17538990296959175,
+        50: 0.7738219066087153,
+        59: 0.9670067600635283,
+    },
+)

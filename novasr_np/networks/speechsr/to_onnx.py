@@ -7,7 +7,7 @@ import numpy as np
 from ...layers.onnx_nodes import OPSETS, Graph, model
 from ...tensors import cast
 from ..record import Params
-from .spec import CHANNELS, DILATIONS, EPSILON, TAPS, UPSAMPLING
+from .spec import CHANNELS, DILATIONS, EPSILON, OUTPUTS, TAPS
 
 
 def export(params: Params, *, opset: int = OPSETS[1], half: bool = False) -> Any:
@@ -16,7 +16,7 @@ def export(params: Params, *, opset: int = OPSETS[1], half: bool = False) -> Any
     half: in float16, input and output too. Raises as `layers.onnx_nodes.model`.
     """
     p = cast(params, np.float64)
-    length = f"{UPSAMPLING} * time"
+    length = f"{OUTPUTS} * time"
     return model("SpeechSR-48k", lambda graph, x: _network(graph, p, x), length, opset, half)
 
 
