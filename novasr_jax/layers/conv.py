@@ -53,17 +53,21 @@ def interpolate3(x: Array) -> jax.Array:
     return interleave((before + 2 * x) / 3, x, (2 * x + after) / 3)
 
 
-def interpolate(x: Array, j: np.ndarray, fraction: np.ndarray) -> jax.Array:
+def interpolate(x: Array, steps: int) -> jax.Array:
     """Any number of steps on straight lines, the ends held (half-pixel centres).
 
-    ``y[m] = (1 - f[m]) x[j[m]] + f[m] x[min(j[m] + 1, T - 1)]``, j and f of each output as
-    `novasr_np.layers.interpolate` has them
+    Output m of M lies at input ``s = max((m + 1/2) T / M - 1/2, 0)``, and with ``j = floor(s)``
+    ``y[m] = (1 - (s - j)) x[j] + (s - j) x[min(j + 1, T - 1)]``; for M = 3T, `interpolate3`.
 
-    x [..., T, C], j [M], fraction [M]  ->  [..., M, C]
+    x [..., T, C]  ->  [..., M, C]
     """
-    share = jnp.asarray(fraction, x.dtype)[:, None]
-    after = np.minimum(j + 1, x.shape[-2] - 1)
-    return (1 - share) * jnp.take(x, j, axis=-2) + share * jnp.take(x, after, axis=-2)
+    samples = x.shape[-2]
+    # In integers, which are exact at any length: 2 M s = (2 m + 1) T - M.
+    place = np.maximum((2 * np.arange(steps, dtype=np.int64) + 1) * samples - steps, 0)
+    j = place // (2 * steps)
+    share = jnp.asarray(place % (2 * steps) / (2 * steps), x.dtype)[:, None]
+    before, after = jnp.take(x, j, axis=-2), jnp.take(x, np.minimum(j + 1, samples - 1), axis=-2)
+    return (1 - share) * before + share * after
 
 
 def correlate(x: Array, kernel: Array, precision: str, dilation: int = 1) -> jax.Array:

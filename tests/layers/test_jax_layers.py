@@ -15,6 +15,14 @@ ARGUMENTS = {
     "upsample2_swapped": lambda p: p["activation0"]["upsample"],
     "snake_beta": lambda p: p["activation0"]["snakebeta"],
     "downsample2": lambda p: p["activation0"]["downsample"],
+    "upsample2": lambda p: p["activation0"]["upsample"],
+}
+MORE = {
+    "conv1d": {"dilation": 5},
+    "interpolate": {"steps": 31},
+    "upsample2": {"pad": "zeros"},
+    "downsample2": {"pad": "edge"},
+    "snake_beta": {"epsilon": 0.3},
 }
 
 
@@ -26,6 +34,15 @@ def test_equals_numpy(name, shape, params, x64):
     arguments = jax.tree.map(np.float64, ARGUMENTS[name](params))
     want = getattr(novasr_np.layers, name)(x, **arguments)
     got = jax.jit(getattr(layers, name))(x.swapaxes(-1, -2), **arguments)
+    check(np.swapaxes(got, -1, -2), want, 1e-12, name)
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_their_options_too(name, params, x64):
+    x = np.random.default_rng(1).normal(size=(2, 32, 20))
+    arguments = jax.tree.map(np.float64, ARGUMENTS.get(name, lambda p: {})(params))
+    want = getattr(novasr_np.layers, name)(x, **arguments, **MORE[name])
+    got = getattr(layers, name)(x.swapaxes(-1, -2), **arguments, **MORE[name])
     check(np.swapaxes(got, -1, -2), want, 1e-12, name)
 
 

@@ -42,8 +42,45 @@ def test_conv1d(steps, dtype, inputs, outputs, taps, biased):
 
 @DTYPES
 @LENGTHS
+@pytest.mark.parametrize("taps", [3, 7, 11])
+@pytest.mark.parametrize("dilation", [3, 5])
+def test_conv1d_dilated(steps, dtype, taps, dilation):
+    weight = np.random.default_rng(1).normal(0, 0.2, (2, 3, taps)).astype(dtype)
+
+    def naive(x):
+        return oracle.conv1d(x, weight.tolist(), None, taps // 2 * dilation, dilation)
+
+    both(layers.conv1d, naive, draw(steps, 3, dtype), weight, None, dilation)
+
+
+@DTYPES
+@LENGTHS
 def test_interpolate3(steps, dtype):
     both(layers.interpolate3, oracle.interpolate, draw(steps, 3, dtype))
+
+
+@DTYPES
+@LENGTHS
+@pytest.mark.parametrize("ratio", [(3, 1), (3, 2), (2, 3), (7, 5)])
+def test_interpolate(steps, dtype, ratio):
+    up, down = ratio
+    count = max(1, steps * up // down)
+    x = draw(steps, 3, dtype)
+    both(layers.interpolate, lambda x: oracle.interpolate_to(x, count), x, count)
+    if ratio == (3, 1):
+        check(layers.interpolate(x, count), layers.interpolate3(x), 1e-6)
+
+
+@DTYPES
+@LENGTHS
+def test_the_textbooks_activation(steps, dtype):
+    """The end samples held, and the sine squared."""
+    f, x = np.random.default_rng(2).normal(0, 0.2, 12).astype(dtype), draw(2 * steps, 3, dtype)
+    both(layers.upsample2, lambda x: oracle.upsample2_held(x, f.tolist()), x, f, "edge")
+    both(layers.downsample2, lambda x: oracle.downsample2_held(x, f.tolist()), x, f, "edge")
+    alpha, beta = np.random.default_rng(4).normal(0, 0.5, (2, 3)).astype(dtype)
+    listed = alpha.tolist(), beta.tolist()
+    both(layers.snake_beta, lambda x: oracle.snake_squared(x, *listed), x, alpha, beta, 2e-9)
 
 
 @DTYPES

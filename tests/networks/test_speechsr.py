@@ -89,8 +89,33 @@ def test_golden_outputs_in_jax(either):
             x, y = golden[f"{case}.x"], golden[f"{case}.y"]
             check(novasr_jax.forward(originals, x), y, JAX_TOLERANCE[0], case)
             if len(x) % 2 == 0 or kind == "48k":
-                got = novasr_jax.upsample(x, weights=originals, batch=4, segment=500)
+                got = novasr_jax.upsample(x, weights=originals, batch=8, segment=500)
                 check(got, y, JAX_TOLERANCE[0], case)
+
+
+@pytest.mark.slow
+def test_verify_takes_its_model(tmp_path, monkeypatch, capfd):
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    pytest.importorskip("onnx", reason="needs the extra onnx")
+    monkeypatch.chdir(tmp_path)
+    cli, path = runner(capfd), checkpoint_path()
+    assert cli("export", "onnx", "a.onnx", "--weights", path)[0] == 0
+    status, out, _ = cli("verify", "--onnx", "a.onnx", "--weights", path, "--long", "0")
+    assert (status, "verdict: float32" in out) == (0, True)
+    assert cli("verify", "--export", "kit", "--weights", path)[0] == 0
+
+
+@pytest.mark.parametrize("opset", [11, 21])
+def test_onnx_gives_what_numpy_gives(opset):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    pytest.importorskip("onnx", reason="needs the extra onnx")
+    params = random_params(2, NETWORK)
+    model = NETWORK.to_onnx(params, opset=opset)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    for shape in ((1, 1), (2, 2), (3, 500)):
+        x = np.random.default_rng(0).normal(0, 0.3, shape).astype(np.float32)
+        (y,) = session.run(None, {"input": x[:, None]})
+        check(y[:, 0], forward(params, np.float64(x)), 5e-6)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 2, 139, 140, 141, 281, 5001])
@@ -215,6 +240,10 @@ BAD = {
         lambda v: v.update({"dec.conv_pre.weight_v": np.zeros((32, 1, 7))}),
         "conv_pre.weight_v has a direction of length 0",
     ),
+    "g of zeros": (
+        lambda v: v.update({"dec.conv_pre.weight_g": np.zeros((32, 1, 1))}),
+        "conv_pre.weight_g is all zeros",
+    ),
     "NaN": (lambda v: v["dec.conv_pre.bias"].fill(np.nan), "NaN"),
     "another tensor": (lambda v: v.update({"dec.more": np.ones(3)}), "does not have: dec.more"),
 }
@@ -228,8 +257,8 @@ def test_bad_checkpoints_are_refused(case, tmp_path):
         load_weights(tmp_path / "G.pth")
 
 
-def test_magnitudes_of_zero_are_no_error(tmp_path):
-    """They are what a network may have learnt: silence from that channel."""
+def test_a_magnitude_of_zero_is_no_error(tmp_path):
+    """A network may have learnt that: silence from one channel."""
 
     def edit(values):
         values["dec.conv_pre.weight_g"][3] = 0

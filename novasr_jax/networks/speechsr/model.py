@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from novasr_np.networks.speechsr.spec import (
     DILATIONS,
@@ -93,11 +92,7 @@ def stages(
 def _interpolate(h: jax.Array, variant: Variant) -> jax.Array:
     if variant.step == 1:
         return interpolate3(h)
-    samples = h.shape[-2]
-    count = samples * OUTPUTS // variant.step
-    # In integers, since the index is as long as the signal: 2 s = ((2 m + 1) T - M) / M.
-    doubled = np.maximum((2 * np.arange(count, dtype=np.int64) + 1) * samples - count, 0)
-    return interpolate(h, doubled // (2 * count), doubled % (2 * count) / (2 * count))
+    return interpolate(h, h.shape[-2] * OUTPUTS // variant.step)
 
 
 def _activation(

@@ -20,6 +20,8 @@ def _from_upstream(
         length = np.sqrt((v**2).sum(axis=(1, 2), keepdims=True))
         if not length.all():
             raise WeightsError(f"dec.{name}.weight_v has a direction of length 0")
+        if not g.any():
+            raise WeightsError(f"dec.{name}.weight_g is all zeros")
         ours[f"{name}.weight"] = g * v / length
     if spec.RATIO in variant.tensors:
         ours[spec.RATIO] = np.array([spec.OUTPUTS, variant.step], np.float32)
