@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+
+from ..layers import PRECISIONS
 
 
 class Network(NamedTuple):
@@ -18,3 +21,21 @@ class Network(NamedTuple):
     fold: Callable[..., Any]
     # (folded, x [B, n + context], precision=) -> y [B, factor n], by programs compiled once
     interior: Callable[..., jax.Array]
+
+
+def checked(x: Any, least: int, precision: str) -> jax.Array:
+    """A network's input [..., T] as an array of JAX's.
+
+    Raises TypeError if it is neither float32 nor float64, ValueError for fewer than `least` samples
+    or an unknown precision.
+    """
+    x = jnp.asarray(x)
+    if x.dtype not in (jnp.float32, jnp.float64):
+        raise TypeError(f"the network takes float32 or float64, got {x.dtype}")
+    if x.ndim == 0 or x.shape[-1] < least:
+        raise ValueError(
+            f"the network needs at least {least} samples in the last axis, got shape {x.shape}"
+        )
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+    return x

@@ -11,6 +11,23 @@ from ..samples import ceil_div
 Params = dict[str, Any]
 
 
+def checked(x: Any, least: int) -> np.ndarray:
+    """A network's input [..., T] as an array in the machine's byte order.
+
+    Raises TypeError if it is neither float32 nor float64, ValueError for fewer than `least`
+    samples.
+    """
+    x = np.asarray(x)
+    x = x.astype(x.dtype.newbyteorder("="), copy=False)
+    if x.dtype not in (np.float32, np.float64):
+        raise TypeError(f"the network takes float32 or float64, got {x.dtype}")
+    if x.ndim == 0 or x.shape[-1] < least:
+        raise ValueError(
+            f"the network needs at least {least} samples in the last axis, got shape {x.shape}"
+        )
+    return x
+
+
 class Fault(NamedTuple):
     """A mistake that ports make: what is wrong, for the user; and the network with it."""
 

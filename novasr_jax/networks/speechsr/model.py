@@ -17,7 +17,6 @@ from novasr_np.networks.speechsr.spec import (
 )
 
 from ...layers import (
-    PRECISIONS,
     conv1d,
     downsample2,
     hold_from,
@@ -27,6 +26,7 @@ from ...layers import (
     upsample2,
     zero_from,
 )
+from ..record import checked
 
 
 def stages(
@@ -44,16 +44,7 @@ def stages(
 
     Raises TypeError for another dtype, ValueError for T < 1 or an unknown precision.
     """
-    x = jnp.asarray(x)
-    if x.dtype not in (jnp.float32, jnp.float64):
-        raise TypeError(f"the network takes float32 or float64, got {x.dtype}")
-    if x.ndim == 0 or x.shape[-1] < MIN_INPUT_SAMPLES:
-        raise ValueError(
-            f"the network needs at least {MIN_INPUT_SAMPLES} samples in the last axis, "
-            f"got shape {x.shape}"
-        )
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+    x = checked(x, MIN_INPUT_SAMPLES, precision)
     p = jax.tree.map(lambda value: jnp.asarray(value, x.dtype), params)
     steps = None if length is None else OUTPUTS * jnp.asarray(length) // variant.step
 

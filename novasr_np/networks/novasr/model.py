@@ -7,7 +7,7 @@ import numpy as np
 
 from ...layers import conv1d, downsample2, interpolate3, snake_beta, upsample2_swapped
 from ...tensors import cast
-from ..record import Params
+from ..record import Params, checked
 from .spec import MIN_INPUT_SAMPLES
 
 
@@ -37,15 +37,7 @@ def stages(params: Params, x: Any) -> Iterator[tuple[str, np.ndarray]]:
 
     Raises TypeError if x is of another dtype, ValueError if T < 2.
     """
-    x = np.asarray(x)
-    x = x.astype(x.dtype.newbyteorder("="), copy=False)
-    if x.dtype not in (np.float32, np.float64):
-        raise TypeError(f"the network takes float32 or float64, got {x.dtype}")
-    if x.ndim == 0 or x.shape[-1] < MIN_INPUT_SAMPLES:
-        raise ValueError(
-            f"the network needs at least {MIN_INPUT_SAMPLES} samples in the last axis, "
-            f"got shape {x.shape}"
-        )
+    x = checked(x, MIN_INPUT_SAMPLES)
     return apply(Layers(), cast(params, x.dtype), x)
 
 
