@@ -87,10 +87,11 @@ def test_golden_outputs_in_jax(either):
     with np.load(shared(f"golden/speechsr_{kind}.npz")) as golden:
         for case in CASES:
             x, y = golden[f"{case}.x"], golden[f"{case}.y"]
-            check(novasr_jax.forward(originals, x), y, JAX_TOLERANCE[0], case)
-            if len(x) % 2 == 0 or kind == "48k":
+            if len(x) % 2 and kind == "24k":  # which the front door would pad
+                got = novasr_jax.forward(originals, x)
+            else:
                 got = novasr_jax.upsample(x, weights=originals, batch=8, segment=500)
-                check(got, y, JAX_TOLERANCE[0], case)
+            check(got, y, JAX_TOLERANCE[0], case)
 
 
 @pytest.mark.slow
