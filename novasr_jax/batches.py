@@ -125,11 +125,18 @@ def run_all(
 ) -> list[np.ndarray]:
     """`run` for several pieces at once, which share the batches.
 
-    ends: (at_start, at_end) of each piece; None if all are whole signals. Raises MemoryError if a
-    batch does not fit a device, WeightsError if the weights make NaN of a piece.
+    ends: (at_start, at_end) of each piece; None if all are whole signals. Raises ValueError for a
+    signal that does not end with a step, MemoryError if a batch does not fit a device, WeightsError
+    if the weights make NaN of a piece.
     """
     network = model.network
     ends = [(True, True)] * len(xs) if ends is None else ends
+    for x, (_, at_end) in zip(xs, ends, strict=True):
+        if at_end and x.shape[-1] % network.step:
+            raise ValueError(
+                f"{network.name} takes {network.step} samples at a time in JAX, got "
+                f"{x.shape[-1]}: add a zero"
+            )
     xs = [x[:, : network.whole(x.shape[-1])] for x in xs]
     ys = []
     for x, (at_start, at_end) in zip(xs, ends, strict=True):

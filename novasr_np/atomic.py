@@ -30,7 +30,7 @@ def atomic_write(path: Path) -> Iterator[BufferedWriter]:
     temporary = None
     try:
         with contextlib.suppress(OSError):
-            _remove_leftovers(path.parent)
+            _remove_leftovers(path.parent.resolve())
         temporary, file = _new(path)
         with file:
             yield file

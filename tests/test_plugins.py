@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -64,7 +65,11 @@ def test_the_comfyui_folder_can_be_copied(tmp_path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert set(module.NODE_CLASS_MAPPINGS) == set(module.NODE_DISPLAY_NAME_MAPPINGS)
-    assert "torch" not in sys.modules or importlib.util.find_spec("torch")
+
+
+def test_the_comfyui_node_imports_no_torch():
+    code = "import sys, novasr_np.plugins.comfyui; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.fixture

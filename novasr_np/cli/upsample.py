@@ -131,7 +131,8 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Run
     for (source, _), path in zip(sources, paths, strict=False):
         if path != find.PIPE and owners.setdefault(path, source) != source:
             raise ValueError(
-                f"{owners[path]} and {source} would both become {path}: give each its own -o"
+                f"{owners[path]} and {source} would both become {path}: run them apart, each "
+                "with its own -o"
             )
     if is_file and len(sources) != 1:
         raise ValueError("several inputs cannot go to one output")

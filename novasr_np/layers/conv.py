@@ -44,16 +44,11 @@ def interpolate(x: np.ndarray, steps: int) -> np.ndarray:
 
     x [..., C, T]  ->  [..., C, M]
     """
-    j, fraction = places(x.shape[-1], steps)
-    after = np.minimum(j + 1, x.shape[-1] - 1)
-    fraction = fraction.astype(x.dtype)
-    return (1 - fraction) * x[..., j] + fraction * x[..., after]
-
-
-def places(samples: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """j and s - j of `interpolate` for each output, [M], by integers: exact at any length."""
-    twice = np.maximum((2 * np.arange(steps, dtype=np.int64) + 1) * samples - steps, 0)
-    return twice // (2 * steps), twice % (2 * steps) / (2 * steps)
+    samples = x.shape[-1]
+    # In integers, which are exact at any length: 2 M s = (2 m + 1) T - M.
+    place = np.maximum((2 * np.arange(steps, dtype=np.int64) + 1) * samples - steps, 0)
+    j, share = place // (2 * steps), (place % (2 * steps) / (2 * steps)).astype(x.dtype)
+    return (1 - share) * x[..., j] + share * x[..., np.minimum(j + 1, samples - 1)]
 
 
 def interleave(*phases: np.ndarray) -> np.ndarray:

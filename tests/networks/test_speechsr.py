@@ -120,7 +120,7 @@ def test_onnx_gives_what_numpy_gives(opset):
 
 
 @pytest.mark.parametrize("samples", [0, 1, 2, 139, 140, 141, 281, 5001])
-def test_24k_of_an_odd_length_is_that_of_one_zero_more(samples, capfd, tmp_path, monkeypatch):
+def test_24k_of_an_odd_length_is_that_of_one_zero_more(samples):
     """So that whole files, streams and batches agree; the bare network has its own way."""
     params = random_params(0, TO_24K)
     x = np.random.default_rng(samples).uniform(-1, 1, samples)
@@ -136,6 +136,12 @@ def test_24k_of_an_odd_length_is_that_of_one_zero_more(samples, capfd, tmp_path,
     jax = pytest.importorskip("novasr_jax", reason="needs the extra jax")
     got = jax.upsample(np.float32(x), weights=params, batch=4, segment=501)
     check(got, y, JAX_TOLERANCE[0])
+
+
+def test_an_odd_sample_is_not_lost_in_jax():
+    jax = pytest.importorskip("novasr_jax", reason="needs the extra jax")
+    with pytest.raises(ValueError, match="2 samples at a time in JAX, got 51: add a zero"):
+        jax.FastSR(random_params(0, TO_24K)).infer(np.zeros((1, 1, 51)))
 
 
 def test_24k_by_the_command(tmp_path, monkeypatch, capfd):
