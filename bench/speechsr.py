@@ -26,7 +26,7 @@ def peers(params: dict, threads: int) -> Iterator[tuple[str, Callable]]:
     """Name and what takes [T] float32 to [3T]."""
     network = network_of(params)
     runner = Backend(threads).open(network, params)
-    yield "novasr_np", lambda x: runner.run(x[None], True, True)[0]
+    yield "novasr_np", lambda x: runner.run(x[None], 0, True)[0]
     if threads == available_cores():
         try:
             from novasr_jax import upsample  # noqa: PLC0415
@@ -77,7 +77,7 @@ def main() -> None:
     with Backend().open(network_of(params), params, np.float64) as runner:
         for seconds in _ROUNDS:
             x = np.float64(speech(seconds))
-            truth[seconds] = runner.run(x[None], True, True)[0]
+            truth[seconds] = runner.run(x[None], 0, True)[0]
     for seconds, rounds in _ROUNDS.items():
         for threads in sorted({1, available_cores()}):
             x, rows = speech(seconds), []

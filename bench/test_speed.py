@@ -39,7 +39,7 @@ def clip(seconds):
 def truth(seconds):
     """forward in float64 (in blocks, for memory); the tests hold the two together."""
     with Backend().open(network_of(weights()), weights(), np.float64) as runner:
-        return runner.run(clip(seconds)[None].astype(np.float64), True, True)[0]
+        return runner.run(clip(seconds)[None].astype(np.float64), 0, True)[0]
 
 
 def note(benchmark, seconds, y, **more):
@@ -63,7 +63,7 @@ def note(benchmark, seconds, y, **more):
 def test_numpy(benchmark, seconds, threads):
     x = clip(seconds)
     with Backend(threads).open(network_of(weights()), weights()) as runner:
-        y = benchmark.pedantic(lambda: runner.run(x[None], True, True), rounds=7, warmup_rounds=2)
+        y = benchmark.pedantic(lambda: runner.run(x[None], 0, True), rounds=7, warmup_rounds=2)
     note(benchmark, seconds, y[0], name="novasr_np", threads=threads, group="peers")
 
 
@@ -162,9 +162,7 @@ def _jax(benchmark, seconds, **options):
     model = batches.prepare(network_of(weights()), weights(), devices="cpu", **options)
     batches.warm_up(model)
     x = clip(seconds)[None]
-    return benchmark.pedantic(
-        lambda: batches.run(model, x, True, True)[0], rounds=7, warmup_rounds=2
-    )
+    return benchmark.pedantic(lambda: batches.run(model, x, 0, True)[0], rounds=7, warmup_rounds=2)
 
 
 def test_sgemm(benchmark):

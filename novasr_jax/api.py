@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from novasr_np.dsp import crossover
+from novasr_np.dsp import band, crossover
 from novasr_np.dsp.resample import resample
+from novasr_np.networks import Network
 from novasr_np.samples import as_samples
 from novasr_np.weights import Source, load_weights, network_of
 
@@ -22,7 +23,7 @@ def upsample(
     *,
     weights: Source = None,
     resampler: str = "upstream",
-    keep_lowband: bool | float = False,
+    keep_lowband: bool | float | None = None,
     batch: int | None = None,
     segment: int | None = None,
     precision: str = "highest",
@@ -42,7 +43,8 @@ def upsample(
     Returns numpy [..., ceil(48000 T / sample_rate)] at 48 kHz, for a list a list: float32, and
     float64 for a float64 x where JAX's 64-bit mode is on.
 
-    Defined as `forward` of the 16 kHz samples followed by two zeros, cut to that length.
+    Defined as `forward` of the 16 kHz samples, with NovaSR followed by two zeros, cut to that
+    length.
 
     Raises TypeError and ValueError as `novasr_np.upsample` does, and for a batch, segment,
     precision or device that cannot be; WeightsError as `load_weights` does; MemoryError if a
@@ -56,8 +58,12 @@ def upsample(
     clips = [resample(clip, sample_rate, network.rate_in, resampler) for clip in originals]
     dtype = jax.dtypes.canonicalize_dtype(np.result_type(np.float32, *clips))
     rows = [_rows(clip, dtype) for clip in clips]
-    low_band = partial(crossover.make, keep_lowband, sample_rate, network.rate_out, dtype=dtype)
-    low_band(0)  # raises here what it would raise after the work
+    kept = [_kept(keep_lowband, network, _rows(clip, dtype), sample_rate) for clip in originals]
+    low_band = partial(
+        crossover.make, sample_rate=sample_rate, rate_out=network.rate_out, dtype=dtype
+    )
+    for keep in kept:
+        low_band(keep, channels=0)  # raises here what it would raise after the work
     model = prepare(
         network,
         params,
@@ -69,9 +75,10 @@ def upsample(
     )
     padded = [np.pad(row, ((0, 0), (0, network.padding(row.shape[-1])))) for row in rows]
     ys = []
-    for original, row, y in zip(originals, rows, run_all(model, padded), strict=True):
+    made = run_all(model, padded)
+    for original, keep, row, y in zip(originals, kept, rows, made, strict=True):
         whole = y[:, : network.duration(original.shape[-1], sample_rate)]
-        if (filter := low_band(len(row))) is not None:
+        if (filter := low_band(keep, channels=len(row))) is not None:
             crossover.keep_low(filter, _rows(original, dtype), whole)
         ys.append(whole.reshape(*original.shape[:-1], whole.shape[-1]))
     return ys if several else ys[0]
@@ -96,6 +103,14 @@ def forward(
     Raises TypeError for another dtype, ValueError for too few samples or an unknown precision.
     """
     return NETWORKS[network_of(params).name].forward(params, x, length, precision=precision)
+
+
+def _kept(keep_lowband: Any, network: Network, x: np.ndarray, sample_rate: int) -> Any:
+    """Up to where the low band of x [channels, T] is kept, as `novasr_np.upsample` has it."""
+    keep = network.keeps(keep_lowband, sample_rate)
+    if keep is True and keep_lowband is None:
+        return crossover.below(band.edge([x], sample_rate), sample_rate, network.rate_out)
+    return keep
 
 
 def _rows(x: np.ndarray, dtype: Any) -> np.ndarray:

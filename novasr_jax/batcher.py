@@ -23,10 +23,10 @@ class Batcher:
         self._thread = Thread(target=self._serve, daemon=True)
         self._thread.start()
 
-    def run(self, x: np.ndarray, at_start: bool, at_end: bool) -> np.ndarray:
+    def run(self, x: np.ndarray, start: int, at_end: bool) -> np.ndarray:
         """As `batches.run`; called by any thread, and raises what the common batch raised."""
         future: Future = Future()
-        self._waiting.put((x, (at_start, at_end), future))
+        self._waiting.put((x, (start, at_end), future))
         return future.result()
 
     def close(self) -> None:
@@ -48,9 +48,9 @@ class Batcher:
                     self._waiting.put(None)
                     break
                 batch.append(item)
-            xs, ends, futures = zip(*batch, strict=True)
+            xs, places, futures = zip(*batch, strict=True)
             try:
-                ys = run_all(self._model, xs, ends)
+                ys = run_all(self._model, xs, places)
             except Exception as error:
                 for future in futures:
                     future.set_exception(error)

@@ -26,7 +26,8 @@ from .layers import PRECISIONS
 from .networks import NETWORKS
 
 # Rows for each device and input samples for each row, by the kind of device. On a CPU a batch's
-# activations should stay in the cache; an accelerator wants work enough to be busy.
+# activations should stay in the cache; an accelerator wants work enough to be busy. A network
+# that has more context has longer rows, `Network.block`.
 SHAPES = {"cpu": (4, 4000), "gpu": (64, 16_000), "tpu": (64, 16_000)}
 
 # Batches under way at a time: the host packs one and fetches one while a device works.
@@ -57,6 +58,7 @@ class Piece(NamedTuple):
     """A row of a batch."""
 
     x: np.ndarray  # input samples, as many as the row has room for, or fewer
+    start: int  # where they begin in their signal
     first: int  # where in the row's output y begins
     y: np.ndarray  # view of the signal's output: where the row's goes
 
@@ -86,7 +88,8 @@ def prepare(
     chosen = _devices(devices)
     rows, samples = SHAPES.get(chosen[0].platform, SHAPES["gpu"])
     batch = whole_number("batch", rows * len(chosen) if batch is None else batch)
-    segment = whole_number("segment", samples if segment is None else segment)
+    suits = max(samples, network.block)
+    segment = whole_number("segment", suits if segment is None else segment)
     segment = ceil_div(segment, network.step) * network.step
     if batch % len(chosen):
         raise ValueError(f"batch must be a multiple of the {len(chosen)} devices, got {batch}")
@@ -107,31 +110,32 @@ def prepare(
     )
 
 
-def run(model: Model, x: np.ndarray, at_start: bool, at_end: bool) -> np.ndarray:
+def run(model: Model, x: np.ndarray, start: int, at_end: bool) -> np.ndarray:
     """The outputs of a piece of signal whose ends may be the signal's own.
 
-    x [channels, n] at the network's rate, of the model's dtype. Where the piece begins (ends)
-    inside the signal, its first context_left (last context_right) samples are context and get no
-    output. So it gives [channels, at (n - context)] (`Network.at`), less edge_loss at the signal's
-    true end, as `forward` does. A whole signal has whole steps (`Network.padding`).
+    x [channels, n] at the network's rate, of the model's dtype. start: where the piece begins in
+    its signal, in samples, whole steps. Where it begins (ends) inside the signal, its first
+    context_left (last context_right) samples are context and get no output. So it gives [channels,
+    at (n - context)] (`Network.at`), less edge_loss at the signal's true end, as `forward` does. A
+    whole signal has whole steps (`Network.padding`).
     """
-    return run_all(model, [x], [(at_start, at_end)])[0]
+    return run_all(model, [x], [(start, at_end)])[0]
 
 
 def run_all(
     model: Model,
     xs: Sequence[np.ndarray],
-    ends: Sequence[tuple[bool, bool]] | None = None,
+    places: Sequence[tuple[int, bool]] | None = None,
 ) -> list[np.ndarray]:
     """`run` for several pieces at once, which share the batches.
 
-    ends: (at_start, at_end) of each piece; None if all are whole signals. Raises ValueError for a
+    places: (start, at_end) of each piece; None if all are whole signals. Raises ValueError for a
     signal that does not end with a step, MemoryError if a batch does not fit a device, WeightsError
     if the weights make NaN of a piece.
     """
     network = model.network
-    ends = [(True, True)] * len(xs) if ends is None else ends
-    for x, (_, at_end) in zip(xs, ends, strict=True):
+    places = [(0, True)] * len(xs) if places is None else places
+    for x, (_, at_end) in zip(xs, places, strict=True):
         if at_end and x.shape[-1] % network.step:
             raise ValueError(
                 f"{network.name} takes {network.step} samples at a time in JAX, got "
@@ -139,14 +143,14 @@ def run_all(
             )
     xs = [x[:, : network.whole(x.shape[-1])] for x in xs]
     ys = []
-    for x, (at_start, at_end) in zip(xs, ends, strict=True):
-        first, last = _determined(network, x.shape[-1], at_start, at_end)
+    for x, (start, at_end) in zip(xs, places, strict=True):
+        first, last = _determined(network, x.shape[-1], start, at_end)
         loss = network.edge_loss if at_end else 0
         size = max(0, network.at(last) - network.at(first) - loss)
         ys.append(np.empty((len(x), size), x.dtype))
     signals = [
-        (x[channel], y[channel], at_start, at_end)
-        for x, y, (at_start, at_end) in zip(xs, ys, ends, strict=True)
+        (x[channel], y[channel], start, at_end)
+        for x, y, (start, at_end) in zip(xs, ys, places, strict=True)
         for channel in range(len(x))
     ]
     inside = (piece for signal in signals for piece in _inside(model, *signal))
@@ -166,55 +170,54 @@ def run_all(
 
 def warm_up(model: Model) -> None:
     """Compile both programs now rather than with the first signal."""
-    run(model, np.zeros((1, model.edge + 1), model.dtype), True, True)
+    run(model, np.zeros((1, model.edge + model.network.step), model.dtype), 0, True)
 
 
-def _determined(network: Network, samples: int, at_start: bool, at_end: bool) -> tuple[int, int]:
+def _determined(network: Network, samples: int, start: int, at_end: bool) -> tuple[int, int]:
     """The input samples first .. last - 1 of a piece have their outputs in it."""
-    first = 0 if at_start else network.context_left
+    first = 0 if start == 0 else network.context_left
     return first, samples if at_end else samples - network.context_right
 
 
-def _is_short(model: Model, x: np.ndarray, at_start: bool, at_end: bool) -> bool:
-    return len(x) <= model.edge and (at_start or at_end)
+def _is_short(model: Model, x: np.ndarray, start: int, at_end: bool) -> bool:
+    return len(x) <= model.edge and (start == 0 or at_end)
 
 
 def _inside(
-    model: Model, x: np.ndarray, y: np.ndarray, at_start: bool, at_end: bool
+    model: Model, x: np.ndarray, y: np.ndarray, start: int, at_end: bool
 ) -> Iterator[Piece]:
     """A signal's inside, a segment at a time."""
-    if _is_short(model, x, at_start, at_end):
+    if _is_short(model, x, start, at_end):
         return
     network = model.network
     left, right, at = network.context_left, network.context_right, network.at
-    first, _ = _determined(network, len(x), at_start, at_end)
+    first, _ = _determined(network, len(x), start, at_end)
     stop = len(x) - right
-    for start in range(left, stop, model.segment):
-        last = min(start + model.segment, stop)
-        out = y[at(start) - at(first) : at(last) - at(first)]
-        yield Piece(x[start - left : last + right], 0, out)
+    for begin in range(left, stop, model.segment):
+        last = min(begin + model.segment, stop)
+        out = y[at(begin) - at(first) : at(last) - at(first)]
+        yield Piece(x[begin - left : last + right], start + begin - left, 0, out)
 
 
-def _ends(
-    model: Model, x: np.ndarray, y: np.ndarray, at_start: bool, at_end: bool
-) -> Iterator[Piece]:
+def _ends(model: Model, x: np.ndarray, y: np.ndarray, start: int, at_end: bool) -> Iterator[Piece]:
     """A signal's true ends, or the whole of a short one."""
     network = model.network
     edge = network.at(network.context_left)
-    if _is_short(model, x, at_start, at_end):
+    if _is_short(model, x, start, at_end):
         if y.size:
-            yield Piece(x, 0 if at_start else edge, y)
+            yield Piece(x, start, 0 if start == 0 else edge, y)
         return
-    if at_start:
-        yield Piece(x[: network.context], 0, y[:edge])
+    if start == 0:
+        yield Piece(x[: network.context], 0, 0, y[:edge])
     if at_end:
         tail = network.at(network.context_right) - network.edge_loss
-        yield Piece(x[-network.context :], edge, y[-tail:])
+        last = x[-network.context :]
+        yield Piece(last, start + len(x) - len(last), edge, y[-tail:])
 
 
 def _each_batch(
     model: Model,
-    program: Callable[[np.ndarray, np.ndarray], jax.Array],
+    program: Callable[[np.ndarray, np.ndarray, np.ndarray], jax.Array],
     pieces: Iterator[Piece],
     width: int,
 ) -> None:
@@ -223,10 +226,11 @@ def _each_batch(
     while batch := list(islice(pieces, model.batch)):
         rows = np.full((model.batch, width), _PADDING, batch[0].x.dtype)
         lengths = np.full(model.batch, width, np.int32)
+        starts = np.zeros(model.batch, np.int32)
         for row, piece in enumerate(batch):
             rows[row, : len(piece.x)] = piece.x
-            lengths[row] = len(piece.x)
-        under_way.append((batch, program(rows, lengths)))
+            lengths[row], starts[row] = len(piece.x), piece.start // model.network.step
+        under_way.append((batch, program(rows, lengths, starts)))
         if len(under_way) == _UNDER_WAY:
             _fetch(*under_way.popleft())
     while under_way:
@@ -238,14 +242,15 @@ def _fetch(batch: Iterable[Piece], outputs: jax.Array) -> None:
         piece.y[:] = y[piece.first : piece.first + len(piece.y)]
 
 
-def _inner(model: Model, rows: np.ndarray, lengths: np.ndarray) -> jax.Array:
+def _inner(model: Model, rows: np.ndarray, lengths: np.ndarray, starts: np.ndarray) -> jax.Array:
+    x, starts = jax.device_put((rows, starts), model.rows)
     interior = NETWORKS[model.network.name].interior
-    return interior(model.folded, jax.device_put(rows, model.rows), precision=model.precision)
+    return interior(model.folded, x, start=starts, precision=model.precision)
 
 
-def _outer(model: Model, rows: np.ndarray, lengths: np.ndarray) -> jax.Array:
-    x, lengths = jax.device_put((rows, lengths), model.rows)
-    return _forward(model.network.name)(model.params, x, lengths)
+def _outer(model: Model, rows: np.ndarray, lengths: np.ndarray, starts: np.ndarray) -> jax.Array:
+    x, lengths, starts = jax.device_put((rows, lengths, starts), model.rows)
+    return _forward(model.network.name)(model.params, x, lengths, start=starts)
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .blocks import Backend
-from .dsp import crossover
+from .dsp import band, crossover
 from .dsp import resample as resampling
 from .networks import NETWORKS
 from .samples import as_samples
@@ -19,27 +19,29 @@ def upsample(
     *,
     weights: Source = None,
     resampler: str = "upstream",
-    keep_lowband: bool | float = False,
+    keep_lowband: bool | float | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
     """Upsample speech at any rate to 48 kHz.
 
     x [..., T]: float32, float64 (full scale is 1) or int16 samples at `sample_rate` Hz, each
-    leading index a channel of its own; None for the rate that the network hears, 16 kHz. weights:
-    a name, a path or loaded params (`load_weights`); they say which network runs. resampler: how
+    leading index a channel of its own; None for the rate that the network hears, 16 kHz. weights: a
+    name, a path or loaded params (`load_weights`); they say which network runs. resampler: how
     another rate becomes 16 kHz (`resample`). keep_lowband: restore what x itself has below so many
     Hz, in place of the network's; True for nearly all that `sample_rate` can hold
-    (`crossover.cutoff`: 7 kHz at 16 kHz). threads: how many share the network's work, None for one
-    on each core; the result is the same to the byte.
+    (`crossover.cutoff`: 7 kHz at 16 kHz); None for what the network is made for: False, but with
+    airband and a rate above 16 kHz all that lies below the end of the sound (`band.edge`). threads:
+    how many share the network's work, None for one on each core; the result is the same to the
+    byte.
 
     Returns [..., ceil(48000 T / sample_rate)] at 48 kHz, so exactly 3T samples for 16 kHz: float64
     for float64, else float32. |y| <= 1 for the network alone, while a low band that is kept keeps
     its level, whatever that is. No sample in gives none out.
 
-    Defined as `forward` of the 16 kHz samples followed by two zeros, cut to that length. The
-    network alone gives 3T - 4, and the same ones but for the last 39: those stand for the last 13
-    samples in, whose look-ahead reaches past the end. Computed in blocks (`blocks`), so that
-    beside x and y only a few MB are needed.
+    Defined as `forward` of the 16 kHz samples, cut to that length; with NovaSR followed by two
+    zeros, since that alone gives 3T - 4 (the same ones but for the last 39: those stand for the
+    last 13 samples in, whose look-ahead reaches past the end). Computed in blocks (`blocks`), so
+    that beside x and y only a few MB are needed.
 
     Raises TypeError for another dtype or a rate that is no whole number, ValueError for NaN,
     infinity, a scalar or a rate out of range, and WeightsError as `load_weights` does.
@@ -52,7 +54,10 @@ def upsample(
     samples = x.shape[-1]
     x = resampling.resample(x, sample_rate, network.rate_in, resampler)
     rows_in = len(original) if x.size else 0
-    low_band = crossover.make(keep_lowband, sample_rate, network.rate_out, rows_in, x.dtype)
+    keep = network.keeps(keep_lowband, sample_rate)
+    if keep is True and keep_lowband is None:
+        keep = crossover.below(band.edge([original], sample_rate), sample_rate, network.rate_out)
+    low_band = crossover.make(keep, sample_rate, network.rate_out, rows_in, x.dtype)
     shape = (*x.shape[:-1], network.duration(samples, sample_rate))
     if x.size == 0:
         return np.zeros(shape, x.dtype)
@@ -60,7 +65,7 @@ def upsample(
     padded = np.concatenate([x, silence], axis=-1)
     rows = padded.reshape(-1, padded.shape[-1])
     with Backend(threads).open(network, params, x.dtype) as runner:
-        y = runner.run(rows, True, True)[:, : shape[-1]]
+        y = runner.run(rows, 0, True)[:, : shape[-1]]
     if low_band is not None:
         crossover.keep_low(low_band, original, y)
     return y.reshape(shape)

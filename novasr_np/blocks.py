@@ -17,18 +17,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import blas
-from .networks.record import Network, Params
+from .networks.record import Live, Network, Params
 from .samples import ceil_div, whole_number
 from .tensors import check_finite, check_output
 
-# Input samples at a time. Smaller blocks stay in a core's own cache, but let the threads wait for
-# Python's lock more often.
-BLOCK = 4000
 _CHANNELS = 64  # whose true ends are computed at a time
 _CHUNK_SECONDS = 4  # of a file or stream at a time: enough blocks to keep the threads busy
 
-# What computes a piece of a signal, (x, at_start, at_end) -> y, as `run` defines it.
-Run = Callable[[np.ndarray, bool, bool], np.ndarray]
+# What computes a piece of a signal, (x, start, at_end) -> y, as `run` defines it.
+Run = Callable[[np.ndarray, int, bool], np.ndarray]
 
 
 class Model(NamedTuple):
@@ -69,6 +66,7 @@ class Runner:
     chunk: int  # input samples, over all channels, that keep it busy
     multiple: int = 1  # each channel best gets a multiple of this many samples
     close: Callable[[], None] = lambda: None
+    live: Callable[[int], Live] | None = None  # channels -> a stream of its own kind
 
     def __enter__(self) -> "Runner":
         return self
@@ -88,20 +86,38 @@ class Backend:
         workers = Workers(self.threads)
         model = prepare(network, params, dtype)
         chunk = _CHUNK_SECONDS * network.rate_in
-        return Runner(network, dtype, partial(run, model, workers), chunk, close=workers.close)
+        live = partial(_CheckedLive, model, dtype) if network.live else None
+        return Runner(
+            network, dtype, partial(run, model, workers), chunk, close=workers.close, live=live
+        )
+
+
+class _CheckedLive:
+    """A network's own stream, whose outputs are looked at."""
+
+    def __init__(self, model: Model, dtype: Any, channels: int) -> None:
+        assert model.network.live is not None
+        self._name = model.network.name
+        self._live = model.network.live(model.folded, channels, dtype)
+
+    @blas.one_thread()
+    @np.errstate(all="ignore")
+    def push(self, x: np.ndarray, last: bool = False) -> np.ndarray:
+        return check_output(self._live.push(x, last), self._name)
 
 
 class Workers:
     """Threads with working memory of their own. A context manager; leaving it ends the threads.
 
     threads: how many, None for one on each core this process may use. block: input samples at a
-    time. Raises ValueError if one is less than 1, TypeError if it is no whole number.
+    time, None for what suits the network. Raises ValueError if one is less than 1, TypeError if it
+    is no whole number.
     """
 
-    def __init__(self, threads: int | None = None, block: int = BLOCK) -> None:
+    def __init__(self, threads: int | None = None, block: int | None = None) -> None:
         threads = available_cores() if threads is None else threads
         self.threads = whole_number("threads", threads)
-        self.block = whole_number("block", block)
+        self.block = None if block is None else whole_number("block", block)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._memory: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -143,17 +159,19 @@ def available_cores() -> int:
 
 @blas.one_thread()
 @np.errstate(all="ignore")
-def run(model: Model, workers: Workers, x: np.ndarray, at_start: bool, at_end: bool) -> np.ndarray:
+def run(model: Model, workers: Workers, x: np.ndarray, start: int, at_end: bool) -> np.ndarray:
     """The outputs of a piece of signal whose ends may be the signal's own.
 
-    x [channels, n] at the network's rate, of the model's dtype. Where the piece begins (ends)
-    inside the signal, its first context_left (last context_right) samples are context and get no
-    output. So it gives [channels, at (n - context)] (`Network.at`), less edge_loss at the signal's
-    true end, as `forward` does. The same piece gives the same bytes whatever the number of threads.
+    x [channels, n] at the network's rate, of the model's dtype. start: where the piece begins in
+    its signal, in samples, whole steps. Where it begins (ends) inside the signal, its first
+    context_left (last context_right) samples are context and get no output. So it gives [channels,
+    at (n - context)] (`Network.at`), less edge_loss at the signal's true end, as `forward` does.
+    The same piece gives the same bytes whatever the number of threads.
 
     Raises WeightsError if the weights make NaN of it.
     """
     network, params, folded = model
+    at_start = start == 0
     left, right, context, at = (
         network.context_left,
         network.context_right,
@@ -174,26 +192,26 @@ def run(model: Model, workers: Workers, x: np.ndarray, at_start: bool, at_end: b
     # Every layer of `forward` holds all it is given: a few channels at a time.
     for rows in (slice(i, i + _CHANNELS) for i in range(0, len(x), _CHANNELS)):
         if is_short:
-            y[rows] = network.forward(params, x[rows])[:, at(first) : at(last)]
+            y[rows] = network.forward(params, x[rows], start=start)[:, at(first) : at(last)]
             continue
         if at_start:
             head = network.forward(params, x[rows, :context])
             y[rows, : at(left)] = head[:, : at(left)]
         if at_end:
-            tail = network.forward(params, x[rows, -context:])[:, at(left) :]
-            y[rows, -tail.shape[-1] :] = tail
+            tail = network.forward(params, x[rows, -context:], start=start + samples - context)
+            y[rows, at(last - right) - at(first) :] = tail[:, at(left) :]
     if is_short:
         return check_output(y, network.name)
 
     inside = range(left, samples - right)
-    size = ceil_div(workers.block, network.step) * network.step
+    size = ceil_div(workers.block or network.block, network.step) * network.step
 
-    def block(channel: int, start: int, memory: Any) -> None:
-        stop = min(start + size, inside.stop)
-        window = x[channel, start - left : stop + right]
-        out = y[channel, at(start) - at(first) : at(stop) - at(first)]
+    def block(channel: int, begin: int, memory: Any) -> None:
+        stop = min(begin + size, inside.stop)
+        window = x[channel, begin - left : stop + right]
+        out = y[channel, at(begin) - at(first) : at(stop) - at(first)]
         with np.errstate(all="ignore"):  # a thread has its own; `check_output` tells
-            network.interior(folded, window, out, memory)
+            network.interior(folded, window, out, memory, start=start + begin - left)
 
     starts = range(inside.start, inside.stop, size)
     pieces = ((channel, start) for channel in range(len(x)) for start in starts)

@@ -94,4 +94,4 @@ class FastSR:
         least = self.network.min_samples
         if x.ndim != 3 or x.shape[1] != 1 or x.shape[2] < least:
             raise ValueError(f"expected samples [B, 1, T], T at least {least}; got shape {x.shape}")
-        return self._runner.run(x[:, 0], True, True)[:, np.newaxis].view(Tensor)
+        return self._runner.run(x[:, 0], 0, True)[:, np.newaxis].view(Tensor)

@@ -19,12 +19,12 @@ class State(NamedTuple):
 
     recent: np.ndarray  # [channels, k], the latest input samples
     given: int  # how many of them have their outputs already
-    at_start: bool  # whether they begin the signal
+    start: int  # where they begin in the signal
 
 
 def init(channels: int, dtype: Any) -> State:
     """The state before the first sample."""
-    return State(np.zeros((channels, 0), dtype), 0, True)
+    return State(np.zeros((channels, 0), dtype), 0, 0)
 
 
 def step(network: Network, run: Run, state: State, x: np.ndarray) -> tuple[State, np.ndarray]:
@@ -34,14 +34,14 @@ def step(network: Network, run: Run, state: State, x: np.ndarray) -> tuple[State
     """
     left = network.context_left
     recent = np.concatenate([state.recent, x], axis=-1)
-    y = run(recent, state.at_start, False)
+    y = run(recent, state.start, False)
     given = max(state.given, network.whole(recent.shape[-1] - network.context_right))
-    if state.at_start:
+    if state.start == 0:
         y = y[:, network.at(state.given) :]
     if given < left:
-        return State(recent, given, True), y
+        return State(recent, given, 0), y
     recent = recent[:, given - left :].copy()
-    return State(recent, left, state.at_start and given == left), y
+    return State(recent, left, state.start + given - left), y
 
 
 def flush(network: Network, run: Run, state: State) -> np.ndarray:
@@ -50,10 +50,24 @@ def flush(network: Network, run: Run, state: State) -> np.ndarray:
     if samples == 0:
         return state.recent
     silence = np.zeros((len(state.recent), network.padding(samples)), state.recent.dtype)
-    y = run(np.concatenate([state.recent, silence], -1), state.at_start, True)
-    first = 0 if state.at_start else network.context_left
+    y = run(np.concatenate([state.recent, silence], -1), state.start, True)
+    first = 0 if state.start == 0 else network.context_left
     last = samples + network.padding(samples) - network.tail
     return y[:, network.at(state.given - first) : network.at(last - first)]
+
+
+class Cut:
+    """A `Live` for any network of finite context: each piece brings its context along."""
+
+    def __init__(self, runner: Runner, channels: int) -> None:
+        self._network, self._run = runner.network, runner.run
+        self._state = init(channels, runner.dtype)
+
+    def push(self, x: np.ndarray, last: bool = False) -> np.ndarray:
+        self._state, y = step(self._network, self._run, self._state, x)
+        if last:
+            y = np.concatenate([y, flush(self._network, self._run, self._state)], axis=-1)
+        return y
 
 
 class Upsampler:
@@ -73,7 +87,7 @@ class Upsampler:
         channels: int = 1,
         *,
         resampler: str = "upstream",
-        keep_lowband: bool | float = False,
+        keep_lowband: bool | float | None = None,
     ) -> None:
         self.channels = whole_number("channels", channels)
         if self.channels > MAX_CHANNELS:
@@ -83,11 +97,12 @@ class Upsampler:
         self._resampler = resampling.make(
             resampler, sample_rate, network.rate_in, channels, runner.dtype
         )
+        keep = network.keeps(keep_lowband, sample_rate)
         self._crossover = crossover.make(
-            keep_lowband, sample_rate, network.rate_out, channels, runner.dtype
+            keep, sample_rate, network.rate_out, channels, runner.dtype
         )
         self.sample_rate = int(sample_rate)
-        self._state = init(channels, runner.dtype)
+        self._live = runner.live(channels) if runner.live else Cut(runner, channels)
         self._pushed = self._given = 0
         self._ended = False
 
@@ -128,11 +143,10 @@ class Upsampler:
         self._pushed += rows.shape[-1]
         self._ended = last
         rows = rows.astype(self._runner.dtype, copy=False)
-        network, run = self._runner.network, self._runner.run
-        self._state, y = step(network, run, self._state, self._resampler.push(rows, last))
+        y = self._live.push(self._resampler.push(rows, last), last)
         if last:
-            y = np.concatenate([y, flush(network, run, self._state)], axis=-1)
-            y = y[:, : network.duration(self._pushed, self.sample_rate) - self._given]
+            due = self._runner.network.duration(self._pushed, self.sample_rate)
+            y = y[:, : due - self._given]
             self.close()
         self._given += y.shape[-1]
         if self._crossover:
@@ -153,8 +167,9 @@ class Upsampler:
 class Stream(Upsampler):
     """Sound at any rate in, at the network's rate out, chunk by chunk.
 
-    weights, resampler, keep_lowband: as for `upsample`. sample_rate: of what is pushed, in Hz;
-    None for the network's own. channels: how many; each on its own. dtype: float32, or float64, of
+    weights, resampler, keep_lowband: as for `upsample`, but that a stream cannot look ahead for
+    where its sound ends: None for airband is True. sample_rate: of what is pushed, in Hz; None for
+    the network's own. channels: how many; each on its own. dtype: float32, or float64, of
     the work and of what comes out. threads: for large chunks; None for one on each core.
 
     What comes out in all equals what `upsample` gives for all that went in, to within rounding.
@@ -168,7 +183,7 @@ class Stream(Upsampler):
         channels: int = 1,
         *,
         resampler: str = "upstream",
-        keep_lowband: bool | float = False,
+        keep_lowband: bool | float | None = None,
         dtype: Any = np.float32,
         threads: int | None = 1,
     ) -> None:

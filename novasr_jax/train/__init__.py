@@ -1,1 +1,1 @@
-"""Train NovaSR's weights: ``python -m novasr_jax.train`` (extra ``train``)."""
+"""Train weights of our networks: ``python -m novasr_jax.train`` (extra ``train``)."""

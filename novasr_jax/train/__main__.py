@@ -1,6 +1,7 @@
 """Train weights from random numbers, or go on with a run.
 
-    python -m novasr_jax.train --data MANIFEST --folders train --minutes 60 -o NAME.safetensors
+    python -m novasr_jax.train --network airband --data MANIFEST --folders train --minutes 20 \
+        -o NAME.safetensors
 
 Writes, next to the weights, NAME.csv and NAME.png (the curve) and NAME.state.npz, from which
 --resume goes on exactly where it was.
@@ -19,12 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from novasr_np import __version__
-from novasr_np.networks.novasr.spec import SAMPLE_RATE_OUT
 from novasr_np.tensors import flatten
 from novasr_np.weights import file_sha256, load_weights, save_weights, weights_path
 
-from . import data, state
-from .state import Plan
+from . import airband, data, novasr, state
+from .state import Plan, Recipe
+
+RECIPES = {recipe.plan.network: recipe for recipe in (novasr.RECIPE, *airband.RECIPES)}
 
 _TRIAL = 30  # steps from which --minutes is turned into a number of steps
 _LOG_EVERY = 50  # steps
@@ -35,12 +37,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with `argv` (default: the process's)."""
     args = _parser().parse_args(argv)
     recordings, plan, now = _prepare(args)
-    now = _train(args, recordings, plan, now)
+    recipe = RECIPES[plan.network]
+    now = _train(args, recipe, recordings, plan, now)
     curve = args.output.with_suffix(".csv")
     with open(curve, newline="") as file:
         *_, last = csv.DictReader(file)
     save_weights(
-        state.tree({name: np.asarray(value) for name, value in now.averaged.items()}),
+        recipe.tree({name: np.asarray(value) for name, value in now.averaged.items()}),
         args.output,
         provenance=_provenance(args, plan, recordings) + f"; loss at the end {last['loss']}",
         licence=args.licence,
@@ -53,16 +56,22 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m novasr_jax.train", description=(__doc__ or "").splitlines()[0]
     )
+    parser.add_argument("--network", choices=tuple(RECIPES), default="airband", help="%(default)s")
     parser.add_argument("--data", type=Path, required=True, metavar="MANIFEST", help="JSON lines")
     parser.add_argument("--folders", nargs="+", required=True, help="of it, to learn from")
+    parser.add_argument(
+        "--teacher", type=Path, metavar="FOLDER", help="a network's outputs for them"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.safetensors")
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--steps", type=int, help="the length of the run: exactly repeatable")
     length.add_argument("--minutes", type=float, help="the same by a trial of this machine's speed")
     length.add_argument("--resume", action="store_true", help="go on from NAME.state.npz")
     parser.add_argument("--init", help="weights to begin with, instead of random numbers")
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--learning-rate", type=float, default=3e-3, help="at its highest")
+    parser.add_argument("--batch", type=int, help="crops; default: the network's")
+    parser.add_argument(
+        "--learning-rate", type=float, help="at its highest; default: the network's"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--licence", default="", help="of the weights, for the file")
     return parser
@@ -71,13 +80,22 @@ def _parser() -> argparse.ArgumentParser:
 def _prepare(args: argparse.Namespace) -> tuple[list[data.Recording], Plan, state.State]:
     """The recordings, the plan, and the state to begin with or to go on from."""
     if args.resume:
-        plan, now = state.resume(args.output.with_suffix(".state.npz"))
-        return _read(args, plan), plan, now
-    plan = Plan(args.steps or 0, batch=args.batch, learning_rate=args.learning_rate, seed=args.seed)
-    recordings = _read(args, plan)
+        path = args.output.with_suffix(".state.npz")
+        recipe = RECIPES[state.saved_plan(path).network]
+        plan, now = state.resume(path, recipe)
+        return _read(args, recipe, plan), plan, now
+    recipe = RECIPES[args.network]
+    given = {
+        "steps": args.steps,
+        "batch": args.batch,
+        "learning_rate": args.learning_rate,
+        "seed": args.seed,
+    }
+    plan = recipe.plan._replace(**{k: v for k, v in given.items() if v is not None})
+    recordings = _read(args, recipe, plan)
     if args.minutes:
-        plan = plan._replace(steps=_steps_within(args.minutes, plan, recordings))
-    now = state.initial(plan)
+        plan = plan._replace(steps=_steps_within(args.minutes, recipe, plan, recordings))
+    now = state.begin(recipe, plan)
     if args.init:
         plan = plan._replace(
             init=f"{Path(args.init).name}, sha256 {file_sha256(weights_path(args.init))}"
@@ -87,20 +105,26 @@ def _prepare(args: argparse.Namespace) -> tuple[list[data.Recording], Plan, stat
     return recordings, plan, now
 
 
-def _read(args: argparse.Namespace, plan: Plan) -> list[data.Recording]:
-    recordings = data.read(args.data, args.folders, data.shortest(plan.samples))
-    minutes = sum(len(r.samples) for r in recordings) / SAMPLE_RATE_OUT / 60
-    print(f"{len(recordings)} recordings, {minutes:.1f} minutes", flush=True)
+def _read(args: argparse.Namespace, recipe: Recipe, plan: Plan) -> list[data.Recording]:
+    recordings = data.read(args.data, args.folders, recipe.shortest(plan), args.teacher)
+    minutes = sum(len(r.samples) for r in recordings) / data.SAMPLE_RATE_OUT / 60
+    taught = sum(r.taught is not None for r in recordings)
+    more = f", {taught} with a teacher" if args.teacher else ""
+    print(f"{len(recordings)} recordings, {minutes:.1f} minutes{more}", flush=True)
     return recordings
 
 
 def _train(
-    args: argparse.Namespace, recordings: list[data.Recording], plan: Plan, now: state.State
+    args: argparse.Namespace,
+    recipe: Recipe,
+    recordings: list[data.Recording],
+    plan: Plan,
+    now: state.State,
 ) -> state.State:
     """All steps that are left, with the curve and the state in files on the way."""
     start, losses = time.perf_counter(), []
-    for batch in _ahead(recordings, plan, now.step):
-        now, loss = state.advance(plan, now, batch)
+    for batch in _ahead(recipe, recordings, plan, now.step):
+        now, loss = state.advance(recipe, plan, now, batch)
         losses.append(loss)
         if now.step % _LOG_EVERY == 0 or now.step == plan.steps:
             mean = float(np.mean(losses))
@@ -119,17 +143,19 @@ def _train(
 
 def _provenance(args, plan, recordings) -> str:
     """What it takes to do the run again."""
-    command = f"--data {args.data.name} --folders {' '.join(args.folders)} -o {args.output.name}"
+    command = f"--network {plan.network} --data {args.data.name} --folders"
+    command += f" {' '.join(args.folders)} -o {args.output.name}"
+    command += f" --teacher {args.teacher.name}" if args.teacher else ""
     command += f" --steps {plan.steps} --batch {plan.batch} --seed {plan.seed}"
     command += f" --learning-rate {plan.learning_rate}"
     minutes: dict[str, float] = {}
     for r in recordings:
         source = f"{r.source} ({r.licence})"
-        minutes[source] = minutes.get(source, 0) + len(r.samples) / SAMPLE_RATE_OUT / 60
-    data = ", ".join(f"{source} {m:.1f} min" for source, m in sorted(minutes.items()))
+        minutes[source] = minutes.get(source, 0) + len(r.samples) / data.SAMPLE_RATE_OUT / 60
+    heard = ", ".join(f"{source} {m:.1f} min" for source, m in sorted(minutes.items()))
     return (
         f"python -m novasr_jax.train {command}; from {plan.init}; novasr-np {__version__}, "
-        f"commit {_commit()}; data: {data}"
+        f"commit {_commit()}; data: {heard}"
     )
 
 
@@ -143,14 +169,14 @@ def _commit() -> str:
         return "unknown"
 
 
-def _steps_within(minutes, plan, recordings) -> int:
+def _steps_within(minutes, recipe, plan, recordings) -> int:
     """How many steps this machine takes in so many minutes."""
     trial = plan._replace(steps=_TRIAL)
-    now = state.initial(trial)
-    for batch in itertools.islice(data.batches(recordings, plan.batch, plan.samples, 1), _TRIAL):
+    now = state.begin(recipe, trial)
+    for batch in itertools.islice(recipe.batches(recordings, trial, 0), _TRIAL):
         if now.step == 3:
             start = time.perf_counter()
-        now, loss = state.advance(trial, now, batch)
+        now, loss = state.advance(recipe, trial, now, batch)
         float(loss)
     return max(1, int(60 * minutes * (_TRIAL - 3) / (time.perf_counter() - start)))
 
@@ -161,12 +187,12 @@ def _begin_with(source, now):
     return now._replace(trained=trained, averaged=trained)
 
 
-def _ahead(recordings, plan, start):
+def _ahead(recipe, recordings, plan, start):
     """The run's remaining batches, made by a thread of its own while others are learnt from."""
     waiting: queue.Queue = queue.Queue(maxsize=4)
 
     def produce():
-        batches = data.batches(recordings, plan.batch, plan.samples, plan.seed, start)
+        batches = recipe.batches(recordings, plan, start)
         for batch in itertools.islice(batches, plan.steps - start):
             waiting.put(batch)
 

@@ -30,7 +30,8 @@ class Options:
     """How every file of a run is treated."""
 
     resampler: str = "upstream"
-    keep_lowband: bool | float = False  # True: as much as the recording has, by its spectrum
+    # True: as much as the recording has, by its spectrum; None: as the network is made for
+    keep_lowband: bool | float | None = None
     channels: str = "each"  # each, first or mono
     format: str = "wav"  # a key of audio.FORMATS
     subtype: str | None = None  # libsndfile's name; None for the source's bit depth
@@ -121,7 +122,7 @@ def _convert(
         # A pipe cannot be wound back to complete a header: spool, then send.
         final = Path(spool, "output") if target == PIPE else Path(target)
         frames = network.duration(source.frames, source.sample_rate)
-        keep: bool | float = options.keep_lowband
+        keep = network.keeps(options.keep_lowband, source.sample_rate)
         if keep is True and source.sample_rate > network.rate_in:
             with audio.reading(path) as again:
                 blocks = _first(again, _LOOK_SECONDS)

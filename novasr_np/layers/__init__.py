@@ -5,14 +5,18 @@ float64, and any leading batch dimensions. Loops run over taps, never over sampl
 text to audit; what runs faster elsewhere is tested against it.
 """
 
+from .activations import elu, prelu
 from .alias_free import downsample2, snake_beta, upsample2, upsample2_swapped
-from .conv import conv1d, interpolate, interpolate3
+from .conv import conv1d, depthwise1d, interpolate, interpolate3
 
 __all__ = [
     "conv1d",
+    "depthwise1d",
     "downsample2",
+    "elu",
     "interpolate",
     "interpolate3",
+    "prelu",
     "snake_beta",
     "upsample2",
     "upsample2_swapped",

@@ -6,20 +6,43 @@ from ..blas import one_thread
 
 
 def conv1d(
-    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, dilation: int = 1
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None = None,
+    dilation: int = 1,
+    padded: bool = True,
 ) -> np.ndarray:
     """Correlate with a bank of kernels, zeros beyond both ends (torch's ``conv1d``).
 
     ``y[o, t] = bias[o] + sum_ik weight[o, i, k] x[i, t + d (k - K//2)]``, d the dilation
 
     x [..., I, T], weight [O, I, K] with K odd, bias [O]  ->  [..., O, T]
+    padded: False for no zeros; then T - d (K - 1) steps come out, and K may be even.
     """
-    steps, taps = x.shape[-1], weight.shape[-1]
-    half = taps // 2 * dilation
-    xp = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)])
+    taps = weight.shape[-1]
+    half = taps // 2 * dilation if padded else 0
+    xp = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)]) if half else x
+    steps = xp.shape[-1] - dilation * (taps - 1)
     with one_thread():  # these products are small: more threads cost more than they bring
         y = sum(weight[:, :, k] @ xp[..., dilation * k : dilation * k + steps] for k in range(taps))
     return y if bias is None else y + bias[:, np.newaxis]
+
+
+def depthwise1d(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray, dilation: int = 1
+) -> np.ndarray:
+    """Correlate each channel with a kernel of its own, without padding.
+
+    ``y[c, t] = bias[c] + sum_k weight[c, k] x[c, t + d k]``, d the dilation
+
+    x [..., C, T], weight [C, K], bias [C]  ->  [..., C, T - d (K - 1)]
+    """
+    taps = weight.shape[-1]
+    steps = x.shape[-1] - dilation * (taps - 1)
+    y = sum(
+        weight[:, k, np.newaxis] * x[..., dilation * k : dilation * k + steps] for k in range(taps)
+    )
+    return y + bias[:, np.newaxis]
 
 
 def interpolate3(x: np.ndarray) -> np.ndarray:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 
 from ..errors import WeightsError
-from . import novasr, speechsr
+from . import airband, novasr, speechsr
 from .record import Network
 
 NETWORKS: dict[str, Network] = {
-    network.name: network for network in (novasr.NETWORK, *speechsr.NETWORKS)
+    network.name: network for network in (novasr.NETWORK, *speechsr.NETWORKS, *airband.NETWORKS)
 }
 
 __all__ = ["NETWORKS", "Network", "find"]

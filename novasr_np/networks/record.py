@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from functools import wraps
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -26,6 +27,26 @@ def checked(x: Any, least: int) -> np.ndarray:
             f"the network needs at least {least} samples in the last axis, got shape {x.shape}"
         )
     return x
+
+
+def anywhere(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A network's function with a `start` that it has no use for: it is the same everywhere."""
+
+    @wraps(function)
+    def same(*arguments: Any, start: Any = 0, **options: Any) -> Any:
+        return function(*arguments, **options)
+
+    return same
+
+
+class Live(Protocol):
+    """A signal that comes in pieces, of which a network's layers hold what they still need."""
+
+    def push(self, x: np.ndarray, last: bool = False) -> np.ndarray:
+        """Take x [channels, n]; give the outputs that are determined now.
+
+        last: nothing follows. A step that is not whole is filled up with zeros, and all is given.
+        """
 
 
 class Fault(NamedTuple):
@@ -59,15 +80,16 @@ class Network:
     licence: str  # of those
     max_file_bytes: int  # no weights file of this network is larger
 
-    # (params, x [..., T]) -> each stage's (name, activation); -> y [..., factor T - edge_loss]
+    # (params, x [..., T]) -> each stage's (name, activation); with start= -> y
+    # [..., factor T - edge_loss]. start: where x begins in its signal, in samples, whole steps.
     stages: Callable[[Params, Any], Iterator[tuple[str, np.ndarray]]]
-    forward: Callable[[Params, Any], np.ndarray]
+    forward: Callable[..., np.ndarray]
     # The inside of a signal, fast. fold(params, dtype) -> folded; scratch(samples, dtype) -> memory
-    # for blocks of up to so many input samples; interior(folded, x [n + context], y, memory)
-    # writes y [factor n].
+    # for blocks of up to so many input samples; interior(folded, x [n + context], y, memory,
+    # start=) writes y [factor n].
     fold: Callable[[Params, Any], Any]
     scratch: Callable[[int, Any], Any]
-    interior: Callable[[Any, np.ndarray, np.ndarray, Any], None]
+    interior: Callable[..., None]
 
     # Some outputs, by index, for the input and weights that `conformance.self_test` makes of noise.
     self_test: Mapping[int, float]
@@ -77,6 +99,13 @@ class Network:
     # Input samples of a step. Pieces of a signal begin and end between two; a signal that does not
     # is what `forward` makes of it as a whole.
     step: int = 1
+    # Input samples that are computed at a time. Smaller blocks stay in a core's own cache, larger
+    # ones compute less of their context twice, and let threads wait less for Python's lock.
+    block: int = 4000
+    # (folded, channels, dtype) -> a `Live`; None where streams bring the context along each time.
+    live: Callable[[Any, int, Any], Live] | None = None
+    # Whether the input's own low band is in the output by the network's design.
+    keeps_low_band: bool = False
 
     def at(self, samples: int) -> int:
         """Where the outputs of so many input samples end; of whole steps, how many there are."""
@@ -89,6 +118,15 @@ class Network:
     def whole(self, samples: int) -> int:
         """So many samples, rounded down to whole steps."""
         return samples // self.step * self.step
+
+    def keeps(self, keep_lowband: Any, sample_rate: int) -> Any:
+        """What `keep_lowband` comes to for an input at `sample_rate` Hz, as `crossover.cutoff`
+        takes it: None is what the network is made for, and True is nothing where its own output
+        has the input's low band.
+        """
+        if self.keeps_low_band and (keep_lowband is None or keep_lowband is True):
+            return sample_rate > self.rate_in
+        return False if keep_lowband is None else keep_lowband
 
     @property
     def context(self) -> int:

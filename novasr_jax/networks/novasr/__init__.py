@@ -1,12 +1,14 @@
 """NovaSR in JAX."""
 
+from novasr_np.networks.record import anywhere
+
 from ..record import Network
 from . import folded, model
 
 NETWORK = Network(
     name="NovaSR",
-    forward=model.forward,
+    forward=anywhere(model.forward),
     stages=model.stages,
     fold=folded.fold,
-    interior=folded.interior_steps,
+    interior=anywhere(folded.interior_steps),
 )

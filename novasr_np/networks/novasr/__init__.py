@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..record import Network
+from ..record import Network, anywhere
 from . import faults, folded, model, spec, to_onnx
 
 _TENSORS = {
@@ -33,10 +33,10 @@ NETWORK = Network(
     licence="Apache-2.0",
     max_file_bytes=1 << 20,  # the original's have 53 kB
     stages=model.stages,
-    forward=model.forward,
+    forward=anywhere(model.forward),
     fold=folded.fold,
     scratch=folded.scratch,
-    interior=folded.interior,
+    interior=anywhere(folded.interior),
     self_test=spec.SELF_TEST,
     faults=faults.FAULTS,
     to_onnx=to_onnx.export,

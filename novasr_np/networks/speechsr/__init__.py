@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from ...errors import WeightsError
-from ..record import Network
+from ..record import Network, anywhere
 from . import folded, model, spec, to_onnx
 
 
@@ -46,10 +46,10 @@ def _network(variant: spec.Variant) -> Network:
         licence="MIT",
         max_file_bytes=1 << 21,  # in float32 the tensors have 530 kB
         stages=partial(model.stages, variant=variant),
-        forward=partial(model.forward, variant=variant),
+        forward=anywhere(partial(model.forward, variant=variant)),
         fold=partial(folded.fold, variant),
         scratch=partial(folded.scratch, variant),
-        interior=partial(folded.interior, variant),
+        interior=anywhere(partial(folded.interior, variant)),
         self_test=variant.self_test,
         to_onnx=to_onnx.export if variant is spec.TO_48K else None,
     )

@@ -17,9 +17,9 @@ from jax import lax
 
 from novasr_np.networks.novasr.spec import CHANNELS, CONTEXT, UPSAMPLING
 
-from ..layers import correlate, fir
-from ..layers.conv import Array
-from ..networks.novasr import folded
+from ...layers import correlate, fir
+from ...layers.conv import Array
+from ...networks.novasr import folded
 
 
 class Filters(NamedTuple):

@@ -1,0 +1,39 @@
+"""airband's inside of a signal: the same layers, without padding."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from novasr_np.networks.airband.spec import OVERLAP, Variant
+from novasr_np.tensors import cast
+
+from .model import made_frames, overlap_add, spectra
+
+
+def fold(params: dict[str, Any], dtype: Any = np.float32) -> dict[str, Any]:
+    """The weights in `dtype`, as they are."""
+    return cast(params, dtype)
+
+
+def make_interior(variant: Variant) -> Any:
+    """(folded, x [B, n + context] at 16 kHz, start= [B], precision=) -> y [B, 3 n].
+
+    start: where each x begins in its signal, in hops of 80 samples.
+    """
+
+    @partial(jax.jit, static_argnames="precision")
+    def interior(
+        folded: dict[str, Any], x: jax.Array, *, start: Any = 0, precision: str = "highest"
+    ) -> jax.Array:
+        first = start + OVERLAP + variant.frames_behind
+        spectrum = spectra(x, precision)
+        rest = made_frames(folded, spectrum, variant, first, lambda h, *_: h, precision)
+        while True:
+            try:
+                next(rest)
+            except StopIteration as end:
+                return overlap_add(end.value)
+
+    return interior

@@ -1,0 +1,213 @@
+"""Make training pairs of frames: what the network sees at 16 kHz, and the bands' power above it.
+
+All that happens to a recording between a mouth and our input is done to its spectra: a level, a
+room, a microphone, a downsampler.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import scipy.fft
+
+from novasr_np.networks.airband.features import features, window
+from novasr_np.networks.airband.spec import (
+    BAND_BINS,
+    BANDS_OUT,
+    FRAME_OUT,
+    HOP_IN,
+    HOP_OUT,
+    OWN_BINS,
+    SAMPLE_RATE_OUT,
+)
+
+from ..data import HALF, UPSAMPLING, Recording, downsamplers
+from ..state import Plan
+
+SHORTEST = 0.3  # seconds that a recording must have
+
+_BINS = FRAME_OUT // 2 + 1
+_HERTZ = np.arange(_BINS) * SAMPLE_RATE_OUT / FRAME_OUT
+_TOPS = (OWN_BINS + BAND_BINS * np.arange(1, BANDS_OUT + 1)) * SAMPLE_RATE_OUT / FRAME_OUT
+_LOWEST = 1e-9  # power of a band that is as good as none
+# Recordings whose spectrum ends above this, as at 44.1 kHz, are to be empty beyond their edge.
+_FULL = 20_500  # Hz
+_LONGEST = 6  # seconds for which a clip counts where one of a speaker's is drawn
+_GATE_BINS = 4  # that the noise gate takes together
+
+
+class Batch(NamedTuple):
+    """Crops, float32."""
+
+    seen: np.ndarray  # [B, frames, 40] features
+    truth: np.ndarray  # [B, frames, 32] log10 of power
+    counts: np.ndarray  # [B, 32], 1 for bands that the recording has, else 0
+
+
+def batches(recordings: Sequence[Recording], plan: Plan, start: int = 0) -> Iterator[Batch]:
+    """Random crops without end, clips of one speaker put together where one is too short.
+
+    Batch number k depends on the seed and k alone, so `start` takes up a run where it was left. A
+    folder's share grows with the root of its seconds and the square of how much of 8 to 24 kHz it
+    has; a speaker's with the root of his or her seconds; a clip's with its seconds up to six.
+    """
+    speakers, shares = _speakers(recordings)
+    filters = _filters()
+    hiss = _spectra(np.random.default_rng(0).standard_normal(30 * SAMPLE_RATE_OUT, np.float32))
+    frames = plan.samples // HOP_IN
+    for number in itertools.count(start):
+        rng = np.random.default_rng([plan.seed, number])
+        crops = []
+        for _ in range(plan.batch):
+            speaker = speakers[rng.choice(len(speakers), p=shares)]
+            spectra, taught, edge = _crop(rng, speaker, frames)
+            crops.append(_pair(rng, spectra, taught, edge, filters, hiss))
+        yield Batch(*(np.stack(part) for part in zip(*crops, strict=True)))
+
+
+def _crop(rng, speaker, frames) -> tuple[np.ndarray, np.ndarray, float]:
+    """Spectra [frames, 481] of a speaker's, those of the teacher, and where they end, in Hz.
+
+    At a level of -22 to 3 dB. Without a teacher its spectra are the recording's own.
+    """
+    clips, odds = speaker
+    parts, taught, count, peak, edge = [], [], 0, 1e-3, np.inf
+    while count < frames:
+        clip = clips[rng.choice(len(clips), p=odds)]
+        x = clip.samples
+        needed = (frames - count - 1) * HOP_OUT + FRAME_OUT
+        first = rng.integers(0, max(0, len(x) - needed) + 1)
+        piece = slice(first, first + needed)
+        parts.append(_spectra(x[piece]))
+        count += len(parts[-1])
+        peak = max(peak, np.abs(x[piece]).max())
+        if clip.taught is None:
+            taught.append(parts[-1])
+            edge = min(edge, clip.edge)
+        else:
+            # Its own up to the edge, the teacher's above.
+            made = _spectra(clip.taught[piece])
+            count_made = min(len(made), len(parts[-1]))
+            both = parts[-1].copy()
+            above = clip.edge < _HERTZ
+            both[:count_made, above] = made[:count_made, above]
+            taught.append(both)
+    gain = np.float32(10 ** (rng.uniform(-22, 3) / 20) / peak)
+    return np.concatenate(parts) * gain, np.concatenate(taught) * gain, edge
+
+
+def _pair(rng, spectra, taught, edge, filters, hiss) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is seen, the truth, and which bands count."""
+    frames = len(spectra)
+    gain = np.ones((frames, _BINS), np.float32)
+    gated = rng.random() < 0.35
+    if gated:
+        gain *= _gate(rng, spectra)
+    if rng.random() < (0.4 if gated else 0.05):
+        # An end below 24 kHz, as processed recordings often have one.
+        depth = np.clip((_HERTZ - rng.uniform(19_500, 22_500)) / 500, 0, 1) * rng.uniform(40, 90)
+        gain *= _from_decibels(-depth)
+    if rng.random() < 0.4:
+        gain *= _microphone(rng)
+    noise: np.ndarray | float = 0.0
+    if rng.random() < 0.6:
+        # A room and an amplifier: flat to 4 kHz, then falling or rising.
+        tilt = np.clip((_HERTZ - 4000) / 20_000, 0, 1) * rng.uniform(-6, 12)
+        first = rng.integers(0, len(hiss) - frames)
+        noise = hiss[first : first + frames] * _from_decibels(rng.uniform(-95, -55) + tilt)
+    open_ = np.ones((frames, 1), np.float32)
+    if rng.random() < 0.2:
+        open_ = _gap(rng, frames)
+
+    heard = (spectra * gain + noise) * open_
+    low = _decimated(heard, filters[1][rng.choice(len(filters[1]), p=filters[0])])
+    if rng.random() < 0.15:
+        # Coarse quantisation, 8 to 14 bits: noise of a twelfth of the squared step.
+        step = 2.0 ** -rng.integers(7, 14)
+        first = rng.integers(0, len(hiss) - frames)
+        low = low + hiss[first : first + frames, : OWN_BINS + 1] * np.float32(step / 6)
+    truth = (taught * gain + noise) * open_
+    power = truth.real**2 + truth.imag**2
+    bands = power[:, OWN_BINS : OWN_BINS + BANDS_OUT * BAND_BINS]
+    bands = bands.reshape(frames, BANDS_OUT, BAND_BINS).mean(axis=2)
+    counts = (edge >= _TOPS) | (edge >= _FULL)
+    return (
+        features(low).T.astype(np.float32),
+        np.log10(np.maximum(bands, np.float32(_LOWEST))),
+        counts.astype(np.float32),
+    )
+
+
+def _gate(rng, spectra) -> np.ndarray:
+    """Gains of a noise gate: the same speech in a quieter room, [frames, 481].
+
+    Spectral subtraction, of a multiple of the level that each band keeps to in its quiet frames.
+    """
+    power = spectra.real**2 + spectra.imag**2
+    bands = np.add.reduceat(power, np.arange(0, _BINS, _GATE_BINS), axis=1) / _GATE_BINS
+    quiet = np.quantile(bands[::4], 0.15, axis=0) * np.float32(2 * rng.uniform(1, 3))
+    least = np.float32(10 ** (-rng.uniform(5, 35) / 10))
+    gains = np.sqrt(np.maximum(1 - quiet / np.maximum(bands, 1e-12), least))
+    return np.repeat(gains, _GATE_BINS, axis=1)[:, :_BINS]
+
+
+def _microphone(rng) -> np.ndarray:
+    """A response that wanders by 2.5 dB from one corner to the next, 0 dB on average to 8 kHz."""
+    corners = (0, 500, 2000, 5000, 8000, 12_000, 16_000, 24_000)
+    decibels = np.interp(_HERTZ, corners, np.cumsum(rng.normal(0, 2.5, len(corners))))
+    return _from_decibels(decibels - decibels[:OWN_BINS].mean())
+
+
+def _gap(rng, frames) -> np.ndarray:
+    """A gain [frames, 1] that falls to zero for a while: digital silence, which has to stay so."""
+    start, stop = np.sort(rng.integers(-frames // 4, frames + frames // 4, 2))
+    t = np.arange(frames)
+    return np.clip(np.maximum(start - t, t - stop) / 3, 0, 1).astype(np.float32)[:, np.newaxis]
+
+
+def _decimated(spectra, response) -> np.ndarray:
+    """Spectra at 48 kHz [frames, 481] filtered and with each third sample kept: [frames, 161].
+
+    What lies above 8 kHz and is left by the filter comes mirrored.
+    """
+    kept = spectra * response
+    k = np.arange(OWN_BINS + 1)
+    return (kept[:, k] + kept[:, 2 * OWN_BINS - k].conj() + kept[:, 2 * OWN_BINS + k]) / UPSAMPLING
+
+
+def _filters() -> tuple[np.ndarray, list[np.ndarray]]:
+    """How often, and the response at each bin [481] of, each of `downsamplers`."""
+    phase = 2 * np.pi * np.outer(np.arange(_BINS), np.arange(-HALF, HALF + 1)) / FRAME_OUT
+    odds, taps = zip(*downsamplers().values(), strict=True)
+    return np.array(odds), [np.float32(np.cos(phase) @ h) for h in taps]
+
+
+def _spectra(x) -> np.ndarray:
+    """x [T] at 48 kHz -> [frames, 481], complex64, frames as the network makes them."""
+    frames = np.lib.stride_tricks.sliding_window_view(x, FRAME_OUT)[::HOP_OUT]
+    return scipy.fft.rfft(frames * window(FRAME_OUT, np.dtype(np.float32)))
+
+
+def _speakers(recordings) -> tuple[list, np.ndarray]:
+    """[(clips, how often each is drawn)] of each speaker, and how often each speaker is."""
+    folders: dict[str, dict[str, list[Recording]]] = {}
+    for r in recordings:
+        folders.setdefault(r.folder, {}).setdefault(r.speaker, []).append(r)
+    found, shares = [], []
+    for speakers in folders.values():
+        clips = [r for own in speakers.values() for r in own]
+        seconds = np.array([len(r.samples) / SAMPLE_RATE_OUT for r in clips])
+        has = [(min(r.edge, 24_000) - 8000) / 16_000 if r.taught is None else 1.0 for r in clips]
+        share = np.sqrt(seconds.sum()) * np.average(has, weights=seconds) ** 2
+        lengths = [[len(r.samples) for r in own] for own in speakers.values()]
+        roots = np.sqrt([sum(own) for own in lengths])
+        shares += list(share * roots / roots.sum())
+        for own, samples in zip(speakers.values(), lengths, strict=True):
+            capped = np.minimum(samples, _LONGEST * SAMPLE_RATE_OUT)
+            found.append((own, capped / capped.sum()))
+    return found, np.array(shares) / sum(shares)
+
+
+def _from_decibels(decibels) -> np.ndarray:
+    return np.float32(10 ** (np.asarray(decibels) / 20))

@@ -1,0 +1,105 @@
+"""NovaSR's weights to begin with, and the gradient of the loss."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from novasr_np.dsp.sinc import kaiser, kaiser_beta, windowed_sinc
+from novasr_np.networks.novasr.spec import CONTEXT, TENSORS
+from novasr_np.tensors import nest
+
+from ...networks.novasr import folded
+from ...networks.novasr.model import forward
+from ..state import Plan, schedule
+from . import network
+from .data import Batch
+from .losses import Weights, loss
+
+_WEIGHTS = Weights()
+
+
+def initial(seed: int) -> dict[str, jax.Array]:
+    """Random weights: uniform within 1 / sqrt(fan in), as torch's convolutions begin."""
+    rng = np.random.default_rng(seed)
+    trained = {}
+    for name, (_, shape) in TENSORS.items():
+        kind = name.split(".")[-1]
+        if kind == "weight":
+            bound = 1 / np.sqrt(np.prod(shape[1:]))
+            trained[name] = jnp.asarray(rng.uniform(-bound, bound, shape), jnp.float32)
+        elif kind in ("bias", "alpha", "beta"):
+            trained[name] = jnp.zeros(shape, jnp.float32)
+    # Levels of spectra cannot tell a wave from its negative: begin on the right side.
+    if np.sum(_fold(trained).skip) < 0:
+        trained["conv_post.weight"] = -trained["conv_post.weight"]
+    return trained
+
+
+def filter_taps() -> np.ndarray:
+    """The fixed filter of both activations, [12]: a half-band sinc under a Kaiser window.
+
+    BigVGAN's design (arXiv 2206.04658): cutoff 1/4 of the rate, transition 0.6 of it, 12 taps,
+    the window's beta by Kaiser's rule for what attenuation these allow.
+    """
+    attenuation = 2.285 * (12 // 2 - 1) * np.pi * 4 * 0.3 + 7.95  # dB
+    n = np.arange(12) - 5.5
+    taps = windowed_sinc(n / 2, kaiser(n / 5.5, kaiser_beta(attenuation)))
+    return taps / taps.sum()
+
+
+def tree(trained: dict[str, Any]) -> dict[str, Any]:
+    """The parameters as `load_weights` gives them, filters included."""
+    taps = np.float32(np.float16(filter_taps()))  # as they are stored
+    return nest({name: trained.get(name, taps) for name in TENSORS})
+
+
+def gradient(trained: dict[str, Any], batch: Batch) -> tuple[jax.Array, dict[str, Any]]:
+    """The loss, and its gradient."""
+    prepared = _fold(trained)
+    y, pullback = network.interior(prepared, filters(), batch.x)
+    value, dy = _loss(y, batch.truth, batch.edge, _WEIGHTS)
+    return value, _unfold(trained, pullback(dy))
+
+
+def filters() -> network.Filters:
+    """The fixed filters as `network.interior` takes them."""
+    taps = np.asarray(np.float16(filter_taps()), np.float64)
+    up, down, through = folded.filter_taps(np, taps, taps)
+    return network.Filters(*(tuple(t.tolist()) for t in (down, up, down, through)))
+
+
+def optimiser(plan: Plan) -> optax.GradientTransformation:
+    return optax.chain(
+        optax.clip_by_global_norm(20.0),
+        optax.adamw(schedule(plan), b1=0.8, b2=0.99, weight_decay=1e-4),
+    )
+
+
+@jax.jit
+def _fold(trained):
+    return folded.fold_with(jnp, tree(trained))
+
+
+@partial(jax.jit, static_argnames="weights")
+def _loss(y, truth, edge, weights):
+    return jax.value_and_grad(loss)(y, truth, edge, weights)
+
+
+def _silence(trained):
+    """The level of what the network makes of silence.
+
+    `interior` knows no ends; there, where the layers see zeros beside their biases, is the click.
+    """
+    return jnp.sqrt((forward(tree(trained), jnp.zeros((1, 2 * CONTEXT))) ** 2).mean() + 1e-12)
+
+
+@jax.jit
+def _unfold(trained, of_folded):
+    """The gradient of the weights from that of the folded ones, and what silence adds."""
+    (inside,) = jax.vjp(lambda t: folded.fold_with(jnp, tree(t)), trained)[1](of_folded)
+    aside = jax.grad(lambda t: _WEIGHTS.silence * _silence(t))(trained)
+    return jax.tree.map(jnp.add, inside, aside)

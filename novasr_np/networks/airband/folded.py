@@ -1,0 +1,181 @@
+"""Run airband's inside of a signal fast, whole pieces or frame by frame, for numpy.
+
+The same layers with fewer and larger steps. A PReLU is ``a |v| + b v`` with ``a = (1 - s) / 2`` and
+``b = (1 + s) / 2``, so with the 1 x 1 convolution W behind it, it is one product,
+``[W b, W a] [v; |v|]``. And the last convolution, the lines between the bands' centres and the
+logarithm's scale are linear: one product gives what the exponential takes.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...tensors import cast
+from ..record import Params
+from .features import features, spectra
+from .spec import (
+    CHANNELS,
+    DILATIONS,
+    FRAME_IN,
+    FRAME_OUT,
+    HOP_IN,
+    KERNEL,
+    KERNEL_IN,
+    OUTPUT_OFFSET,
+    OUTPUT_SCALE,
+    OVERLAP,
+    Variant,
+)
+from .synthesis import carrier, overlap_add, spread, synthesise
+
+# (h [..., time], frames behind, frames ahead) -> h with these beside it
+Extend = Callable[[np.ndarray, int, int], np.ndarray]
+
+
+class Block(NamedTuple):
+    taps: tuple[np.ndarray, ...]  # [48, 1] each
+    bias: np.ndarray  # [48, 1]
+    mix: np.ndarray  # [48, 96]
+    mix_bias: np.ndarray  # [48, 1]
+
+
+class Folded(NamedTuple):
+    """A set of weights as `interior` and `Live` take them, all of one dtype. Made by `fold`."""
+
+    conv_in: np.ndarray  # [48, 3 * 40]
+    bias_in: np.ndarray  # [48, 1]
+    blocks: tuple[Block, ...]
+    out: np.ndarray  # [48, 320]
+    bias_out: np.ndarray  # [320]
+
+
+def fold(params: Params, dtype: Any) -> Folded:
+    """Fold a tree of weights (`load_weights`), in float64, and cast what comes out to `dtype`."""
+    p = cast(params, np.float64)
+    blocks = []
+    for i in range(len(DILATIONS)):
+        block = p["blocks"][str(i)]
+        weight, slope = block["pointwise"]["weight"][:, :, 0], block["prelu"]["slope"]
+        blocks.append(
+            Block(
+                tuple(block["depthwise"]["weight"].T[:, :, np.newaxis]),
+                block["depthwise"]["bias"][:, np.newaxis],
+                np.concatenate([weight * (1 + slope) / 2, weight * (1 - slope) / 2], axis=1),
+                block["pointwise"]["bias"][:, np.newaxis],
+            )
+        )
+    lines = spread(np.dtype(np.float64))
+    scale, offset = np.log(10) / 2 * OUTPUT_SCALE, np.log(10) / 2 * OUTPUT_OFFSET
+    return cast(
+        Folded(
+            p["conv_in"]["weight"].transpose(0, 2, 1).reshape(CHANNELS, -1),
+            p["conv_in"]["bias"][:, np.newaxis],
+            tuple(blocks),
+            scale * p["conv_out"]["weight"][:, :, 0].T @ lines,
+            scale * p["conv_out"]["bias"] @ lines + offset,
+        ),
+        dtype,
+    )
+
+
+def interior(variant: Variant, p: Folded, x: np.ndarray, y: np.ndarray, start: int) -> None:
+    """x [n + context] at 16 kHz, of which no sample is the signal's end -> y [3 n], in place.
+
+    start: where x begins in its signal, a multiple of 80.
+    """
+    first = start // HOP_IN + OVERLAP + variant.frames_behind
+    y[:] = overlap_add(_frames(p, spectra(x), variant, first, lambda h, *_: h))
+
+
+class Live:
+    """A signal that comes in pieces of any length: each layer holds the frames it still needs.
+
+    The outputs are those of the whole, and each comes as soon as the frames are there that it
+    depends on.
+    """
+
+    def __init__(self, variant: Variant, p: Folded, channels: int, dtype: Any) -> None:
+        self._variant, self._p = variant, p
+        self._x = np.zeros((channels, OVERLAP * HOP_IN), dtype)  # what lies before the signal
+        self._held: dict[int, np.ndarray] = {}
+        self._overlap = np.zeros((channels, 0, FRAME_OUT), dtype)
+        self._first = 0  # frame to be made next
+
+    def push(self, x: np.ndarray, last: bool = False) -> np.ndarray:
+        """Take x [channels, n]; give the samples at 48 kHz that are determined now.
+
+        last: nothing follows. The last hop is filled up with zeros, and its samples are given, too.
+        """
+        self._x = np.concatenate([self._x, x], axis=-1)
+        if last:
+            missing = -self._x.shape[-1] % HOP_IN + OVERLAP * HOP_IN
+            self._x = np.pad(self._x, ((0, 0), (0, missing)))
+        count = (self._x.shape[-1] - FRAME_IN) // HOP_IN + 1
+        if count <= 0:
+            return self._x[:, :0]
+        spectrum = spectra(self._x)
+        self._x = self._x[:, count * HOP_IN :].copy()
+        extend = _Extension(self._held, last)
+        frames = _frames(self._p, spectrum, self._variant, self._first, extend)
+        self._first += frames.shape[-2]
+        frames = np.concatenate([self._overlap, frames], axis=-2)
+        self._overlap = frames[..., max(0, frames.shape[-2] - OVERLAP) :, :].copy()
+        return overlap_add(frames)
+
+
+class _Extension:
+    """Puts what was held before the frames that come, call by call in the order of the layers."""
+
+    def __init__(self, held: dict[int, np.ndarray], last: bool) -> None:
+        self._held, self._last, self._call = held, last, 0
+
+    def __call__(self, h: np.ndarray, behind: int, ahead: int) -> np.ndarray:
+        before = self._held.get(self._call)
+        if before is None:
+            before = np.zeros((*h.shape[:-1], behind), h.dtype)
+        parts = [before, h]
+        if self._last:
+            parts.append(np.zeros((*h.shape[:-1], ahead), h.dtype))
+        wide = np.concatenate(parts, axis=-1)
+        enough = behind + ahead
+        self._held[self._call] = wide[..., max(0, wide.shape[-1] - enough) :]
+        self._call += 1
+        # Of just so many frames a layer makes none.
+        return wide if wide.shape[-1] > enough else np.zeros((*h.shape[:-1], enough), h.dtype)
+
+
+def _frames(
+    p: Folded, spectrum: np.ndarray, variant: Variant, first: int, extend: Extend
+) -> np.ndarray:
+    """[..., frames, 161] -> frames of samples [..., frames, 960], the first of number `first`."""
+    behind, ahead = variant.behind, variant.ahead
+    wide = extend(features(spectrum), behind[0], ahead[0])
+    count = wide.shape[-1] - (KERNEL_IN - 1)
+    h = p.conv_in @ np.concatenate([wide[..., k : k + count] for k in range(KERNEL_IN)], axis=-2)
+    h += p.bias_in
+    for i, (block, dilation) in enumerate(zip(p.blocks, DILATIONS, strict=True)):
+        wide = extend(h, behind[i + 1], ahead[i + 1])
+        count = wide.shape[-1] - (KERNEL - 1) * dilation
+        both = np.empty((*wide.shape[:-2], 2 * CHANNELS, count), wide.dtype)
+        v, magnitude = both[..., :CHANNELS, :], both[..., CHANNELS:, :]
+        np.multiply(wide[..., :count], block.taps[0], out=v)
+        for k in range(1, KERNEL):
+            v += wide[..., k * dilation : k * dilation + count] * block.taps[k]
+        v += block.bias
+        np.abs(v, out=magnitude)
+        h = block.mix @ both
+        h += block.mix_bias
+        h += wide[..., behind[i + 1] : behind[i + 1] + count]
+    # The exponential linear unit.
+    negative = np.minimum(h, 0)
+    np.expm1(negative, out=negative)
+    np.maximum(h, 0, out=h)
+    h += negative
+    level = h.swapaxes(-1, -2) @ p.out
+    level += p.bias_out
+    np.exp(level, out=level)
+    wide = extend(spectrum.swapaxes(-1, -2), variant.frames_behind, variant.frames_ahead)
+    own = wide[..., variant.frames_behind : variant.frames_behind + level.shape[-2]]
+    made = carrier(first, level.shape[-2], level.dtype)
+    return synthesise(own.swapaxes(-1, -2), level.swapaxes(-1, -2), made)

@@ -1,0 +1,108 @@
+"""airband on one page: rates, frames, bands, the tensor table and the context.
+
+Data only; the rest of this folder stands on it.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+SAMPLE_RATE_IN = 16_000  # Hz, what the network hears
+SAMPLE_RATE_OUT = 48_000  # Hz, what it gives
+
+# Frames of 20 ms, one every 5 ms. Bins are 50 Hz apart at either rate, so that bin k of a frame
+# coming in is bin k of the frame going out.
+HOP_IN, HOP_OUT = 80, 240  # samples
+FRAME_IN, FRAME_OUT = 320, 960  # samples
+OVERLAP = FRAME_IN // HOP_IN - 1  # how many earlier frames a frame shares samples with
+OWN_BINS = 160  # of the output are the input's: below 8 kHz
+
+BANDS_IN = 40  # mel bands that the network sees
+LOWEST = 40.0  # Hz, where the first of them begins; the last ends at 8 kHz
+BANDS_OUT = 32  # whose power it gives, each of
+BAND_BINS = 10  # bins: 500 Hz, from 8 kHz to 24 kHz
+
+CHANNELS = 48  # of every hidden stage
+KERNEL_IN = 3  # frames that the first convolution looks at
+KERNEL = 5  # and each of the others, so many apart:
+DILATIONS = (1, 2, 4, 8, 16, 32)
+
+# Features are (log10 power + 3) / 2, the output of the network 2 y - 4 = log10 power.
+FLOOR = 1e-8  # of the power of a mel band
+FEATURE_OFFSET, FEATURE_SCALE = 3.0, 0.5
+OUTPUT_SCALE, OUTPUT_OFFSET = 2.0, -4.0
+
+# Convolution weights are [channel out, channel in, tap]; a depthwise one has [channel, tap].
+TENSORS: dict[str, tuple[int, ...]] = {
+    "conv_in.weight": (CHANNELS, BANDS_IN, KERNEL_IN),
+    "conv_in.bias": (CHANNELS,),
+}
+for _i in range(len(DILATIONS)):
+    TENSORS |= {
+        f"blocks.{_i}.depthwise.weight": (CHANNELS, KERNEL),
+        f"blocks.{_i}.depthwise.bias": (CHANNELS,),
+        f"blocks.{_i}.prelu.slope": (CHANNELS,),
+        f"blocks.{_i}.pointwise.weight": (CHANNELS, CHANNELS, 1),
+        f"blocks.{_i}.pointwise.bias": (CHANNELS,),
+    }
+TENSORS |= {"conv_out.weight": (BANDS_OUT, CHANNELS, 1), "conv_out.bias": (BANDS_OUT,)}
+
+
+class Variant(NamedTuple):
+    """What one of the networks has of its own."""
+
+    name: str
+    ahead: tuple[int, ...]  # frames that each convolution, in order, looks ahead
+    behind: tuple[int, ...]  # frames that it looks back
+    tensors: Mapping[str, tuple[int, ...]]
+    # Outputs, by index, for 40 samples of noise and weights of noise (`conformance.self_test`),
+    # from an implementation that shares no code with this one (tests/oracle.py).
+    self_test: Mapping[int, float]
+
+    @property
+    def frames_behind(self) -> int:
+        """Frames that the network looks back in all."""
+        return sum(self.behind)
+
+    @property
+    def frames_ahead(self) -> int:
+        """Frames that it looks ahead in all."""
+        return sum(self.ahead)
+
+
+def _behind(ahead: tuple[int, ...]) -> tuple[int, ...]:
+    reach = (KERNEL_IN - 1, *((KERNEL - 1) * d for d in DILATIONS))
+    return tuple(whole - a for whole, a in zip(reach, ahead, strict=True))
+
+
+# The same network, looking as far ahead as back, or hardly ahead at all. Weights for the second
+# have a tensor more, since nothing else would tell them from the first one's.
+_HALF = (1, 2, 4, 8, 16, 32, 64)
+_LITTLE = (1, 2, 4, 0, 0, 0, 0)
+LOOK_AHEAD = "look_ahead.frames"
+
+VARIANTS = (
+    Variant(
+        "airband",
+        _HALF,
+        _behind(_HALF),
+        TENSORS,
+        self_test={
+            0: 0.38405162009110566,
+            1: 0.48948210274663867,
+            50: 0.17596796411733592,
+            119: -0.1112367524525884,
+        },
+    ),
+    Variant(
+        "airband-live",
+        _LITTLE,
+        _behind(_LITTLE),
+        TENSORS | {LOOK_AHEAD: (len(_LITTLE),)},
+        self_test={
+            0: 0.3836384922424405,
+            1: 0.48943606653746197,
+            50: 0.17605904898049674,
+            119: -0.11283603674891676,
+        },
+    ),
+)

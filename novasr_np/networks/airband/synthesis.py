@@ -1,0 +1,91 @@
+"""From the input's own spectra and the power above them to samples."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .features import window
+from .spec import (
+    BAND_BINS,
+    BANDS_OUT,
+    FRAME_OUT,
+    HOP_OUT,
+    OUTPUT_OFFSET,
+    OUTPUT_SCALE,
+    OVERLAP,
+    OWN_BINS,
+)
+
+_BINS = np.arange(OWN_BINS, OWN_BINS + BANDS_OUT * BAND_BINS)  # those that are made
+
+
+def amplitude(y: np.ndarray) -> np.ndarray:
+    """What `conv_out` gives, [..., 32, frames], as the magnitude of each bin: [..., 320, frames].
+
+    ``2 y - 4`` is the log10 of a band's mean power. Between the bands' centres it goes in straight
+    lines, beyond the first and the last it is held.
+    """
+    half = y.dtype.type(np.log(10) / 2)
+    level = spread(y.dtype).T @ y
+    return np.exp(half * (level * y.dtype.type(OUTPUT_SCALE) + y.dtype.type(OUTPUT_OFFSET)))
+
+
+def carrier(first: int, count: int, dtype: Any) -> np.ndarray:
+    """What is made louder and softer: complex numbers of magnitude 1, [count, 320].
+
+    Its angle is a fixed function of the frame i = first .. first + count - 1, counted from the
+    beginning of the signal, and the bin k = 160 .. 479. In unsigned 32-bit integers, each product
+    and sum modulo 2^32::
+
+        h = 0x9E3779B1 i + 0x85EBCA77 k
+        h = h (2 h + 1)
+        h = (h + (h >> 16)) 0x7FEB352D
+        h = h (2 h + 1)
+        angle = (h >> 24) / 256 of a turn
+    """
+    i = np.arange(first, first + count, dtype=np.uint64).astype(np.uint32)
+    h = np.uint32(0x9E3779B1) * i[:, np.newaxis] + np.uint32(0x85EBCA77) * _BINS.astype(np.uint32)
+    h *= h + h + np.uint32(1)
+    h += h >> np.uint32(16)
+    h *= np.uint32(0x7FEB352D)
+    h *= h + h + np.uint32(1)
+    return _turn(np.dtype(dtype).char.upper())[h >> np.uint32(24)]
+
+
+def synthesise(own: np.ndarray, amplitude: np.ndarray, carrier: np.ndarray) -> np.ndarray:
+    """Frames of samples at 48 kHz, windowed, for `overlap_add`: [..., frames, 960].
+
+    own: the input's spectra [..., frames, 161]; amplitude [..., 320, frames], carrier [frames, 320]
+    of the bins above them. The first 160 bins are the input's times 3 / 2: a frame three times as
+    long sums up three times as much, and four windows, squared, to 2. What is made has random
+    phases, of which four frames add up to half of that.
+    """
+    low = own[..., :OWN_BINS] * own.real.dtype.type(1.5)
+    high = amplitude.swapaxes(-1, -2) * carrier
+    frames = np.fft.irfft(np.concatenate([low, high], axis=-1), FRAME_OUT)
+    return frames * window(FRAME_OUT, frames.dtype)
+
+
+def overlap_add(frames: np.ndarray) -> np.ndarray:
+    """[..., n + 3, 960] -> [..., 240 n]: the samples that have all their four frames."""
+    count = max(0, frames.shape[-2] - OVERLAP)
+    quarters = frames.reshape(*frames.shape[:-1], OVERLAP + 1, HOP_OUT)
+    y = quarters[..., :count, OVERLAP, :].copy()
+    for q in range(OVERLAP):
+        y += quarters[..., OVERLAP - q : OVERLAP - q + count, q, :]
+    return y.reshape(*frames.shape[:-2], count * HOP_OUT)
+
+
+@cache
+def spread(dtype: Any) -> np.ndarray:
+    """The matrix of straight lines between the bands' centres, [32, 320]."""
+    centres = (np.arange(BANDS_OUT) + 0.5) * BAND_BINS - 0.5
+    bins = np.arange(BANDS_OUT * BAND_BINS)
+    return np.stack([np.interp(bins, centres, row) for row in np.eye(BANDS_OUT)]).astype(dtype)
+
+
+@cache
+def _turn(dtype: str) -> np.ndarray:
+    """256 steps around the unit circle."""
+    return np.exp(2j * np.pi * np.arange(256) / 256).astype(dtype)
