@@ -180,7 +180,7 @@ def _filters() -> tuple[np.ndarray, list[np.ndarray]]:
     """How often, and the response at each bin [481] of, each of `downsamplers`."""
     phase = 2 * np.pi * np.outer(np.arange(_BINS), np.arange(-HALF, HALF + 1)) / FRAME_OUT
     odds, taps = zip(*downsamplers().values(), strict=True)
-    return np.array(odds), [np.float32(np.cos(phase) @ h) for h in taps]
+    return np.array(odds), [(np.cos(phase) @ h).astype(np.float32) for h in taps]
 
 
 def _spectra(x) -> np.ndarray:
@@ -210,4 +210,4 @@ def _speakers(recordings) -> tuple[list, np.ndarray]:
 
 
 def _from_decibels(decibels) -> np.ndarray:
-    return np.float32(10 ** (np.asarray(decibels) / 20))
+    return np.asarray(10 ** (np.asarray(decibels) / 20), np.float32)

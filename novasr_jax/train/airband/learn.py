@@ -46,7 +46,7 @@ def initial(seed: int) -> dict[str, jax.Array]:
 
 def tree(variant: Variant, trained: dict[str, Any]) -> dict[str, Any]:
     """The weights as `load_weights` gives them."""
-    fixed = {AHEAD: np.float32(variant.ahead)}
+    fixed = {AHEAD: np.array(variant.ahead, np.float32)}
     return nest({name: trained.get(name, fixed.get(name)) for name in variant.tensors})
 
 
