@@ -2,15 +2,16 @@
 
     python -m bench.quality [NAME=WEIGHTS ...] [--outputs NAME=FOLDER ...] [-o bench/QUALITY.md]
 
-Scores sinc interpolation, the original's v1 and v2, their parent SpeechSR-48k and the variant of it
-that goes by FASR, the embedded weights ("ours"), these with the input's low band kept, and each
-NAME, file by file on ``eval/`` of NOVASR_SHARED, which nobody
-trains on. WEIGHTS is a file or a name, FOLDER has outputs at 48 kHz named like the truth. The input
-is the truth by torchaudio's default resampler; once more by scipy's decimation; and at rates above
-16 kHz. Unless its low band is kept a network is alone: `forward`, over its own 3T - 4 samples.
+Scores two methods without training (sinc interpolation alone, and with the band from 4 to 8 kHz
+copied upwards), NovaSR's v1 and v2, their parent SpeechSR-48k and the variant of it that goes by
+FASR, each of the embedded weights, and each NAME, file by file on ``eval/`` of NOVASR_SHARED, which
+nobody trains on. WEIGHTS is a file or a name, FOLDER has outputs at 48 kHz named like the truth.
+The input is the truth by torchaudio's default resampler; once more by scipy's decimation; in 8
+bits; through Opus; and at rates above 16 kHz. Unless its low band is kept a network is alone.
 """
 
 import argparse
+import io
 import json
 import sys
 import tempfile
@@ -36,7 +37,12 @@ from novasr_np.weights import embedded_weights, network_of
 
 GROUPS = {"VCTK": "vctk", "BibleTTS": "bibletts", "TSP": "tsp"}
 COLUMNS = ("LSD", "LSD high", "LSD low", "LSD 16 bit", "8.5-12", "12-16", "16-20", "floor", "SNR")
-FIGURE = ("vctk_p257_audiodec-035", "vctk-test8_spkunk_apbwe-8kto48k", "bibletts_yor_original")
+FIGURE = (
+    "vctk_p257_audiodec-035",
+    "vctk-test8_spkunk_apbwe-8kto48k",
+    "bibletts_yor_original",
+    "bibletts_hau_original",  # a third of it is digital silence
+)
 
 
 def sinc_resample(x, rate: int, new_rate: int) -> np.ndarray:
@@ -56,6 +62,25 @@ def cheby1(x, rate: int, new_rate: int) -> np.ndarray:
     return signal.decimate(x, rate // new_rate, ftype="iir")
 
 
+def eight_bits(x, rate: int, new_rate: int) -> np.ndarray:
+    """As a telephone system or an old voice prompt has it: steps of 1 / 128."""
+    return np.rint(sinc_resample(x, rate, new_rate) * 128) / 128
+
+
+def opus(x, rate: int, new_rate: int) -> np.ndarray:
+    """Through Opus at about 20 kbit/s, as calls are sent."""
+    with io.BytesIO() as file:
+        x = np.clip(sinc_resample(x, rate, new_rate), -1, 1)
+        soundfile.write(
+            file, x, new_rate, format="OGG", subtype="OPUS", compression_level=_OPUS_LEVEL
+        )
+        file.seek(0)
+        y, _ = soundfile.read(file)
+    return y[: len(x)]
+
+
+# libsndfile's 0 .. 1 are 256 to 6 kbit/s.
+_OPUS_LEVEL = 1 - (20 - 6) / (256 - 6)
 HIGHER_RATES = (24_000, 32_000, 44_100)
 
 
@@ -68,16 +93,23 @@ def main() -> None:
     parser.add_argument("--no-visqol", action="store_true", help="leave it out (3 s a clip)")
     args = parser.parse_args()
 
-    systems: dict[str, Callable] = {"sinc": lambda path, x, rate: sinc_up(x)}
+    systems: dict[str, Callable] = {
+        "sinc": lambda path, x, rate: sinc_up(x),
+        "copied up": lambda path, x, rate: copied_up(x),
+    }
     given = [("v1", upstream("pytorch_model_v1.bin")), ("v2", upstream("pytorch_model_v2.bin"))]
-    for name, source in [*given, ("ours", None), *(pair.split("=", 1) for pair in args.weights)]:
+    own = {name: load_weights(name) for name in embedded_weights()}
+    more = (pair.split("=", 1) for pair in args.weights)
+    for name, source in [*given, *own.items(), *more]:
         systems[name] = partial(network_alone, load_weights(source))
     speechsr = load_weights(upstream("speechsr/speechsr48k_G_100000.pth"))
-    parents = {
-        "SpeechSR-48k": partial(network_alone, speechsr),
-        "FASR": lambda path, x, rate: two_branches(speechsr, np.float32(x), (0, 2)),
+    systems["SpeechSR-48k"] = partial(network_alone, speechsr)
+    fasr = {"FASR": lambda path, x, rate: two_branches(speechsr, np.float32(x), (0, 2))}
+    kept = {
+        f"{name}, low band kept": partial(low_band_kept, params)
+        for name, params in own.items()
+        if not network_of(params).keeps_low_band
     }
-    kept = {"ours, low band kept": partial(low_band_kept, load_weights())}
     for name, folder in (pair.split("=", 1) for pair in args.outputs):
         systems[name] = partial(from_folder, Path(folder))
 
@@ -86,11 +118,13 @@ def main() -> None:
         sys.exit(f"no speech in {SHARED}: set NOVASR_SHARED to the folder with it")
     results = {
         "Input by torchaudio's default resampler": evaluate(
-            systems | parents | kept, paths, sinc_resample, visqol=not args.no_visqol
+            systems | fasr | kept, paths, sinc_resample, visqol=not args.no_visqol
         ),
         "Input by Chebyshev's filter (scipy.signal.decimate)": evaluate(systems, paths, cheby1),
+        "Input in 8 bits": evaluate(systems, paths, eight_bits),
+        "Input through Opus at about 20 kbit/s": evaluate(systems, paths, opus),
     }
-    ours = {"ours": partial(through_16_khz, load_weights())} | kept
+    ours = {name: partial(as_it_is, params) for name, params in own.items()} | kept
     for rate in HIGHER_RATES:
         results[f"Input at {rate / 1000:g} kHz"] = evaluate(ours, paths, sinc_resample, rate)
     text = report(results)
@@ -134,7 +168,16 @@ def network_alone(params, path, x, rate) -> np.ndarray:
         return runner.run(np.float32(x)[np.newaxis], 0, True)[0]
 
 
-def through_16_khz(params, path, x, rate) -> np.ndarray:
+def copied_up(x) -> np.ndarray:
+    """The band from 4 to 8 kHz four times above it, each 6 dB lower than the one before."""
+    frame, hop = 960, 240
+    _, _, spectra = signal.stft(sinc_up(x), nperseg=frame, noverlap=frame - hop)
+    for copy in range(1, 5):
+        spectra[80 + 80 * copy : 160 + 80 * copy] = spectra[80:160] * 10 ** (-6 * copy / 20)
+    return signal.istft(spectra, nperseg=frame, noverlap=frame - hop)[1][: UPSAMPLING * len(x) - 4]
+
+
+def as_it_is(params, path, x, rate) -> np.ndarray:
     return upsample(np.float32(x), rate, weights=params)
 
 
@@ -183,15 +226,16 @@ def report(results) -> str:
     lines = [
         "# Quality",
         "",
-        "Written by `make quality`. Speech nobody trained on, taken down from 48 kHz and up by "
-        "a network alone, or with the input's low band kept (`keep_lowband`); means over "
-        "files, below them the middle 95 % of bootstrapped means. LSD as in AP-BWE's code; levels "
-        "against the truth in three bands (kHz) and, above 8 kHz, in the quietest tenth of the "
-        "frames (floor), in dB; SNR of the band below 7 kHz, in dB. `bench/metrics.py` has the "
-        "definitions. The loss of our weights was set by these clips' scores: see "
-        "weights/README.md. Weights: " + ", ".join(sorted(embedded_weights())) + ".",
+        "Written by `make quality`. Speech nobody trained on, taken down from 48 kHz and up by a "
+        "network alone, or with the input's low band kept (`keep_lowband`), as airband does by "
+        "itself, at rates above 16 kHz too; means over files, below them the middle 95 % of "
+        "bootstrapped means. LSD as in AP-BWE's code; levels against the truth in three bands "
+        "(kHz) and, above 8 kHz, in the quietest tenth of the frames (floor), in dB; SNR of the "
+        "band below 7 kHz, in dB. `bench/metrics.py` has the definitions. Some settings of "
+        "training were chosen by these clips' scores: see  "
+        "weights/README.md.",
         "",
-        "![Spectrograms of three clips](quality.png)",
+        "![Spectrograms of four clips, one with long silence](quality.png)",
     ]
     for title, scores in results.items():
         lines += ["", f"## {title}"]
@@ -229,7 +273,7 @@ def _excerpt(scores):
     yield "| | " + " | ".join(heads) + " |"
     yield "|---|" + "---:|" * len(columns)
     for group, prefix in list(GROUPS.items())[:2]:
-        for name in [name for name in scores if name != "sinc"]:
+        for name in scores:
             cells = (
                 "{} ({})".format(*_mean_and_range(scores[name], prefix, column))
                 for column in columns
@@ -238,19 +282,20 @@ def _excerpt(scores):
 
 
 def _in_short(scores):
-    """For the README: two measures, the original and ours."""
-    names = {"v1": "original v1", "ours": "ours"}
-    pairs = [(column, name) for column in ("ViSQOL", "LSD") for name in names]
-    yield "| | " + " | ".join(f"{column}, {names[name]}" for column, name in pairs) + " |"
+    """For the README: two measures, the originals and ours."""
+    names = {"v1": "NovaSR v1", "SpeechSR-48k": "SpeechSR-48k"}
+    names |= {name: f"our {name}" for name in embedded_weights()}
+    groups = list(GROUPS.items())[:2]
+    pairs = [(group, column) for group, _ in groups for column in ("ViSQOL", "LSD")]
+    yield "| | " + " | ".join(f"{group}, {column}" for group, column in pairs) + " |"
     yield "|---|" + "---:|" * len(pairs)
-    for group, prefix in list(GROUPS.items())[:2]:
-        clips = sum(stem.startswith(prefix) for stem in scores["ours"])
-        means = (_mean_and_range(scores[name], prefix, column)[0] for column, name in pairs)
-        yield f"| {group} ({clips} clips) | {' | '.join(means)} |"
+    for name, words in names.items():
+        means = (_mean_and_range(scores[name], GROUPS[g], column)[0] for g, column in pairs)
+        yield f"| {words} | {' | '.join(means)} |"
 
 
 def figure(target: Path, systems) -> None:
-    """Spectrograms of three clips: the input, each system, the truth."""
+    """Spectrograms of some clips: the input, each system, the truth."""
     import matplotlib  # noqa: PLC0415
 
     matplotlib.use("Agg")

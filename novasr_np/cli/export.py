@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
         "onnx",
         help="an ONNX model (extra onnx)",
         description="input [batch, 1, time] at 16 kHz, output [batch, 1, 3 time - 4] at 48 kHz, "
-        "[batch, 1, 3 time] for SpeechSR",
+        "[batch, 1, 3 time] for SpeechSR and airband",
         allow_abbrev=False,
     )
     p.set_defaults(main=_onnx)
@@ -39,7 +39,8 @@ def add(commands: Any) -> None:
     p = formats.add_parser(
         "stablehlo",
         help="StableHLO by jax.export, for cpu, cuda and tpu (extra jax)",
-        description="x [batch, time] -> [batch, 3 time - 4], float32, with the weights inside. "
+        description="x [batch, time] -> what the bare network gives, float32, with the weights "
+        "inside; time in whole steps of the network, which for airband are 80 samples. "
         "Such files are good for half a year of JAX versions: make them anew.",
         allow_abbrev=False,
     )
@@ -75,7 +76,7 @@ def _stablehlo(args: argparse.Namespace) -> int:
         refuse_existing(args.output, args.if_exists)
         params = weights.load_weights(args.weights)
         try:
-            from novasr_jax.networks.novasr.to_stablehlo import to_stablehlo  # noqa: PLC0415
+            from novasr_jax.to_stablehlo import to_stablehlo  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise missing_extra("needs JAX", "jax") from error
         _write(args.output, to_stablehlo(params), weights.network_of(params), "StableHLO")

@@ -13,7 +13,7 @@ from .cases import LENGTHS, Case
 MARGIN_DB = 10.0  # by which an explanation has to be better than none
 MATCH_DB = 60.0  # from which on a part of an output is as it should be
 _MAX_DELAY = 64  # samples: the largest delay that is found
-_SEARCH_SAMPLES = 2000  # of a case that known faults are looked for in
+_SEARCH_SAMPLES = 2000  # of a case, beside the context, that known faults are looked for in
 
 
 class Finding(NamedTuple):
@@ -140,7 +140,7 @@ def _known_faults(
     long_enough = not case.is_length or len(case.x) == LENGTHS[-1]
     search_all = suspects.searches_left > 0 and long_enough
     names = dict.fromkeys([*suspects.found, *(network.faults if search_all else ())])
-    x = case.x[:_SEARCH_SAMPLES]
+    x = case.x[: _SEARCH_SAMPLES + network.context]
     if len(x) < len(case.x):  # what the cut changes is left out
         y = y[: network.at(len(x) - network.context_right)]
     candidates, best = [], before + MARGIN_DB

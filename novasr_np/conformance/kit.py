@@ -14,16 +14,16 @@ from ..weights import file_sha256, load_weights, network_of, read_weights, weigh
 from .cases import cases
 from .verify import GRADES
 
-STAGES_SAMPLES = 32  # of the input whose stages are kept
+STAGES_SAMPLES, STAGES_STEPS = 32, 10  # of the input whose stages are kept, at least
 
 _README = """\
-# NovaSR conformance kit
+# {name} conformance kit
 
 Made by `novasr verify --export` of novasr-np {version}, from the weights with sha256
 `{sha256}`.
 
-- `cases/NAME.x.npy`: input, float32 at 16 kHz, 16-bit values. `cases/NAME.y.npy`: what the bare
-  network gives, float32 at 48 kHz, 3T - 4 samples for T; computed in float64 and then rounded.
+- `cases/NAME.x.npy`: input, float32 at {rate} Hz, 16-bit values. `cases/NAME.y.npy`: what the bare
+  network gives, float32, by its length law; computed in float64 and then rounded.
 - `stages/NN-STAGE.npy`: what each stage gives for `stages/x.npy`, [channels, time], float32.
 - `weights/TENSOR.npy`: the weights, float32. Convolutions are [out, in, tap].
 - `kit.json`: lengths, the grades' largest errors, and the sha256 of every file here.
@@ -47,7 +47,8 @@ def export(folder: Path, weights: str | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         kit = Path(temporary, "kit")
         kit.mkdir()
-        arrays = dict(_arrays(params, network_of(params))) | {
+        network = network_of(params)
+        arrays = dict(_arrays(params, network)) | {
             f"weights/{name}.npy": value.astype(np.float32)
             for name, value in read_weights(path)[0].items()
         }
@@ -65,7 +66,13 @@ def export(folder: Path, weights: str | None = None) -> None:
         }
         (kit / "kit.json").write_text(json.dumps(index, indent=1) + "\n")
         (kit / "README.md").write_text(
-            _README.format(version=__version__, sha256=index["weights"], largest=GRADES["float32"])
+            _README.format(
+                version=__version__,
+                sha256=index["weights"],
+                largest=GRADES["float32"],
+                rate=network.rate_in,
+                name=network.name,
+            )
         )
         kit.rename(folder)
 
@@ -75,7 +82,8 @@ def _arrays(params: Params, network: Network) -> Iterator[tuple[str, np.ndarray]
         name = case.name.replace(" ", "-")
         yield f"cases/{name}.x.npy", case.x
         yield f"cases/{name}.y.npy", network.forward(params, np.float64(case.x))
-    x = next(cases(network.rate_in)).x[1000:][:STAGES_SAMPLES]
+    samples = max(STAGES_SAMPLES, STAGES_STEPS * network.step)
+    x = next(cases(network.rate_in)).x[1000:][:samples]
     yield "stages/x.npy", x
     for number, (name, activation) in enumerate(network.stages(params, np.float64(x)), 1):
         yield f"stages/{number:02}-{name}.npy", activation

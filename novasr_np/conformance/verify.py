@@ -149,7 +149,7 @@ def _examine_long(
     for start in starts:
         window = case.x[start - left : start + width + right]
         inner = slice(at(left), at(left + width))
-        want.append(network.forward(params, np.float64(window))[inner])
+        want.append(network.forward(params, np.float64(window), start=start - left)[inner])
         got.append(y[at(start) : at(start + width)])
     _measure(outcome, np.concatenate(got), np.concatenate(want))
     outcome.grade = _grade(outcome, step)

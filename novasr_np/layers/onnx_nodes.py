@@ -17,13 +17,18 @@ OPSETS = (11, 21)  # the oldest and the latest that are offered
 
 
 def model(
-    name: str, network: Callable[["Graph", str], str], length: str, opset: int, half: bool
+    name: str,
+    network: Callable[["Graph", str], str],
+    length: str,
+    opset: int,
+    half: bool,
+    end: str = "Tanh",
 ) -> Any:
-    """An `onnx.ModelProto`: input [batch, 1, time], output [batch, 1, `length`], with a tanh.
+    """An `onnx.ModelProto`: input [batch, 1, time], output [batch, 1, `length`].
 
     network: adds its nodes behind the tensor of that name, and gives its last one's. half: in
-    float16, input and output too. Raises ModuleNotFoundError without the package onnx, ValueError
-    for an opset that is not offered.
+    float16, input and output too. end: what kind of node follows the network's last one. Raises
+    ModuleNotFoundError without the package onnx, ValueError for an opset that is not offered.
     """
     try:
         import onnx  # noqa: PLC0415
@@ -33,7 +38,7 @@ def model(
         raise ValueError(f"opset must be from {OPSETS[0]} to {OPSETS[1]}, got {opset}")
     dtype = np.float16 if half else np.float32
     graph = Graph(onnx, dtype)
-    graph.node("Tanh", [network(graph, "input")], output="output")
+    graph.node(end, [network(graph, "input")], output="output")
     kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     value = onnx.helper.make_tensor_value_info
     proto = onnx.helper.make_model(
@@ -119,7 +124,7 @@ class Graph:
     def array(self, value: np.ndarray) -> str:
         return self._constant(np.asarray(value, self._dtype))
 
-    def integers(self, value: list[int]) -> str:
+    def integers(self, value: Any) -> str:
         return self._constant(np.array(value, np.int64))
 
     def _constant(self, value: np.ndarray) -> str:

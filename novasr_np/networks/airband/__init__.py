@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..record import Network
-from . import folded, model, spec
+from . import faults, folded, model, spec, to_onnx
 
 
 def _ours(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -41,6 +41,8 @@ def _network(variant: spec.Variant) -> Network:
         scratch=lambda samples, dtype: None,
         interior=partial(_interior, variant),
         self_test=variant.self_test,
+        faults=faults.faults(variant),
+        to_onnx=partial(to_onnx.export, variant),
         block=64_000,
         live=partial(folded.Live, variant),
         keeps_low_band=True,

@@ -1,0 +1,63 @@
+"""Common porting mistakes, each as a runnable variant of the network.
+
+`conformance` compares a port's output with all of these, to say what is wrong with it. They take
+the whole signal at once.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...tensors import cast
+from ..record import Fault, Params
+from . import features, model, synthesis
+from .spec import HOP_IN, OVERLAP, OWN_BINS, SAMPLE_RATE_IN, SAMPLE_RATE_OUT, Variant
+
+
+def _forward(
+    variant: Variant,
+    params: Params,
+    x: Any,
+    first: int = 0,
+    own: float = 1.0,
+    last_bin: bool = False,
+    level: Callable[[np.ndarray], np.ndarray] = lambda y: y,
+) -> np.ndarray:
+    """`model.forward` of x [T] in float64, with something wrong between its stages."""
+    x = np.float64(x)
+    p = cast(params, np.float64)
+    before = OVERLAP * HOP_IN
+    spectrum = features.spectra(np.pad(x, (before, before + -len(x) % HOP_IN)))
+    y = dict(model.stages(p, x, variant))["conv_out"]
+    made = synthesis.carrier(first, y.shape[-1], y.dtype)
+    amplitude = synthesis.amplitude(level(y))
+    if last_bin:  # the input's bin at 8 kHz kept as well
+        amplitude[0] = 0
+        made[:, 0] = 1
+        amplitude = amplitude.astype(complex)
+        amplitude[0] = 1.5 * spectrum[:, OWN_BINS]
+    frames = synthesis.synthesise(own * spectrum, amplitude, made)
+    return synthesis.overlap_add(frames)[: len(x) * SAMPLE_RATE_OUT // SAMPLE_RATE_IN]
+
+
+def faults(variant: Variant) -> dict[str, Fault]:
+    """The variant's, by name."""
+
+    def fault(words: str, **wrong: Any) -> Fault:
+        return Fault(words, lambda params, x: _forward(variant, params, x, **wrong))
+
+    return {
+        "frame": fault("the carrier's frames are counted from 1 instead of 0", first=1),
+        "middle": fault(
+            "the carrier's frames are counted from the one in the middle of the first sample",
+            first=-1 % 2**32,
+        ),
+        "half": fault("the input's own bins have half the level: 3 / 2 is missing a 2", own=0.5),
+        "twice": fault("the input's own bins are multiplied by 3, not by 3 / 2", own=2.0),
+        "nyquist": fault("the input's bin at 8 kHz is kept, which is to be made", last_bin=True),
+        "natural": fault(
+            "the bands' power is taken for a natural logarithm",
+            level=lambda y: 2 + (y - 2) / np.log(10),
+        ),
+    }
