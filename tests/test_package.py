@@ -47,6 +47,7 @@ JAX_MAY_IMPORT = {
     "backend": {"batcher", "batches"},
     "api": {"batches", "networks"},
     "fastsr": {"backend"},
+    "to_stablehlo": {"networks"},
     "train": {"layers", "networks"},
 }
 MATHS = {"layers", "networks", "dsp", "blocks", "stream", "api", "samples", "blas"}
