@@ -286,10 +286,11 @@ def airband_features(x):
 
 def test_airband_looks_no_further_than_the_edge(recordings):
     """Bands above a recording's end do not count, unless a teacher has them."""
-    batch = next(AIRBAND.batches(recordings[1:], SMALL_AIRBAND, 0))
-    np.testing.assert_array_equal(batch.counts, [[1] * 14 + [0] * 18] * 2)
+    plan = SMALL_AIRBAND._replace(batch=8)
+    batch = next(AIRBAND.batches(recordings[1:], plan, 0))
+    np.testing.assert_array_equal(batch.counts, [[1] * 14 + [0] * 18] * 8)
     taught = [recordings[1]._replace(taught=100 * recordings[1].samples)]
-    whole = next(AIRBAND.batches(taught, SMALL_AIRBAND, 0))
+    whole = next(AIRBAND.batches(taught, plan, 0))
     assert whole.counts.all()
     np.testing.assert_array_equal(whole.seen, batch.seen)
     np.testing.assert_array_equal(whole.truth[..., :14], batch.truth[..., :14])

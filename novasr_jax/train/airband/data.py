@@ -110,6 +110,10 @@ def _pair(rng, spectra, taught, edge, filters, hiss) -> tuple[np.ndarray, np.nda
         gain *= _from_decibels(-depth)
     if rng.random() < 0.4:
         gain *= _microphone(rng)
+    if rng.random() < 0.15:
+        # A whistle or a beep, over the speech or alone: nothing above it is to be made up.
+        tone, alone = _tone(rng, frames), np.float32(rng.random() < 0.5)
+        spectra, taught = spectra * (1 - alone) + tone, taught * (1 - alone) + tone
     noise: np.ndarray | float = 0.0
     if rng.random() < 0.6:
         # A room and an amplifier: flat to 4 kHz, then falling or rising.
@@ -157,6 +161,18 @@ def _microphone(rng) -> np.ndarray:
     corners = (0, 500, 2000, 5000, 8000, 12_000, 16_000, 24_000)
     decibels = np.interp(_HERTZ, corners, np.cumsum(rng.normal(0, 2.5, len(corners))))
     return _from_decibels(decibels - decibels[:OWN_BINS].mean())
+
+
+def _tone(rng, frames) -> np.ndarray:
+    """Spectra of a tone below 8 kHz that stays or moves, for a while, at -50 to -3 dB."""
+    t = np.arange((frames - 1) * HOP_OUT + FRAME_OUT)
+    first, last = rng.uniform(50, 7900, 2)
+    hertz = np.linspace(first, last if rng.random() < 0.6 else first, len(t))
+    start, stop = np.sort(rng.integers(0, len(t), 2))
+    level = 10 ** (rng.uniform(-50, -3) / 20)
+    ramp = np.clip(np.minimum(t - start, stop - t) / HOP_OUT, 0, 1)
+    x = level * ramp * np.sin(2 * np.pi * np.cumsum(hertz) / SAMPLE_RATE_OUT)
+    return _spectra(x.astype(np.float32))
 
 
 def _gap(rng, frames) -> np.ndarray:
