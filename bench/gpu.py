@@ -27,6 +27,7 @@ from bench.data import upstream
 from novasr_jax import batches, forward, interior, upsample
 from novasr_jax.backend import Backend
 from novasr_jax.layers import PRECISIONS as LEVELS
+from novasr_jax.networks import NETWORKS
 from novasr_jax.networks.novasr import folded
 from novasr_np import forward as numpy_forward
 from novasr_np import load_weights
@@ -53,6 +54,7 @@ def main() -> None:
     best = roofline(device)
     reference = torch_mirror(params, device, args.batches, args.segment)
     paths(params, device, args.batches, args.segment, best, reference)
+    airband(device, args.batches)
     transfers(params, device, args.minutes)
 
 
@@ -226,6 +228,33 @@ def _cost(lowered) -> tuple[float, float]:
     memory = compiled.memory_analysis()
     moved = memory.argument_size_in_bytes + memory.output_size_in_bytes
     return moved + 2 * memory.temp_size_in_bytes, compiled.cost_analysis().get("flops", 0.0)
+
+
+def airband(device, batch_sizes) -> None:
+    """Our own network: batch sizes x precisions, everything on the device and compiled."""
+    params = load_weights("airband-1")
+    network = network_of(params)
+    x = signal(4 * SAMPLE_RATE_IN)
+    truth = numpy_forward(params, np.float64(x))
+    print("airband\n\n| rows of 4 s | precision | x real time | SNR, dB |\n|---:|---|---:|---:|")
+    for precision in PRECISIONS:
+        for rows in batch_sizes:
+            model = batches.prepare(
+                network, params, precision=precision, devices=[device], batch=rows
+            )
+            y = batches.run(model, x[np.newaxis], 0, True)[0]
+            snr = 10 * np.log10((truth**2).sum() / ((np.float64(y) - truth) ** 2).sum())
+            given = jax.device_put(
+                signal(rows * (model.segment + network.context)).reshape(rows, -1), model.rows
+            )
+            start = jax.device_put(np.zeros(rows, np.int32), model.rows)
+            interior = NETWORKS[network.name].interior
+            taken = seconds_per_call(
+                partial(interior, model.folded, given, start=start, precision=precision)
+            )
+            rate = rows * model.segment / SAMPLE_RATE_IN / taken
+            print(f"| {rows} | {precision} | {rate:,.0f} | {snr:.1f} |", flush=True)
+    print()
 
 
 def transfers(params, device, minutes) -> None:

@@ -53,8 +53,9 @@ def _fact(columns) -> str:
         worst[dtype] = max(worst[dtype], *inside)
     double, single = (f"{error:.1e}".replace("e-0", "e-") for error in worst.values())
     return (
-        f"- **Exact.** Within {double} of the original's outputs in float64, and {single} in "
-        "float32,\n  for input within full scale, whatever the length and however it is cut."
+        f"- **Exact.** NovaSR is within {double} of the original's outputs in float64, and "
+        f"{single} in float32,\n  for input within full scale, whatever the length and however "
+        "it is cut."
     )
 
 

@@ -53,8 +53,8 @@ def _facts(cases):
     cold = {c["name"]: c for c in cases["cold"]}
     ours, script = cold["novasr upsample"], cold["torch script"]
     yield (
-        f"- **Fast.** On a CPU {min(onnx):.1f} to {max(onnx):.1f} times as fast as ONNX Runtime, "
-        f"{min(torch):.1f} to {max(torch):.1f} times as fast as torch."
+        f"- **Fast.** NovaSR is on a CPU {min(onnx):.1f} to {max(onnx):.1f} times as fast as ONNX "
+        f"Runtime, {min(torch):.1f} to {max(torch):.1f} times as fast as torch."
     )
     yield (
         f"- **Small.** From a cold start a 10 s file takes {ours['peak_mb']:.0f} MB and the torch "

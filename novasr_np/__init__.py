@@ -1,4 +1,4 @@
-"""Speech super-resolution in plain numpy: NovaSR turns 16 kHz into 48 kHz.
+"""Speech super-resolution in plain numpy: airband and NovaSR turn 16 kHz into 48 kHz.
 
 `upsample` takes an array, `Stream` chunks; `load_weights`, `forward` and `stages` are the bare
 network.

@@ -46,19 +46,22 @@ class Tensor(np.ndarray):
         return np.expand_dims(self, axis).view(Tensor)
 
 
+_OURS = "novasr-open"  # the network that the original's class runs
+
+
 class FastSR:
     """Load weights, read a file at 16 kHz, and upsample it, as the original's class of that name.
 
     ckpt_path: weights as `load_weights` takes them, so the original's own files too; None for the
-    embedded default, where the original fetches its v1. half: accepted, and kept as an attribute;
-    everything is computed in float32, which on a CPU is faster and more exact. device: accepted;
-    "cpu" always.
+    embedded weights of NovaSR, where the original fetches its v1. half: accepted, and kept as an
+    attribute; everything is computed in float32, which on a CPU is faster and more exact. device:
+    accepted; "cpu" always.
 
     Raises WeightsError and OSError as `load_weights` does.
     """
 
     def __init__(self, ckpt_path: Any = None, half: bool = True, device: str | None = None) -> None:
-        params = load_weights(ckpt_path)
+        params = load_weights(_OURS if ckpt_path is None else ckpt_path)
         self.network = network_of(params)
         self.half = half
         self.device = "cpu"

@@ -9,7 +9,7 @@ from .dsp import crossover
 from .dsp import resample as resampling
 from .networks import Network
 from .samples import as_samples, ceil_div, whole_number
-from .weights import Source, load_weights, network_of
+from .weights import LIVE, Source, load_weights, network_of
 
 MAX_CHANNELS = 1024  # of a stream, as of libsndfile's files
 
@@ -167,10 +167,11 @@ class Upsampler:
 class Stream(Upsampler):
     """Sound at any rate in, at the network's rate out, chunk by chunk.
 
-    weights, resampler, keep_lowband: as for `upsample`, but that a stream cannot look ahead for
-    where its sound ends: None for airband is True. sample_rate: of what is pushed, in Hz; None for
-    the network's own. channels: how many; each on its own. dtype: float32, or float64, of
-    the work and of what comes out. threads: for large chunks; None for one on each core.
+    weights, resampler, keep_lowband: as for `upsample`, but that None are the embedded weights with
+    little look-ahead (`weights.LIVE`), and that a stream cannot look for where its sound ends:
+    there a keep_lowband of None is True for airband. sample_rate: of what is pushed, in Hz; None
+    for the network's own. channels: how many; each on its own. dtype: float32, or float64, of the
+    work and of what comes out. threads: for large chunks; None for one on each core.
 
     What comes out in all equals what `upsample` gives for all that went in, to within rounding.
     Raises as `upsample` does.
@@ -187,7 +188,7 @@ class Stream(Upsampler):
         dtype: Any = np.float32,
         threads: int | None = 1,
     ) -> None:
-        params = load_weights(weights)
+        params = load_weights(LIVE if weights is None else weights)
         network = network_of(params)
         super().__init__(
             Backend(threads).open(network, params, dtype),

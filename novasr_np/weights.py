@@ -19,7 +19,8 @@ from .tensors import check, check_shapes, flatten, nest, read_safetensors, write
 # A name, a path, or a tree of arrays: {"conv1": {"weight": array, ...}, ...}. None: the default.
 Source = str | os.PathLike[str] | Mapping[str, Any] | None
 
-DEFAULT = "novasr-open"  # of the embedded weights
+DEFAULT = "airband-1"  # of the embedded weights
+LIVE = "airband-live-1"  # the same for streams, with little look-ahead
 
 # The wheel carries the repository's weights/ as novasr_np/weights_data; a checkout has it beside.
 _FOLDERS = (Path(__file__).parent / "weights_data", Path(__file__).parents[1] / "weights")

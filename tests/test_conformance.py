@@ -30,7 +30,7 @@ SHORT = [case for case in SOME if len(case.x) <= 400]
 
 @pytest.fixture(scope="module")
 def ours():
-    return load_weights()
+    return load_weights("novasr-open")
 
 
 def port(params, **options):

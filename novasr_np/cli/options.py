@@ -36,9 +36,9 @@ def add_if_exists(parser: argparse.ArgumentParser, skip: bool = False) -> None:
     )
 
 
-def add_network(parser: argparse.ArgumentParser) -> None:
-    """The options that say how the network is used."""
-    add_weights(parser)
+def add_network(parser: argparse.ArgumentParser, default: str = weights.DEFAULT) -> None:
+    """The options that say how the network is used. default: what runs without --weights."""
+    add_weights(parser, default)
     parser.add_argument(
         "--resampler",
         choices=RESAMPLERS,
@@ -55,14 +55,14 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_weights(parser: argparse.ArgumentParser) -> None:
+def add_weights(parser: argparse.ArgumentParser, default: str = weights.DEFAULT) -> None:
     """The option that chooses the network's weights."""
     parser.add_argument(
         "--weights",
         metavar="FILE",
         default=os.environ.get("NOVASR_WEIGHTS") or None,
         help="name or path, .safetensors or the original's .bin (default: $NOVASR_WEIGHTS, "
-        f"else {weights.DEFAULT})",
+        f"else {default})",
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..files.signals import deferred_signals
 from ..stream import Stream
+from ..weights import LIVE
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
 from .options import add_network, positive
 
@@ -31,7 +32,7 @@ def add(commands: Any) -> None:
         allow_abbrev=False,
     )
     p.set_defaults(main=_main)
-    add_network(p)
+    add_network(p, LIVE)
     p.add_argument("--threads", type=positive, default=1, metavar="N", help="default: 1")
     p.add_argument(
         "--rate",

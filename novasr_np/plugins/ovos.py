@@ -2,7 +2,7 @@
 
 In mycroft.conf::
 
-    "tts_transformers": {"novasr-np": {"weights": "novasr-open"}}
+    "tts_transformers": {"novasr-np": {"weights": "airband-1"}}
 """
 
 import logging

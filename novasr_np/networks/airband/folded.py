@@ -34,7 +34,7 @@ Extend = Callable[[np.ndarray, int, int], np.ndarray]
 
 
 class Block(NamedTuple):
-    taps: tuple[np.ndarray, ...]  # [48, 1] each
+    taps: np.ndarray  # [48, 5]
     bias: np.ndarray  # [48, 1]
     mix: np.ndarray  # [48, 96]
     mix_bias: np.ndarray  # [48, 1]
@@ -59,7 +59,7 @@ def fold(params: Params, dtype: Any) -> Folded:
         weight, slope = block["pointwise"]["weight"][:, :, 0], block["prelu"]["slope"]
         blocks.append(
             Block(
-                tuple(block["depthwise"]["weight"].T[:, :, np.newaxis]),
+                block["depthwise"]["weight"],
                 block["depthwise"]["bias"][:, np.newaxis],
                 np.concatenate([weight * (1 + slope) / 2, weight * (1 - slope) / 2], axis=1),
                 block["pointwise"]["bias"][:, np.newaxis],
@@ -159,9 +159,8 @@ def _frames(
         count = wide.shape[-1] - (KERNEL - 1) * dilation
         both = np.empty((*wide.shape[:-2], 2 * CHANNELS, count), wide.dtype)
         v, magnitude = both[..., :CHANNELS, :], both[..., CHANNELS:, :]
-        np.multiply(wide[..., :count], block.taps[0], out=v)
-        for k in range(1, KERNEL):
-            v += wide[..., k * dilation : k * dilation + count] * block.taps[k]
+        # Tap by tap would be as right, and takes three times as long.
+        np.einsum("...ckt,ck->...ct", _windows(wide, dilation, count), block.taps, out=v)
         v += block.bias
         np.abs(v, out=magnitude)
         h = block.mix @ both
@@ -179,3 +178,13 @@ def _frames(
     own = wide[..., variant.frames_behind : variant.frames_behind + level.shape[-2]]
     made = carrier(first, level.shape[-2], level.dtype)
     return synthesise(own.swapaxes(-1, -2), level.swapaxes(-1, -2), made)
+
+
+def _windows(h: np.ndarray, dilation: int, count: int) -> np.ndarray:
+    """The frames that each tap sees: contiguous [..., C, time] -> [..., C, 5, count], a view.
+
+    Made directly: `as_strided` takes longer than all that a push of 10 ms does with it.
+    """
+    *lead, step = h.strides
+    shape, strides = (*h.shape[:-1], KERNEL, count), (*lead, dilation * step, step)
+    return np.ndarray(shape, h.dtype, h, 0, strides)

@@ -17,7 +17,8 @@ from .spec import (
     OWN_BINS,
 )
 
-_BINS = np.arange(OWN_BINS, OWN_BINS + BANDS_OUT * BAND_BINS)  # those that are made
+_BINS = np.arange(OWN_BINS, OWN_BINS + BANDS_OUT * BAND_BINS, dtype=np.uint32)  # that are made
+_OF_BINS = np.uint32(0x85EBCA77) * _BINS
 
 
 def amplitude(y: np.ndarray) -> np.ndarray:
@@ -45,7 +46,7 @@ def carrier(first: int, count: int, dtype: Any) -> np.ndarray:
         angle = (h >> 24) / 256 of a turn
     """
     i = np.arange(first, first + count, dtype=np.uint64).astype(np.uint32)
-    h = np.uint32(0x9E3779B1) * i[:, np.newaxis] + np.uint32(0x85EBCA77) * _BINS.astype(np.uint32)
+    h = (np.uint32(0x9E3779B1) * i)[:, np.newaxis] + _OF_BINS
     h *= h + h + np.uint32(1)
     h += h >> np.uint32(16)
     h *= np.uint32(0x7FEB352D)
