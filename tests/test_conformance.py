@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import mutants
@@ -26,6 +27,9 @@ from novasr_np.weights import weights_path
 
 SOME = [case for case in cases.cases(16_000, 0) if len(case.x) != 8000]  # quick, and enough
 SHORT = [case for case in SOME if len(case.x) <= 400]
+
+
+NOVASR = partial(upsample, weights="novasr-open")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +65,7 @@ def test_the_originals_onnx_drifts(version):
 
 
 def test_the_front_door_and_the_independent_network_are_right(ours):
-    whole = verify(upsample, ours, SOME)
+    whole = verify(NOVASR, ours, SOME)
     assert (whole.grade, whole.faults) == ("float32", [])
     independent = verify(port(ours), ours, SOME)
     assert (independent.grade, independent.faults) == ("bit-near", [])
@@ -153,18 +157,18 @@ def test_drift(ours):
     (outcome,) = verify(run, ours, [case]).outcomes
     assert outcome.grade in ("float16", WRONG)
     assert "interpolation drifts with length" in outcome.findings[0].text
-    right = verify(upsample, ours, [case])
+    right = verify(NOVASR, ours, [case])
     assert (right.grade, right.faults) == ("float32", [])
-    cut = verify(lambda x, r: upsample(x, r)[:-48_000], ours, [case])
+    cut = verify(lambda x, r: NOVASR(x, r)[:-48_000], ours, [case])
     assert cut.grade == WRONG
     assert cut.faults == ["the tail is lost: 47996 samples at 48 kHz"]
 
 
 def test_another_resampler(ours):
     case = next(c for c in cases.cases(16_000, 0, (48_000,)) if c.rate == 48_000)
-    right = verify(upsample, ours, [case])
+    right = verify(NOVASR, ours, [case])
     assert (right.grade, right.faults) == ("float32", [])
-    other = verify(lambda x, rate: upsample(signal.resample_poly(x, 1, 3), 16_000), ours, [case])
+    other = verify(lambda x, rate: NOVASR(signal.resample_poly(x, 1, 3), 16_000), ours, [case])
     assert other.grade == WRONG
     assert other.faults == ["another resampler than the original's"]
 
@@ -212,9 +216,10 @@ def c_port(tmp_path_factory):
 
 
 def test_a_port_in_c(c_port, capsys):
-    weights = weights_path(None)
+    weights = weights_path("novasr-open")
     line = f"{c_port} {weights} {{input}} {{output}}"
-    assert main(["verify", "--command", line, "--long", "6", "--json"]) == 0
+    options = ("--weights", "novasr-open", "--long", "6", "--json")
+    assert main(["verify", "--command", line, *options]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["grade"] in ("float32", "bit-near")
     assert report["faults"] == []
@@ -310,6 +315,7 @@ def test_silence_is_called_silence(ours):
 
 def test_wav_files(ours):
     line = f"{sys.executable} -m novasr_np.cli upsample -q --keep-lowband off --subtype FLOAT"
+    line += " --weights novasr-open"
     run = ports.program(f"{line} {{input}} -o {{output}}", 48_000, "wav")
     (case,) = (c for c in cases.cases(16_000, 0, (24_000,)) if c.rate == 24_000)
     report = verify(run, ours, [SOME[0], case])
@@ -317,7 +323,7 @@ def test_wav_files(ours):
 
 
 def test_the_kit_as_files(tmp_path, ours):
-    assert main(["verify", "--export", str(tmp_path / "kit")]) == 0
+    assert main(["verify", "--export", str(tmp_path / "kit"), "--weights", "novasr-open"]) == 0
     kit = tmp_path / "kit"
     index = json.loads((kit / "kit.json").read_text())
     files = {str(p.relative_to(kit)) for p in kit.rglob("*.npy")}
@@ -331,7 +337,7 @@ def test_the_kit_as_files(tmp_path, ours):
     want = mutants.forward(cast(ours, np.float64), x)
     assert np.abs(y - want).max() <= GRADES["bit-near"]
     assert np.load(kit / "stages/13-y.npy").shape == (3 * 32 - 4,)
-    assert main(["verify", "--export", str(tmp_path / "again")]) == 0
+    assert main(["verify", "--export", str(tmp_path / "again"), "--weights", "novasr-open"]) == 0
     assert (tmp_path / "again/kit.json").read_bytes() == (kit / "kit.json").read_bytes()
     with pytest.raises(SystemExit):
         main(["verify", "--export", str(kit)])

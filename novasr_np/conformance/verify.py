@@ -196,7 +196,7 @@ def _truth(case: Case, params: Params, network: Network, length: int) -> np.ndar
     """What the port should have given: of the front door for its length, else the bare network."""
     bare, whole = _lengths(case, network)
     if length == whole or case.rate != network.rate_in:
-        y = upsample(np.float64(case.x), case.rate, weights=params)
+        y = upsample(np.float64(case.x), case.rate, weights=params, keep_lowband=False)
         return y if length >= whole else y[:bare]
     return network.forward(params, np.float64(case.x))
 
