@@ -11,8 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import cpuinfo
@@ -21,10 +20,10 @@ import soundfile
 
 from bench.data import speech, upstream
 from bench.report import quote
+from bench.speechsr import ours_and_onnx
 from novasr_np import Stream, load_weights
-from novasr_np.blocks import Backend, available_cores
+from novasr_np.blocks import available_cores
 from novasr_np.networks import NETWORKS
-from novasr_np.weights import network_of
 
 _SECONDS = 10  # of the clip that all take
 _ROUNDS = {"novasr_np": 9, "novasr_jax": 5, "ONNX Runtime": 5}
@@ -41,29 +40,6 @@ def weights() -> dict[str, dict]:
     }
 
 
-def peers(params: dict, threads: int) -> Iterator[tuple[str, Callable]]:
-    """Name and what takes [T] float32 to its output."""
-    network = network_of(params)
-    runner = Backend(threads).open(network, params)
-    yield "novasr_np", lambda x: runner.run(x[None], 0, True)[0]
-    if threads == available_cores():
-        try:
-            from novasr_jax import upsample  # noqa: PLC0415
-
-            yield "novasr_jax", partial(upsample, weights=params)
-        except ModuleNotFoundError:
-            pass
-    try:
-        import onnxruntime  # noqa: PLC0415
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        session = onnxruntime.InferenceSession(network.to_onnx(params).SerializeToString(), options)
-        yield "ONNX Runtime", lambda x: session.run(None, {"input": x[None, None]})[0][0, 0]
-    except ModuleNotFoundError:
-        pass
-
-
 def clips(found: dict) -> Iterator[str]:
     """A table of everything on one clip."""
     x = speech(_SECONDS)
@@ -77,7 +53,7 @@ def clips(found: dict) -> Iterator[str]:
     for threads in sorted({1, available_cores()}):
         rows = []
         for name, params in weights().items():
-            for peer, run in peers(params, threads):
+            for peer, run in ours_and_onnx(params, threads):
                 y = run(x)
                 times = []
                 for _ in range(_ROUNDS[peer] if name != "SpeechSR-48k" else 1):

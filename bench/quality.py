@@ -37,6 +37,7 @@ from novasr_np.weights import embedded_weights, network_of
 
 GROUPS = {"VCTK": "vctk", "BibleTTS": "bibletts", "TSP": "tsp"}
 COLUMNS = ("LSD", "LSD high", "LSD low", "LSD 16 bit", "8.5-12", "12-16", "16-20", "floor", "SNR")
+SHOWN = ("sinc", "v1", "novasr-open", "airband-1", "SpeechSR-48k")  # in the figure
 FIGURE = (
     "vctk_p257_audiodec-035",
     "vctk-test8_spkunk_apbwe-8kto48k",
@@ -132,7 +133,7 @@ def main() -> None:
     if args.json:
         args.json.write_text(json.dumps(results, indent=1))
     if args.output:
-        figure(args.output.with_name("quality.png"), systems)
+        figure(args.output.with_name("quality.png"), {name: systems[name] for name in SHOWN})
         args.output.write_text(text)
         first = next(iter(results.values()))
         quote("weights/README.md", "quality", _excerpt(first))

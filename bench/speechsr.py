@@ -22,8 +22,8 @@ from novasr_np.weights import network_of
 _ROUNDS = {10: 3, 60: 1}  # seconds of audio -> how often it is timed
 
 
-def peers(params: dict, threads: int) -> Iterator[tuple[str, Callable]]:
-    """Name and what takes [T] float32 to [3T]."""
+def ours_and_onnx(params: dict, threads: int) -> Iterator[tuple[str, Callable]]:
+    """Name and what takes [T] float32 to the output of any of our networks."""
     network = network_of(params)
     runner = Backend(threads).open(network, params)
     yield "novasr_np", lambda x: runner.run(x[None], 0, True)[0]
@@ -44,6 +44,11 @@ def peers(params: dict, threads: int) -> Iterator[tuple[str, Callable]]:
         yield "ONNX Runtime", lambda x: session.run(None, {"input": x[None, None]})[0][0, 0]
     except ModuleNotFoundError:
         pass
+
+
+def peers(params: dict, threads: int) -> Iterator[tuple[str, Callable]]:
+    """The same, and torch."""
+    yield from ours_and_onnx(params, threads)
     try:
         import torch  # noqa: PLC0415
 

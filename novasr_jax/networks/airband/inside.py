@@ -9,7 +9,7 @@ import numpy as np
 from novasr_np.networks.airband.spec import OVERLAP, Variant
 from novasr_np.tensors import cast
 
-from .model import made_frames, overlap_add, spectra
+from .model import made_frames, overlap_add, result, spectra
 
 
 def fold(params: dict[str, Any], dtype: Any = np.float32) -> dict[str, Any]:
@@ -30,10 +30,6 @@ def make_interior(variant: Variant) -> Any:
         first = start + OVERLAP + variant.frames_behind
         spectrum = spectra(x, precision)
         rest = made_frames(folded, spectrum, variant, first, lambda h, *_: h, precision)
-        while True:
-            try:
-                next(rest)
-            except StopIteration as end:
-                return overlap_add(end.value)
+        return overlap_add(result(rest))
 
     return interior

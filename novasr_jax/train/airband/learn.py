@@ -17,7 +17,7 @@ from novasr_np.networks.airband.spec import (
 from novasr_np.tensors import nest
 
 from ...layers.conv import pad_time
-from ...networks.airband.model import hidden
+from ...networks.airband.model import hidden, result
 from ..state import Plan, schedule
 from .data import Batch
 
@@ -59,12 +59,7 @@ def gradient(variant: Variant, trained: dict[str, Any], batch: Batch) -> tuple[j
 
 def predicted(variant: Variant, params: dict[str, Any], seen: Any) -> jax.Array:
     """Features [B, frames, 40] -> log10 of the bands' power [B, frames, 32]."""
-    rest = hidden(params, seen, variant, pad_time)
-    while True:
-        try:
-            next(rest)
-        except StopIteration as end:
-            return OUTPUT_SCALE * end.value + OUTPUT_OFFSET
+    return OUTPUT_SCALE * result(hidden(params, seen, variant, pad_time)) + OUTPUT_OFFSET
 
 
 def loss(level: jax.Array, batch: Batch) -> jax.Array:
