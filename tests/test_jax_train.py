@@ -15,7 +15,7 @@ pytest.importorskip("scipy", reason="needs the extra train")
 import novasr_np  # noqa: E402
 from novasr_jax.networks.novasr import folded  # noqa: E402
 from novasr_jax.train import __main__ as command  # noqa: E402
-from novasr_jax.train import airband, data, novasr, state  # noqa: E402
+from novasr_jax.train import ahead, airband, data, novasr, state  # noqa: E402
 from novasr_jax.train.novasr import learn, losses, network  # noqa: E402
 from novasr_np.networks.novasr.spec import CONTEXT, CONTEXT_LEFT  # noqa: E402
 
@@ -127,7 +127,7 @@ def test_the_click_at_the_ends_of_silence_is_unlearnt(recordings):
         return np.abs(novasr_np.forward(learn.tree(now.trained), np.zeros(60, np.float32))).max()
 
     before = click()
-    for batch, _ in zip(RECIPE.batches(recordings, SMALL, 0), range(30), strict=False):
+    for batch in RECIPE.batches(recordings, SMALL, range(30)):
         now, _ = state.advance(RECIPE, SMALL, now, batch)
     assert click() < 0.3 * before
 
@@ -144,9 +144,7 @@ def test_small_folders_are_not_drowned():
 def test_crops_fit_their_input(recordings):
     """Below every downsampler's edge, the input is each third sample of the truth."""
     calm = [data.Recording(_low(r.samples), r.edge, r.licence) for r in recordings]
-    batches = RECIPE.batches(calm, SMALL._replace(batch=4, seed=5), 0)
-    for _ in range(5):
-        batch = next(batches)
+    for batch in RECIPE.batches(calm, SMALL._replace(batch=4, seed=5), range(5)):
         x = batch.x[:, CONTEXT_LEFT : CONTEXT_LEFT + 1200]
         # Coarse quantisation, half a step of 7 bits, and Chebyshev's ripple stay.
         check(x, batch.truth[:, ::3], 0.012)
@@ -155,19 +153,37 @@ def test_crops_fit_their_input(recordings):
 
 @BOTH
 def test_batches_depend_on_seed_and_number_alone(recordings, recipe, plan):
-    first = recipe.batches(recordings, plan, 0)
-    ahead = [next(first) for _ in range(4)][3]
-    for a, b in zip(ahead, next(recipe.batches(recordings, plan, 3)), strict=True):
+    *_, fourth = recipe.batches(recordings, plan, range(4))
+    (alone,) = recipe.batches(recordings, plan, [3])
+    for a, b in zip(fourth, alone, strict=True):
         np.testing.assert_array_equal(a, b)
-    other = next(recipe.batches(recordings, plan._replace(seed=2), 3))
-    assert np.abs(other[0] - ahead[0]).max() > 0
+    (other,) = recipe.batches(recordings, plan._replace(seed=2), [3])
+    assert np.abs(other[0] - fourth[0]).max() > 0
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_batches_come_in_order_whoever_makes_them(recordings, workers):
+    plan = SMALL._replace(steps=7)
+    made = ahead.batches(RECIPE, recordings, plan, 2, workers)
+    for got, want in zip(made, RECIPE.batches(recordings, plan, range(2, 7)), strict=True):
+        for a, b in zip(got, want, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_maker_that_dies_is_noticed(recordings, monkeypatch):
+    monkeypatch.setattr(ahead, "_PATIENCE", 0.1)
+    broken = RECIPE._replace(batches=_broken)
+    with pytest.raises(RuntimeError, match="exit code 1"):
+        next(ahead.batches(broken, recordings, SMALL, 0, 2))
+
+
+def _broken(recordings, plan, numbers):
+    raise OSError("a disk, say")
 
 
 def test_gaps_are_digital_silence_in_both(recordings):
-    batches = RECIPE.batches(recordings, SMALL._replace(batch=8, seed=6), 0)
     silent = 0
-    for _ in range(6):
-        batch = next(batches)
+    for batch in RECIPE.batches(recordings, SMALL._replace(batch=8, seed=6), range(6)):
         for x, truth in zip(batch.x, batch.truth, strict=True):
             if not truth[1000:2600].any():
                 silent += 1
@@ -178,7 +194,7 @@ def test_gaps_are_digital_silence_in_both(recordings):
 @BOTH
 def test_loss_falls_on_a_tiny_set(recordings, recipe, plan):
     now, history = state.begin(recipe, plan), []
-    for batch, _ in zip(recipe.batches(recordings, plan, 0), range(plan.steps), strict=False):
+    for batch in recipe.batches(recordings, plan, range(plan.steps)):
         now, loss = state.advance(recipe, plan, now, batch)
         history.append(float(loss))
     assert np.mean(history[-5:]) < 0.7 * np.mean(history[:5]), history
@@ -187,10 +203,9 @@ def test_loss_falls_on_a_tiny_set(recordings, recipe, plan):
 @BOTH
 def test_resumed_run_equals_one_that_never_stopped(recordings, tmp_path, recipe, plan):
     def run(now, plan, until):
-        for batch in recipe.batches(recordings, plan, now.step):
-            if now.step == until:
-                return now
+        for batch in recipe.batches(recordings, plan, range(now.step, until)):
             now, _ = state.advance(recipe, plan, now, batch)
+        return now
 
     whole = run(state.begin(recipe, plan), plan, 6)
     state.save(tmp_path / "a.npz", plan, run(state.begin(recipe, plan), plan, 3))
@@ -257,6 +272,28 @@ def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, c
     assert novasr_np.weights.read_weights(target)[0].keys() == tensors.keys()
 
 
+def test_a_teacher_goes_on_above_the_edge(recordings, tmp_path):
+    """Below it the recording is its own; without a teacher's file it stays as it is."""
+    rows = []
+    for folder in ("a", "taught/a"):
+        (tmp_path / folder).mkdir(parents=True)
+    for i, r in enumerate(recordings):
+        soundfile.write(tmp_path / f"a/{i}.wav", r.samples, 48_000, subtype="FLOAT")
+        rows.append({"file": f"a/{i}.wav", "seconds": 0.5, "edge_hz": 9000, "licence": "none"})
+    louder = np.float32(4 * recordings[0].samples)
+    soundfile.write(tmp_path / "taught/a/0_48k.wav", louder, 48_000, subtype="FLOAT")
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("\n".join(map(json.dumps, rows)))
+    taught, alone = data.read(manifest, ["a"], 0.1, tmp_path / "taught")
+    assert (taught.taught, taught.edge) == (True, 24_000)
+    assert (alone.taught, alone.edge) == (False, 9000)
+    np.testing.assert_array_equal(alone.samples, recordings[1].samples)
+    ratio = np.abs(np.fft.rfft(taught.samples)) / np.abs(np.fft.rfft(recordings[0].samples))
+    hertz = np.fft.rfftfreq(24_000, 1 / 48_000)
+    check(np.median(ratio[hertz < 8400]), 1, 1e-3)
+    check(np.median(ratio[hertz > 9100]), 4, 1e-3)
+
+
 @BOTH
 def test_plan_and_weights_are_the_networks(recipe, plan):
     params = recipe.tree(recipe.initial(0))
@@ -285,16 +322,10 @@ def airband_features(x):
 
 
 def test_airband_looks_no_further_than_the_edge(recordings):
-    """Bands above a recording's end do not count, unless a teacher has them."""
+    """Bands above a recording's end do not count."""
     plan = SMALL_AIRBAND._replace(batch=8)
-    batch = next(AIRBAND.batches(recordings[1:], plan, 0))
+    (batch,) = AIRBAND.batches(recordings[1:], plan, [0])
     np.testing.assert_array_equal(batch.counts, [[1] * 14 + [0] * 18] * 8)
-    taught = [recordings[1]._replace(taught=100 * recordings[1].samples)]
-    whole = next(AIRBAND.batches(taught, plan, 0))
-    assert whole.counts.all()
-    np.testing.assert_array_equal(whole.seen, batch.seen)
-    np.testing.assert_array_equal(whole.truth[..., :14], batch.truth[..., :14])
-    assert (whole.truth[..., 16:] > batch.truth[..., 16:] + 1).mean() > 0.5
     level = np.random.default_rng(0).normal(-4, 1, batch.truth.shape)
     beyond = level + 3 * (batch.counts == 0)[:, None]
     check(airband.learn.loss(beyond, batch), airband.learn.loss(level, batch), 1e-5)
@@ -304,7 +335,7 @@ def test_airband_looks_no_further_than_the_edge(recordings):
 def test_airband_learns_silence(recordings):
     """Gaps are digital silence in what is seen and in the truth."""
     plan = SMALL_AIRBAND._replace(batch=40)
-    batch = next(AIRBAND.batches(recordings[:1], plan, 0))
+    (batch,) = AIRBAND.batches(recordings[:1], plan, [0])
     silent = (batch.seen <= -2.5 + 1e-6).all(axis=2)
     assert 0 < silent.mean() < 0.5
     assert (batch.truth[silent] == np.float32(-9)).mean() > 0.99

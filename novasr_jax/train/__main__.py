@@ -9,10 +9,7 @@ Writes, next to the weights, NAME.csv and NAME.png (the curve) and NAME.state.np
 
 import argparse
 import csv
-import itertools
-import queue
 import subprocess
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +20,7 @@ from novasr_np import __version__
 from novasr_np.tensors import flatten
 from novasr_np.weights import file_sha256, load_weights, save_weights, weights_path
 
-from . import airband, data, novasr, state
+from . import ahead, airband, data, novasr, state
 from .state import Plan, Recipe
 
 RECIPES = {recipe.plan.network: recipe for recipe in (novasr.RECIPE, *airband.RECIPES)}
@@ -73,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         "--learning-rate", type=float, help="at its highest; default: the network's"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--workers", type=int, default=1, help="that make crops: the same ones with any number"
+    )
     parser.add_argument("--licence", default="", help="of the weights, for the file")
     return parser
 
@@ -94,7 +94,7 @@ def _prepare(args: argparse.Namespace) -> tuple[list[data.Recording], Plan, stat
     plan = recipe.plan._replace(**{k: v for k, v in given.items() if v is not None})
     recordings = _read(args, recipe, plan)
     if args.minutes:
-        plan = plan._replace(steps=_steps_within(args.minutes, recipe, plan, recordings))
+        plan = plan._replace(steps=_steps_within(args, recipe, plan, recordings))
     now = state.begin(recipe, plan)
     if args.init:
         plan = plan._replace(
@@ -108,7 +108,7 @@ def _prepare(args: argparse.Namespace) -> tuple[list[data.Recording], Plan, stat
 def _read(args: argparse.Namespace, recipe: Recipe, plan: Plan) -> list[data.Recording]:
     recordings = data.read(args.data, args.folders, recipe.shortest(plan), args.teacher)
     minutes = sum(len(r.samples) for r in recordings) / data.SAMPLE_RATE_OUT / 60
-    taught = sum(r.taught is not None for r in recordings)
+    taught = sum(r.taught for r in recordings)
     more = f", {taught} with a teacher" if args.teacher else ""
     print(f"{len(recordings)} recordings, {minutes:.1f} minutes{more}", flush=True)
     return recordings
@@ -123,7 +123,7 @@ def _train(
 ) -> state.State:
     """All steps that are left, with the curve and the state in files on the way."""
     start, losses = time.perf_counter(), []
-    for batch in _ahead(recipe, recordings, plan, now.step):
+    for batch in ahead.batches(recipe, recordings, plan, now.step, args.workers):
         now, loss = state.advance(recipe, plan, now, batch)
         losses.append(loss)
         if now.step % _LOG_EVERY == 0 or now.step == plan.steps:
@@ -169,36 +169,22 @@ def _commit() -> str:
         return "unknown"
 
 
-def _steps_within(minutes, recipe, plan, recordings) -> int:
+def _steps_within(args, recipe, plan, recordings) -> int:
     """How many steps this machine takes in so many minutes."""
     trial = plan._replace(steps=_TRIAL)
     now = state.begin(recipe, trial)
-    for batch in itertools.islice(recipe.batches(recordings, trial, 0), _TRIAL):
+    for batch in ahead.batches(recipe, recordings, trial, 0, args.workers):
         if now.step == 3:
             start = time.perf_counter()
         now, loss = state.advance(recipe, trial, now, batch)
         float(loss)
-    return max(1, int(60 * minutes * (_TRIAL - 3) / (time.perf_counter() - start)))
+    return max(1, int(60 * args.minutes * (_TRIAL - 3) / (time.perf_counter() - start)))
 
 
 def _begin_with(source, now):
     flat = flatten(load_weights(source))
     trained = {name: np.asarray(flat[name], np.float32) for name in now.trained}
     return now._replace(trained=trained, averaged=trained)
-
-
-def _ahead(recipe, recordings, plan, start):
-    """The run's remaining batches, made by a thread of its own while others are learnt from."""
-    waiting: queue.Queue = queue.Queue(maxsize=4)
-
-    def produce():
-        batches = recipe.batches(recordings, plan, start)
-        for batch in itertools.islice(batches, plan.steps - start):
-            waiting.put(batch)
-
-    threading.Thread(target=produce, daemon=True).start()
-    for _ in range(plan.steps - start):
-        yield waiting.get()
 
 
 def _plot(curve: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy import signal
+from scipy import fft, signal
 
 from novasr_np.dsp import resample
 from novasr_np.dsp.sinc import hann, kaiser, windowed_sinc
@@ -26,13 +26,12 @@ class Recording(NamedTuple):
     """A piece of speech to learn from."""
 
     samples: np.ndarray  # [T] float32 at 48 kHz
-    edge: float  # Hz, where its spectrum ends
+    edge: float  # Hz, where its spectrum ends, or a teacher's
     licence: str
     source: str = ""
     folder: str = ""
     speaker: str = ""
-    # The same as a teacher has it, whose sound goes on above the edge; None without one.
-    taught: np.ndarray | None = None
+    taught: bool = False  # what lies above the edge of the recording itself is a teacher's
 
 
 def read(
@@ -56,20 +55,23 @@ def read(
         if row["seconds"] < seconds:
             continue
         folder = row["file"].split("/")[0]
-        taught = None
+        samples, edge = _samples(manifest.parent / row["file"]), float(row["edge_hz"])
+        made: list[Path] = []
         if teacher is not None:
             stem = Path(row["file"]).with_suffix("")
             made = sorted(teacher.glob(f"{glob.escape(str(stem))}_48k.*"))
-            taught = _samples(made[0]) if made else None
+        if made:
+            samples = _joined(samples, _samples(made[0]), edge)
+            edge = SAMPLE_RATE_OUT / 2
         recordings.append(
             Recording(
-                _samples(manifest.parent / row["file"]),
-                float(row["edge_hz"]),
+                samples,
+                edge,
                 row["licence"],
                 row.get("source", ""),
                 folder,
                 str(row.get("speaker", "")),
-                taught,
+                bool(made),
             )
         )
     if not recordings:
@@ -87,6 +89,17 @@ def _samples(path: Path) -> np.ndarray:
 
         x = soxr.resample(x, rate, SAMPLE_RATE_OUT, "VHQ")
     return x.astype(np.float32)
+
+
+def _joined(own: np.ndarray, taught: np.ndarray, edge: float) -> np.ndarray:
+    """The recording up to its edge (Hz), the teacher's above, with a slope of 500 Hz between."""
+    size = min(len(own), len(taught))
+    padded = fft.next_fast_len(size, real=True)
+    hertz = fft.rfftfreq(padded, 1 / SAMPLE_RATE_OUT)
+    share = np.float32(np.clip((edge - hertz) / 500, 0, 1))
+    spectra = (fft.rfft(x[:size], padded) for x in (own, taught))
+    low, high = (s * w for s, w in zip(spectra, (share, 1 - share), strict=True))
+    return fft.irfft(low + high, padded)[:size]
 
 
 def downsamplers() -> dict[str, tuple[float, np.ndarray]]:

@@ -1,7 +1,7 @@
 """Take a step of learning; save the state of a run, and resume it."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,9 +42,9 @@ class Recipe(NamedTuple):
 
     plan: Plan  # unless something else is said
     shortest: Callable[[Plan], float]  # seconds that a recording must have to be of use
-    # (recordings, plan, number of the first) -> batches without end; each depends on the plan's
-    # seed and its number alone, so that a run is taken up where it was left
-    batches: Callable[[Sequence[Recording], Plan, int], Iterator[Any]]
+    # (recordings, plan, numbers) -> batches of these numbers; each depends on the plan's seed and
+    # its number alone, so that a run is taken up where it was left. Of a module, to be pickled.
+    batches: Callable[[Sequence[Recording], Plan, Iterable[int]], Iterator[Any]]
     initial: Callable[[int], dict]  # seed -> random weights
     # (trained, batch) -> the loss, and its gradient
     gradient: Callable[[dict, Any], tuple[jax.Array, dict]]

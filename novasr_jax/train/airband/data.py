@@ -4,8 +4,7 @@ All that happens to a recording between a mouth and our input is done to its spe
 room, a microphone, a downsampler.
 """
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,34 +44,31 @@ class Batch(NamedTuple):
     counts: np.ndarray  # [B, 32], 1 for bands that the recording has, else 0
 
 
-def batches(recordings: Sequence[Recording], plan: Plan, start: int = 0) -> Iterator[Batch]:
-    """Random crops without end, clips of one speaker put together where one is too short.
+def batches(recordings: Sequence[Recording], plan: Plan, numbers: Iterable[int]) -> Iterator[Batch]:
+    """Random crops, clips of one speaker put together where one is too short.
 
-    Batch number k depends on the seed and k alone, so `start` takes up a run where it was left. A
-    folder's share grows with the root of its seconds and the square of how much of 8 to 24 kHz it
-    has; a speaker's with the root of his or her seconds; a clip's with its seconds up to six.
+    Batch number k depends on the seed and k alone. A folder's share grows with the root of its
+    seconds and the square of how much of 8 to 24 kHz it has; a speaker's with the root of his or
+    her seconds; a clip's with its seconds up to six.
     """
     speakers, shares = _speakers(recordings)
     filters = _filters()
     hiss = _spectra(np.random.default_rng(0).standard_normal(30 * SAMPLE_RATE_OUT, np.float32))
     frames = plan.samples // HOP_IN
-    for number in itertools.count(start):
+    for number in numbers:
         rng = np.random.default_rng([plan.seed, number])
         crops = []
         for _ in range(plan.batch):
             speaker = speakers[rng.choice(len(speakers), p=shares)]
-            spectra, taught, edge = _crop(rng, speaker, frames)
-            crops.append(_pair(rng, spectra, taught, edge, filters, hiss))
+            spectra, edge = _crop(rng, speaker, frames)
+            crops.append(_pair(rng, spectra, edge, filters, hiss))
         yield Batch(*(np.stack(part) for part in zip(*crops, strict=True)))
 
 
-def _crop(rng, speaker, frames) -> tuple[np.ndarray, np.ndarray, float]:
-    """Spectra [frames, 481] of a speaker's, those of the teacher, and where they end, in Hz.
-
-    At a level of -22 to 3 dB. Without a teacher its spectra are the recording's own.
-    """
+def _crop(rng, speaker, frames) -> tuple[np.ndarray, float]:
+    """Spectra [frames, 481] of a speaker's at a level of -22 to 3 dB, and where they end, in Hz."""
     clips, odds = speaker
-    parts, taught, count, peak, edge = [], [], 0, 1e-3, np.inf
+    parts, count, peak, edge = [], 0, 1e-3, np.inf
     while count < frames:
         clip = clips[rng.choice(len(clips), p=odds)]
         x = clip.samples
@@ -82,22 +78,12 @@ def _crop(rng, speaker, frames) -> tuple[np.ndarray, np.ndarray, float]:
         parts.append(_spectra(x[piece]))
         count += len(parts[-1])
         peak = max(peak, np.abs(x[piece]).max())
-        if clip.taught is None:
-            taught.append(parts[-1])
-            edge = min(edge, clip.edge)
-        else:
-            # Its own up to the edge, the teacher's above.
-            made = _spectra(clip.taught[piece])
-            count_made = min(len(made), len(parts[-1]))
-            both = parts[-1].copy()
-            above = clip.edge < _HERTZ
-            both[:count_made, above] = made[:count_made, above]
-            taught.append(both)
+        edge = min(edge, clip.edge)
     gain = np.float32(10 ** (rng.uniform(-22, 3) / 20) / peak)
-    return np.concatenate(parts) * gain, np.concatenate(taught) * gain, edge
+    return np.concatenate(parts) * gain, edge
 
 
-def _pair(rng, spectra, taught, edge, filters, hiss) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _pair(rng, spectra, edge, filters, hiss) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What is seen, the truth, and which bands count."""
     frames = len(spectra)
     gain = np.ones((frames, _BINS), np.float32)
@@ -113,7 +99,7 @@ def _pair(rng, spectra, taught, edge, filters, hiss) -> tuple[np.ndarray, np.nda
     if rng.random() < 0.15:
         # A whistle or a beep, over the speech or alone: nothing above it is to be made up.
         tone, alone = _tone(rng, frames), np.float32(rng.random() < 0.5)
-        spectra, taught = spectra * (1 - alone) + tone, taught * (1 - alone) + tone
+        spectra = spectra * (1 - alone) + tone
     noise: np.ndarray | float = 0.0
     if rng.random() < 0.6:
         # A room and an amplifier: flat to 4 kHz, then falling or rising.
@@ -124,14 +110,13 @@ def _pair(rng, spectra, taught, edge, filters, hiss) -> tuple[np.ndarray, np.nda
     if rng.random() < 0.2:
         open_ = _gap(rng, frames)
 
-    heard = (spectra * gain + noise) * open_
-    low = _decimated(heard, filters[1][rng.choice(len(filters[1]), p=filters[0])])
+    truth = (spectra * gain + noise) * open_
+    low = _decimated(truth, filters[1][rng.choice(len(filters[1]), p=filters[0])])
     if rng.random() < 0.15:
         # Coarse quantisation, 8 to 14 bits: noise of a twelfth of the squared step.
         step = 2.0 ** -rng.integers(7, 14)
         first = rng.integers(0, len(hiss) - frames)
         low = low + hiss[first : first + frames, : OWN_BINS + 1] * np.float32(step / 6)
-    truth = (taught * gain + noise) * open_
     power = truth.real**2 + truth.imag**2
     bands = power[:, OWN_BINS : OWN_BINS + BANDS_OUT * BAND_BINS]
     bands = bands.reshape(frames, BANDS_OUT, BAND_BINS).mean(axis=2)
@@ -214,7 +199,7 @@ def _speakers(recordings) -> tuple[list, np.ndarray]:
     for speakers in folders.values():
         clips = [r for own in speakers.values() for r in own]
         seconds = np.array([len(r.samples) / SAMPLE_RATE_OUT for r in clips])
-        has = [(min(r.edge, 24_000) - 8000) / 16_000 if r.taught is None else 1.0 for r in clips]
+        has = [(min(r.edge, 24_000) - 8000) / 16_000 for r in clips]
         share = np.sqrt(seconds.sum()) * np.average(has, weights=seconds) ** 2
         lengths = [[len(r.samples) for r in own] for own in speakers.values()]
         roots = np.sqrt([sum(own) for own in lengths])

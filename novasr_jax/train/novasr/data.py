@@ -1,7 +1,6 @@
 """Make training pairs: crops of real recordings at 48 kHz, and the same at 16 kHz."""
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,11 +27,10 @@ def shortest(plan: Plan) -> float:
     return (UPSAMPLING * (plan.samples + CONTEXT) + 2 * (HALF + MARGIN) + 2) / SAMPLE_RATE_OUT
 
 
-def batches(recordings: Sequence[Recording], plan: Plan, start: int = 0) -> Iterator[Batch]:
-    """Random crops without end.
+def batches(recordings: Sequence[Recording], plan: Plan, numbers: Iterable[int]) -> Iterator[Batch]:
+    """Random crops: batch number k depends on the seed and k alone.
 
-    Batch number k depends on the seed and k alone, so `start` takes up a run where it was left. A
-    folder's share grows with the root of its seconds, so that the small and good are not drowned;
+    A folder's share grows with the root of its seconds, so that the small and good are not drowned;
     within it half the crops are drawn by the clip, half by the second. Each gets a level, a
     downsampler, at times coarse quantisation, and at times gaps of digital silence, which have to
     stay silent.
@@ -42,7 +40,7 @@ def batches(recordings: Sequence[Recording], plan: Plan, start: int = 0) -> Iter
     odds, taps = np.array([p for p, _ in bank]), [np.float32(h) for _, h in bank]
     shares = _shares(recordings)
     span = UPSAMPLING * (samples + CONTEXT) + 2 * HALF
-    for number in itertools.count(start):
+    for number in numbers:
         rng = np.random.default_rng([plan.seed, number])
         batch = Batch(
             np.empty((size, samples + CONTEXT), np.float32),
