@@ -214,6 +214,9 @@ def airband(p, x, ahead, first=0):
             if 0 <= (t := 240 * i - 720 + n) < len(y):
                 total = sum(2 * (v * _turn(k * n, 960)).real for k, v in enumerate(bins))
                 y[t] += (total - bins[0].real) / 960 * math.sin(math.pi * n / 960)
+    for t in range(len(y)):
+        if not any(x[max(0, t // 3 - 16) : t // 3 + 17]):
+            y[t] = 0.0
     return y
 
 

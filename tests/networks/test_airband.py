@@ -34,6 +34,12 @@ def above_8_khz(y):
     return np.fft.irfft(spectrum, len(y))
 
 
+def with_gap(x):
+    """Digital silence for a fifth of it."""
+    x[..., x.shape[-1] * 2 // 5 : x.shape[-1] * 3 // 5] = 0
+    return x
+
+
 def quiet(params):
     """The same weights, making hardly anything."""
     return params | {"conv_out": {k: v * 0 - 10 for k, v in params["conv_out"].items()}}
@@ -43,6 +49,7 @@ def quiet(params):
 def test_oracle_agrees(variant):
     params = random_params(0, NETWORKS[variant.name])
     x = np.random.default_rng(0).uniform(-1, 1, 160)
+    x[60:100] = 0
     want = oracle.airband(as_lists(params), x.tolist(), variant.ahead, first=1000)
     check(model.forward(params, x, variant, start=80_000), want, 1e-12)
 
@@ -53,7 +60,7 @@ def test_folded_equals_the_layers(variant, dtype):
     """Whole, and frame by frame, far into a signal."""
     network = NETWORKS[variant.name]
     params, start = random_params(1, network), 80 * 1_000_000
-    x = speech_like(network.context + 4000)
+    x = with_gap(speech_like(network.context + 4000))
     want = model.forward(params, np.float64(x), variant, start)
     inside = slice(3 * network.context_left, 3 * (network.context_left + 4000))
     p, y = folded.fold(params, dtype), np.empty(12_000, dtype)
@@ -144,8 +151,17 @@ def test_streams_say_their_latency():
 
 @OURS
 def test_digital_silence_stays_silent(name):
-    y = upsample(np.zeros(32_000, np.float32), weights=load_weights(name))
-    assert dbfs(y) < -90
+    """From 1 ms after the last sound to 1 ms before the next; a stream cut into the gap."""
+    params = load_weights(name)
+    assert not upsample(np.zeros(32_000, np.float32), weights=params).any()
+    x = 0.1 * np.random.default_rng(0).standard_normal(32_000).astype(np.float32)
+    x[12_345:23_456] = 0
+    y = upsample(x, weights=params)
+    silent = np.flatnonzero(y == 0) // 3
+    assert (silent[0], silent[-1]) == (12_345 + 16, 23_456 - 17)
+    stream = Stream(params)
+    pieces = [stream.push(x[i : i + 160], last=i + 160 == 32_000) for i in range(0, 32_000, 160)]
+    check(np.concatenate(pieces), y, 1e-5)
 
 
 @OURS
@@ -175,7 +191,7 @@ def test_onnx_gives_what_numpy_gives(variant, opset):
     params = random_params(5, network)
     session = onnxruntime.InferenceSession(network.to_onnx(params, opset=opset).SerializeToString())
     for shape in ((1, 1), (2, 80), (3, 4001)):
-        x = np.random.default_rng(0).normal(0, 0.3, shape).astype(np.float32)
+        x = with_gap(np.random.default_rng(0).normal(0, 0.3, shape).astype(np.float32))
         (y,) = session.run(None, {"input": x[:, None]})
         check(y[:, 0], network.forward(params, np.float64(x)), 5e-6)
     with pytest.raises(ValueError, match="no float16 model"):
@@ -192,7 +208,7 @@ def test_stablehlo_gives_what_numpy_gives(variant):
     params = random_params(6, network)
     program = jax_export.deserialize(to_stablehlo(params))
     for shape in ((1, 80), (3, 4000)):
-        x = np.random.default_rng(1).normal(0, 0.3, shape).astype(np.float32)
+        x = with_gap(np.random.default_rng(1).normal(0, 0.3, shape).astype(np.float32))
         check(program.call(x), network.forward(params, np.float64(x)), 5e-6)
 
 

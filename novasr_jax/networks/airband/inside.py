@@ -6,10 +6,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from novasr_np.networks.airband.spec import OVERLAP, Variant
+from novasr_np.networks.airband.spec import HOP_IN, OVERLAP, SILENCE, Variant
 from novasr_np.tensors import cast
 
-from .model import made_frames, overlap_add, result, spectra
+from .model import keep_silence, made_frames, overlap_add, result, spectra
 
 
 def fold(params: dict[str, Any], dtype: Any = np.float32) -> dict[str, Any]:
@@ -30,6 +30,10 @@ def make_interior(variant: Variant) -> Any:
         first = start + OVERLAP + variant.frames_behind
         spectrum = spectra(x, precision)
         rest = made_frames(folded, spectrum, variant, first, lambda h, *_: h, precision)
-        return overlap_add(result(rest))
+        inside = slice(
+            (OVERLAP + variant.frames_behind) * HOP_IN - SILENCE,
+            x.shape[-1] - (OVERLAP + variant.frames_ahead) * HOP_IN + SILENCE,
+        )
+        return keep_silence(overlap_add(result(rest)), x[..., inside])
 
     return interior

@@ -26,7 +26,8 @@ from novasr_np.networks.airband.spec import (
     OVERLAP,
     OWN_BINS,
     SAMPLE_RATE_IN,
-    SAMPLE_RATE_OUT,
+    SILENCE,
+    UPSAMPLING,
     Variant,
 )
 
@@ -69,7 +70,8 @@ def stages(
         return jnp.pad(zero_from(h, own), widths)
 
     frames = yield from made_frames(params, spectrum, variant, start, extend, precision)
-    yield "y", overlap_add(frames)[..., : samples * SAMPLE_RATE_OUT // SAMPLE_RATE_IN]
+    y = overlap_add(frames)[..., : UPSAMPLING * samples]
+    yield "y", keep_silence(y, jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(SILENCE, SILENCE)]))
 
 
 def forward(
@@ -252,6 +254,14 @@ def overlap_add(frames: jax.Array) -> jax.Array:
     for q in range(OVERLAP):
         y = y + quarters[..., OVERLAP - q : OVERLAP - q + count, q, :]
     return y.reshape(*frames.shape[:-2], count * HOP_OUT)
+
+
+def keep_silence(y: jax.Array, x: jax.Array) -> jax.Array:
+    """y [..., 3 n] with zeros where x [..., n + 32] has 33 zeros around a sample."""
+    level, lead = jnp.abs(x), (1,) * (x.ndim - 1)
+    reach = (*lead, 2 * SILENCE + 1)
+    loudest = jax.lax.reduce_window(level, 0.0, jax.lax.max, reach, (*lead, 1), "valid")
+    return jnp.where(jnp.repeat(loudest == 0, UPSAMPLING, axis=-1), 0, y)
 
 
 def window(size: int) -> np.ndarray:

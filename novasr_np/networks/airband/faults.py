@@ -12,7 +12,7 @@ import numpy as np
 from ...tensors import cast
 from ..record import Fault, Params
 from . import features, model, synthesis
-from .spec import HOP_IN, OVERLAP, OWN_BINS, SAMPLE_RATE_IN, SAMPLE_RATE_OUT, Variant
+from .spec import HOP_IN, OVERLAP, OWN_BINS, SILENCE, UPSAMPLING, Variant
 
 
 def _forward(
@@ -22,6 +22,7 @@ def _forward(
     first: int = 0,
     own: float = 1.0,
     last_bin: bool = False,
+    silence: bool = True,
     level: Callable[[np.ndarray], np.ndarray] = lambda y: y,
 ) -> np.ndarray:
     """`model.forward` of x [T] in float64, with something wrong between its stages."""
@@ -38,7 +39,8 @@ def _forward(
         amplitude = amplitude.astype(complex)
         amplitude[0] = 1.5 * spectrum[:, OWN_BINS]
     frames = synthesis.synthesise(own * spectrum, amplitude, made)
-    return synthesis.overlap_add(frames)[: len(x) * SAMPLE_RATE_OUT // SAMPLE_RATE_IN]
+    y = synthesis.overlap_add(frames)[: UPSAMPLING * len(x)]
+    return synthesis.keep_silence(y, np.pad(x, SILENCE)) if silence else y
 
 
 def faults(variant: Variant) -> dict[str, Fault]:
@@ -56,6 +58,7 @@ def faults(variant: Variant) -> dict[str, Fault]:
         "half": fault("the input's own bins have half the level: 3 / 2 is missing a 2", own=0.5),
         "twice": fault("the input's own bins are multiplied by 3, not by 3 / 2", own=2.0),
         "nyquist": fault("the input's bin at 8 kHz is kept, which is to be made", last_bin=True),
+        "gaps": fault("digital silence in the input is not kept", silence=False),
         "natural": fault(
             "the bands' power is taken for a natural logarithm",
             level=lambda y: 2 + (y - 2) / np.log(10),

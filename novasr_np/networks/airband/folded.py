@@ -7,6 +7,7 @@ logarithm's scale are linear: one product gives what the exponential takes.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,9 +26,13 @@ from .spec import (
     OUTPUT_OFFSET,
     OUTPUT_SCALE,
     OVERLAP,
+    SILENCE,
+    UPSAMPLING,
     Variant,
 )
-from .synthesis import carrier, overlap_add, spread, synthesise
+from .synthesis import carrier, keep_silence, overlap_add, spread, synthesise
+
+_ROOM = 64  # frames that a stream's layer can take before it moves those that it holds
 
 # (h [..., time], frames behind, frames ahead) -> h with these beside it
 Extend = Callable[[np.ndarray, int, int], np.ndarray]
@@ -84,8 +89,10 @@ def interior(variant: Variant, p: Folded, x: np.ndarray, y: np.ndarray, start: i
 
     start: where x begins in its signal, a multiple of 80.
     """
-    first = start // HOP_IN + OVERLAP + variant.frames_behind
-    y[:] = overlap_add(_frames(p, spectra(x), variant, first, lambda h, *_: h))
+    before = OVERLAP + variant.frames_behind
+    y[:] = overlap_add(_frames(p, spectra(x), variant, start // HOP_IN + before, lambda h, *_: h))
+    inside = slice(before * HOP_IN - SILENCE, -(OVERLAP + variant.frames_ahead) * HOP_IN + SILENCE)
+    keep_silence(y, x[inside])
 
 
 class Live:
@@ -98,7 +105,8 @@ class Live:
     def __init__(self, variant: Variant, p: Folded, channels: int, dtype: Any) -> None:
         self._variant, self._p = variant, p
         self._x = np.zeros((channels, OVERLAP * HOP_IN), dtype)  # what lies before the signal
-        self._held: dict[int, np.ndarray] = {}
+        self._due = np.zeros((channels, SILENCE), dtype)  # what outputs are still to be made of
+        self._held: list[_Held] = []
         self._overlap = np.zeros((channels, 0, FRAME_OUT), dtype)
         self._first = 0  # frame to be made next
 
@@ -108,9 +116,11 @@ class Live:
         last: nothing follows. The last hop is filled up with zeros, and its samples are given, too.
         """
         self._x = np.concatenate([self._x, x], axis=-1)
+        self._due = np.concatenate([self._due, x], axis=-1)
         if last:
             missing = -self._x.shape[-1] % HOP_IN + OVERLAP * HOP_IN
             self._x = np.pad(self._x, ((0, 0), (0, missing)))
+            self._due = np.pad(self._due, ((0, 0), (0, missing)))
         count = (self._x.shape[-1] - FRAME_IN) // HOP_IN + 1
         if count <= 0:
             return self._x[:, :0]
@@ -121,28 +131,53 @@ class Live:
         self._first += frames.shape[-2]
         frames = np.concatenate([self._overlap, frames], axis=-2)
         self._overlap = frames[..., max(0, frames.shape[-2] - OVERLAP) :, :].copy()
-        return overlap_add(frames)
+        y = overlap_add(frames)
+        samples = y.shape[-1] // UPSAMPLING
+        keep_silence(y, self._due[:, : samples + 2 * SILENCE])
+        self._due = self._due[:, samples:]
+        return y
 
 
 class _Extension:
     """Puts what was held before the frames that come, call by call in the order of the layers."""
 
-    def __init__(self, held: dict[int, np.ndarray], last: bool) -> None:
+    def __init__(self, held: list["_Held"], last: bool) -> None:
         self._held, self._last, self._call = held, last, 0
 
     def __call__(self, h: np.ndarray, behind: int, ahead: int) -> np.ndarray:
-        before = self._held.get(self._call)
-        if before is None:
-            before = np.zeros((*h.shape[:-1], behind), h.dtype)
-        parts = [before, h]
-        if self._last:
-            parts.append(np.zeros((*h.shape[:-1], ahead), h.dtype))
-        wide = np.concatenate(parts, axis=-1)
-        enough = behind + ahead
-        self._held[self._call] = wide[..., max(0, wide.shape[-1] - enough) :]
+        if self._call == len(self._held):
+            self._held.append(_Held(h, behind, ahead))
+        held = self._held[self._call]
         self._call += 1
+        return held.push(h, self._last)
+
+
+class _Held:
+    """The frames that one layer needs, one after the other in memory with room behind them.
+
+    So most pushes write what comes and move nothing.
+    """
+
+    def __init__(self, h: np.ndarray, behind: int, ahead: int) -> None:
+        self._ahead, self._enough = ahead, behind + ahead
+        self._first, self._end = 0, behind
+        self._frames = np.zeros((*h.shape[:-1], self._enough + _ROOM), h.dtype)
+
+    def push(self, h: np.ndarray, last: bool) -> np.ndarray:
+        """All that is held with h [..., frames] behind; and zeros behind that if it is the last."""
+        count = h.shape[-1]
+        end = self._end + count + (self._ahead if last else 0)
+        if end > self._frames.shape[-1]:
+            kept = self._frames[..., self._first : self._end]
+            room = max(_ROOM, end - self._end)
+            self._frames = np.zeros((*h.shape[:-1], kept.shape[-1] + room), h.dtype)
+            self._frames[..., : kept.shape[-1]] = kept
+            end, self._first, self._end = end - self._first, 0, kept.shape[-1]
+        self._frames[..., self._end : self._end + count] = h
+        wide = self._frames[..., self._first : end]
+        self._first, self._end = max(self._first, end - self._enough), end
         # Of just so many frames a layer makes none.
-        return wide if wide.shape[-1] > enough else np.zeros((*h.shape[:-1], enough), h.dtype)
+        return wide if wide.shape[-1] > self._enough else self._frames[..., : self._enough]
 
 
 def _frames(
@@ -181,10 +216,18 @@ def _frames(
 
 
 def _windows(h: np.ndarray, dilation: int, count: int) -> np.ndarray:
-    """The frames that each tap sees: contiguous [..., C, time] -> [..., C, 5, count], a view.
+    """The frames that each tap sees: [..., C, time] -> [..., C, 5, count].
 
-    Made directly: `as_strided` takes longer than all that a push of 10 ms does with it.
+    Of a whole piece a view; of a few frames in the middle of what a stream holds a copy, which
+    takes less time than `as_strided` does.
     """
+    if not h.flags.c_contiguous:
+        return h.take(_places(dilation, count), axis=-1)
     *lead, step = h.strides
     shape, strides = (*h.shape[:-1], KERNEL, count), (*lead, dilation * step, step)
     return np.ndarray(shape, h.dtype, h, 0, strides)
+
+
+@lru_cache(64)
+def _places(dilation: int, count: int) -> np.ndarray:
+    return np.add.outer(dilation * np.arange(KERNEL), np.arange(count))

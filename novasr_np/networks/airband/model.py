@@ -9,8 +9,8 @@ from ...layers import conv1d, depthwise1d, elu, prelu
 from ...tensors import cast
 from ..record import Params, checked
 from .features import features, spectra
-from .spec import DILATIONS, HOP_IN, OVERLAP, SAMPLE_RATE_IN, SAMPLE_RATE_OUT, Variant
-from .synthesis import amplitude, carrier, overlap_add, synthesise
+from .spec import DILATIONS, HOP_IN, OVERLAP, SILENCE, UPSAMPLING, Variant
+from .synthesis import amplitude, carrier, keep_silence, overlap_add, synthesise
 
 MIN_INPUT_SAMPLES = 1
 _BEFORE = OVERLAP * HOP_IN  # samples of the first frame that lie before the signal
@@ -32,10 +32,10 @@ def stages(
     """
     x = checked(x, MIN_INPUT_SAMPLES)
     samples = x.shape[-1]
-    around = [(0, 0)] * (x.ndim - 1) + [(_BEFORE, _BEFORE + -samples % HOP_IN)]
-    spectrum = spectra(np.pad(x, around))
+    spectrum = spectra(_padded(x, _BEFORE, _BEFORE + -samples % HOP_IN))
     frames = yield from _frames(cast(params, x.dtype), spectrum, variant, start // HOP_IN)
-    yield "y", overlap_add(frames)[..., : samples * SAMPLE_RATE_OUT // SAMPLE_RATE_IN]
+    y = overlap_add(frames)[..., : UPSAMPLING * samples]
+    yield "y", keep_silence(y, _padded(x, SILENCE, SILENCE))
 
 
 def forward(params: Params, x: Any, variant: Variant, start: int = 0) -> np.ndarray:
@@ -85,5 +85,5 @@ def _frames(
 
 
 def _padded(h: np.ndarray, behind: int, ahead: int) -> np.ndarray:
-    """With zeros for the frames that a convolution looks back and ahead at the signal's ends."""
+    """With zeros for what lies before and behind the signal, or the frames of it."""
     return np.pad(h, [(0, 0)] * (h.ndim - 1) + [(behind, ahead)])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 SAMPLE_RATE_IN = 16_000  # Hz, what the network hears
 SAMPLE_RATE_OUT = 48_000  # Hz, what it gives
+UPSAMPLING = SAMPLE_RATE_OUT // SAMPLE_RATE_IN
 
 # Frames of 20 ms, one every 5 ms. Bins are 50 Hz apart at either rate, so that bin k of a frame
 # coming in is bin k of the frame going out.
@@ -15,6 +16,8 @@ HOP_IN, HOP_OUT = 80, 240  # samples
 FRAME_IN, FRAME_OUT = 320, 960  # samples
 OVERLAP = FRAME_IN // HOP_IN - 1  # how many earlier frames a frame shares samples with
 OWN_BINS = 160  # of the output are the input's: below 8 kHz
+# A sample is digital silence if it and so many on either side are exactly zero: 1 ms.
+SILENCE = 16
 
 BANDS_IN = 40  # mel bands that the network sees
 LOWEST = 40.0  # Hz, where the first of them begins; the last ends at 8 kHz

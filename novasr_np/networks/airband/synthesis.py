@@ -15,6 +15,8 @@ from .spec import (
     OUTPUT_SCALE,
     OVERLAP,
     OWN_BINS,
+    SILENCE,
+    UPSAMPLING,
 )
 
 _BINS = np.arange(OWN_BINS, OWN_BINS + BANDS_OUT * BAND_BINS, dtype=np.uint32)  # that are made
@@ -76,6 +78,24 @@ def overlap_add(frames: np.ndarray) -> np.ndarray:
     for q in range(OVERLAP):
         y += quarters[..., OVERLAP - q : OVERLAP - q + count, q, :]
     return y.reshape(*frames.shape[:-2], count * HOP_OUT)
+
+
+def keep_silence(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """y [..., 3 n] with zeros where x has digital silence; in place.
+
+    x [..., n + 32]: the input of y, with 16 samples more on either side. Where an input sample and
+    all 16 before and behind it are exactly zero, its outputs are: a frame lasts 20 ms, and would
+    carry noise that far into a gap. What is beyond a signal's ends counts as zero.
+    """
+    if x.all():
+        return y
+    sounding = np.zeros((*x.shape[:-1], x.shape[-1] + 1), np.int64)
+    np.cumsum(x != 0, axis=-1, out=sounding[..., 1:])
+    reach = 2 * SILENCE + 1
+    silent = sounding[..., reach:] == sounding[..., :-reach]
+    if silent.any():
+        y.reshape(*silent.shape, UPSAMPLING)[silent] = 0
+    return y
 
 
 @cache

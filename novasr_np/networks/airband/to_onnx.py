@@ -29,6 +29,8 @@ from .spec import (
     OUTPUT_SCALE,
     OVERLAP,
     OWN_BINS,
+    SILENCE,
+    UPSAMPLING,
     Variant,
 )
 from .synthesis import spread
@@ -95,8 +97,15 @@ def _network(variant: Variant, p: dict, g: Graph, x: str) -> str:
     bins = g.node("Concat", parts, axis=1)
     y = g.node("ConvTranspose", [bins, g.array(_synthesis())], strides=[HOP_OUT])
     first = g.integers([OVERLAP * HOP_OUT])
-    last = g.node("Add", [g.node("Mul", [time, g.integers([3])]), first])
-    return g.node("Slice", [y, first, last, g.integers([2])])
+    last = g.node("Add", [g.node("Mul", [time, g.integers([UPSAMPLING])]), first])
+    y = g.node("Slice", [y, first, last, g.integers([2])])
+    # Digital silence stays: [batch, time, 3] times [batch, time, 1].
+    size, beside = [2 * SILENCE + 1], [SILENCE, SILENCE]
+    loudest = g.node("MaxPool", [g.node("Abs", [x])], kernel_shape=size, pads=beside)
+    sounding = g.node("Sign", [loudest])
+    sounding = g.node("Transpose", [sounding], perm=[0, 2, 1])
+    y = g.node("Mul", [g.node("Reshape", [y, g.integers([0, -1, UPSAMPLING])]), sounding])
+    return g.node("Reshape", [y, g.integers([0, 1, -1])])
 
 
 def _carrier(g: Graph, amplitude: str) -> tuple[str, str]:
