@@ -4,7 +4,16 @@ BIN := .venv/bin
 
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-.PHONY: demo test test-all test-cluster test-plugins check lint types dist parity bench quality clean
+.PHONY: library wasm demo test test-all test-cluster test-plugins check lint types dist parity bench quality clean
+
+library: build/libnovasr.so  ## the engine in C as a shared library; its header is novasr_np/web/engine.h
+
+build/libnovasr.so: novasr_np/web/engine.c novasr_np/web/engine.h
+	mkdir -p build
+	$(CC) -std=c11 -O3 -march=native -ffp-contract=fast -Wno-psabi -fPIC -shared -o $@ $<
+
+wasm: .venv/wasm  ## the engine as WebAssembly; what it writes is part of the repository
+	$(BIN)/python -m bench.wasm novasr_np/web
 
 demo: .venv/demo  ## upsample a short clip; demo/ gets the sound and pictures of before and after
 	$(BIN)/python -m bench.demo
@@ -53,6 +62,10 @@ quality: .venv/quality  ## how good weights are on real speech; writes bench/QUA
 
 .venv/quality: pyproject.toml .venv/test
 	$(BIN)/python -m pip install --quiet --editable '.[quality]'
+	touch $@
+
+.venv/wasm: pyproject.toml .venv/test
+	$(BIN)/python -m pip install --quiet ziglang==0.17.1
 	touch $@
 
 .venv/cluster: pyproject.toml .venv/test

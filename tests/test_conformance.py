@@ -15,6 +15,7 @@ import pytest
 from conftest import random_params, shared
 from scipy import signal
 
+import novasr_np
 from novasr_np import forward, load_weights, upsample
 from novasr_np.cli import main
 from novasr_np.conformance import cases, ports
@@ -23,11 +24,12 @@ from novasr_np.conformance.verify import GRADES, WRONG, verify
 from novasr_np.networks import novasr
 from novasr_np.networks.novasr import faults
 from novasr_np.tensors import cast
-from novasr_np.weights import weights_path
+from novasr_np.weights import embedded_weights, weights_path
 
 SOME = [case for case in cases.cases(16_000, 0) if len(case.x) != 8000]  # quick, and enough
 SHORT = [case for case in SOME if len(case.x) <= 400]
-
+ENGINE = Path(novasr_np.__file__).parent / "web"
+EMBEDDED = pytest.mark.parametrize("name", embedded_weights())
 
 NOVASR = partial(upsample, weights="novasr-open")
 
@@ -204,26 +206,55 @@ def test_inputs_are_the_same_everywhere():
 
 
 @pytest.fixture(scope="module")
-def c_port(tmp_path_factory):
-    """tests/ports/port.c, which was written from PORTING.md alone."""
+def native(tmp_path_factory):
+    """The engine of novasr_np/web as a program."""
+    return compiled(tmp_path_factory, "native.c", "-O2", "-Werror")
+
+
+@pytest.fixture(scope="module")
+def fuzz(tmp_path_factory):
+    return compiled(
+        tmp_path_factory,
+        *("fuzz.c", "-O2", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    )
+
+
+def compiled(folders, source, *flags):
     if shutil.which("gcc") is None:
         pytest.skip("needs gcc")
-    program = tmp_path_factory.mktemp("port") / "port"
-    source = Path(__file__).parent / "ports/port.c"
-    flags = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror")
-    subprocess.run(["gcc", *flags, "-o", program, source, "-lm"], check=True)
+    program = folders.mktemp("port") / "port"
+    flags = ("-std=c11", "-Wall", "-Wextra", "-Wno-psabi", *flags, "-I", ENGINE)
+    sources = (Path(__file__).parent / "ports" / source, ENGINE / "engine.c")
+    subprocess.run(["gcc", *flags, "-o", program, *sources], check=True)
     return program
 
 
-def test_a_port_in_c(c_port, capsys):
-    weights = weights_path("novasr-open")
-    line = f"{c_port} {weights} {{input}} {{output}}"
-    options = ("--weights", "novasr-open", "--long", "6", "--json")
-    assert main(["verify", "--command", line, *options]) == 0
+@EMBEDDED
+def test_the_engine_as_a_library(native, name, capsys):
+    check_port(f"{native} {weights_path(name)} {{input}} {{output}}", name, capsys)
+
+
+@EMBEDDED
+def test_the_engine_as_webassembly(name, capsys):
+    if shutil.which("node") is None:
+        pytest.skip("needs node")
+    program = f"node {Path(__file__).parent}/ports/wasm.mjs {ENGINE}/engine.wasm"
+    check_port(f"{program} {weights_path(name)} {{input}} {{output}}", name, capsys)
+
+
+def check_port(line, name, capsys):
+    assert main(["verify", "--command", line, "--weights", name, "--long", "6", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["grade"] in ("float32", "bit-near")
     assert report["faults"] == []
     assert len(report["outcomes"]) == 7 + 39 + 1
+
+
+@pytest.mark.slow
+@EMBEDDED
+def test_the_engine_stays_in_its_memory(fuzz, name):
+    """Random pieces and hostile weights, with the sanitizers of addresses and of the undefined."""
+    subprocess.run([fuzz, weights_path(name), "3000", "1"], check=True, timeout=300)
 
 
 def test_the_command_names_faults_and_fails(weights_file, capsys):

@@ -1,0 +1,268 @@
+"""The page's engine beside ONNX Runtime Web in Chromium, and as a library beside numpy's network.
+
+    python -m bench.web [--ort FOLDER] [-o bench/WEB.md]
+
+Needs Playwright and Chromium (`make test-browser`), and a C compiler. FOLDER is `dist` of the npm
+package onnxruntime-web; without it that row is left out. One thread everywhere. All of a table's
+rows are of one run, in turns.
+"""
+
+import argparse
+import ctypes
+import functools
+import http.server
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cpuinfo
+import numpy as np
+
+from bench.data import speech
+from bench.speechsr import ours_and_onnx
+from bench.wasm import ENGINE
+from novasr_np import load_weights, upsample
+from novasr_np.networks import NETWORKS
+from novasr_np.weights import weights_path
+
+_SECONDS = 10
+_ROUNDS = 7
+_SETS = {"NovaSR": "novasr-open", "airband": "airband-1"}
+_BLOCK = 1600
+_PAGE = """<!doctype html><meta charset="utf-8"><script src="ort.wasm.min.js"></script>
+<script type="module">
+const BLOCK = 1600, get = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer());
+const x = new Float32Array((await get("x.f32")).buffer);
+
+async function engine(file, weightsFile) {
+  const e = (await WebAssembly.instantiate(await get(file))).instance.exports;
+  const weights = await get(weightsFile);
+  let end = e.__heap_base.value;
+  const place = (size) => {
+    const start = Math.ceil(end / 64) * 64;
+    end = start + size;
+    const missing = end - e.memory.buffer.byteLength;
+    if (missing > 0) e.memory.grow(Math.ceil(missing / 65536));
+    return start;
+  };
+  const at = place(weights.length);
+  new Uint8Array(e.memory.buffer).set(weights, at);
+  const kind = e.novasr_kind(at, weights.length), memory = place(e.novasr_memory(kind));
+  const from = place(4 * BLOCK), to = place(12 * (BLOCK + e.novasr_latency(kind) + 160));
+  e.novasr_open(memory, at, weights.length);
+  const floats = new Float32Array(e.memory.buffer);
+  return (signal) => {
+    const y = new Float32Array(3 * signal.length);
+    e.novasr_reset(memory);
+    let made = 0;
+    for (let first = 0; first < signal.length; first += BLOCK) {
+      const piece = signal.subarray(first, first + BLOCK);
+      floats.set(piece, from / 4);
+      const last = first + BLOCK >= signal.length ? 1 : 0;
+      const count = e.novasr_push(memory, from, piece.length, last, to);
+      y.set(floats.subarray(to / 4, to / 4 + count), made);
+      made += count;
+    }
+    return y;
+  };
+}
+
+async function ortWeb(file) {
+  ort.env.wasm.numThreads = 1;
+  const options = { executionProviders: ["wasm"] };
+  const session = await ort.InferenceSession.create(await get(file), options);
+  return async (signal) => {
+    const input = new ort.Tensor("float32", signal, [1, 1, signal.length]);
+    return (await session.run({ input })).output.data;
+  };
+}
+
+window.run = async (rows, rounds) => {
+  const systems = [];
+  for (const [name, kind, ...files] of rows) {
+    const start = performance.now();
+    const run = kind === "ort" ? await ortWeb(...files) : await engine(...files);
+    const opened = performance.now() - start;
+    const y = await run(x);
+    systems.push({ name, run, opened, times: [], y: Array.from(y.subarray(0, 3 * 16000)) });
+  }
+  for (let round = 0; round < rounds; round++)
+    for (const s of systems) {
+      const start = performance.now();
+      await s.run(x);
+      s.times.push(performance.now() - start);
+    }
+  return systems.map(({ name, opened, times, y }) => ({ name, opened, times, y }));
+};
+window.ready = true;
+</script>"""
+
+
+def browser(ort: Path | None) -> Iterator[str]:
+    """A table of what Chromium runs."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
+    x = speech(_SECONDS)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "index.html").write_text(_PAGE)
+        (root / "x.f32").write_bytes(x.astype("<f4").tobytes())
+        for name in ("engine.wasm", "engine-relaxed.wasm"):
+            shutil.copy(ENGINE.parent / name, root)
+        rows = []
+        for network, weights in _SETS.items():
+            shutil.copy(weights_path(weights), root / f"{weights}.safetensors")
+            for kind, file in (("SIMD", "engine.wasm"), ("relaxed SIMD", "engine-relaxed.wasm")):
+                rows.append([f"engine, {kind} | {network}", "wasm", file, f"{weights}.safetensors"])
+            if ort:
+                model = NETWORKS[network].to_onnx(load_weights(weights))
+                (root / f"{weights}.onnx").write_bytes(model.SerializeToString())
+                rows.append([f"ONNX Runtime Web | {network}", "ort", f"{weights}.onnx"])
+        (root / "ort.wasm.min.js").write_text("")
+        for file in ort.glob("ort*wasm*") if ort else ():
+            shutil.copy(file, root)
+        handler = functools.partial(_Quiet, directory=folder)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with sync_playwright() as play:
+            chromium = play.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            )
+            page = chromium.new_page()
+            page.set_default_timeout(300_000)
+            page.goto(f"http://127.0.0.1:{server.server_port}/index.html")
+            page.wait_for_function("window.ready")
+            found = page.evaluate(f"run({json.dumps(rows)}, {_ROUNDS})")
+            version = chromium.version
+            chromium.close()
+        server.shutdown()
+    yield f"Chromium {version}, a clip of {_SECONDS} s, medians of {_ROUNDS}:"
+    yield ""
+    yield "| | network | x real time | x ONNX Runtime Web | ready in, ms | max-abs |"
+    yield "|---|---|---:|---:|---:|---:|"
+    truth = {
+        name: NETWORKS[name].forward(load_weights(weights), np.float64(x[: 2 * 16_000]))
+        for name, weights in _SETS.items()
+    }
+    medians = {row["name"]: float(np.median(row["times"])) for row in found}
+    for row in found:
+        network = row["name"].split("| ")[1]
+        t = medians[row["name"]]
+        peer = medians.get(f"ONNX Runtime Web | {network}", np.nan)
+        error = np.abs(np.array(row["y"]) - truth[network][: len(row["y"])]).max()
+        rates = f"{1e3 * _SECONDS / t:.1f} | {peer / t:.1f}"
+        yield f"| {row['name']} | {rates} | {row['opened']:.0f} | {error:.1e} |"
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def library(folder: Path) -> Callable[[str], Callable[[np.ndarray], np.ndarray]]:
+    """name of weights -> x -> y, by the engine as a shared library, built for this processor."""
+    target = folder / "libnovasr.so"
+    flags = ["-std=c11", "-O3", "-march=native", "-ffp-contract=fast", "-Wno-psabi"]
+    compiler = shutil.which("clang") or "cc"
+    build = [compiler, *flags, "-fPIC", "-shared", "-o", str(target), str(ENGINE)]
+    subprocess.run(build, check=True)
+    lib = ctypes.CDLL(str(target))
+    pointer = ctypes.c_void_p
+    lib.novasr_memory.restype = ctypes.c_ulong
+    lib.novasr_latency.restype = lib.novasr_push.restype = ctypes.c_long
+    lib.novasr_open.argtypes = [pointer, ctypes.c_char_p, ctypes.c_ulong]
+    lib.novasr_reset.argtypes = [pointer]
+    lib.novasr_push.argtypes = [pointer, pointer, ctypes.c_long, ctypes.c_int, pointer]
+
+    def open_(name: str) -> Callable[[np.ndarray], np.ndarray]:
+        weights = Path(weights_path(name)).read_bytes()
+        kind = lib.novasr_kind(weights, len(weights))
+        room = np.zeros(lib.novasr_memory(kind) + 64, np.uint8)
+        memory = -(-room.ctypes.data // 64) * 64
+        lib.novasr_open(memory, weights, len(weights))
+        y = np.zeros(3 * (_BLOCK + lib.novasr_latency(kind) + 160), np.float32)
+
+        def run(x: np.ndarray) -> np.ndarray:
+            assert room.size
+            lib.novasr_reset(memory)
+            parts = []
+            for first in range(0, len(x), _BLOCK):
+                piece = np.ascontiguousarray(x[first : first + _BLOCK], np.float32)
+                last = first + _BLOCK >= len(x)
+                made = lib.novasr_push(memory, piece.ctypes.data, len(piece), last, y.ctypes.data)
+                parts.append(y[:made].copy())
+            return np.concatenate(parts)
+
+        return run
+
+    return open_
+
+
+def native() -> Iterator[str]:
+    """A table of the library beside numpy and ONNX Runtime."""
+    x = speech(_SECONDS)
+    yield f"As a library, a clip of {_SECONDS} s, one thread, medians of {_ROUNDS}:"
+    yield ""
+    yield "| | network | x real time | x numpy | max-abs |"
+    yield "|---|---|---:|---:|---:|"
+    with tempfile.TemporaryDirectory() as folder:
+        open_ = library(Path(folder))
+        for network, weights in _SETS.items():
+            systems: dict[str, Callable] = {"engine": open_(weights)}
+            systems |= dict(ours_and_onnx(load_weights(weights), 1))
+            truth = upsample(np.float64(x), weights=weights)
+            times: dict[str, list[float]] = {name: [] for name in systems}
+            errors = {}
+            for name, run in systems.items():
+                y = run(x)
+                errors[name] = np.abs(y[: len(truth)] - truth[: len(y)])[:-100].max()
+            for _ in range(_ROUNDS):
+                for name, run in systems.items():
+                    start = time.perf_counter()
+                    run(x)
+                    times[name].append(time.perf_counter() - start)
+            base = np.median(times["novasr_np"])
+            for name, taken in times.items():
+                t = float(np.median(taken))
+                rates = f"{_SECONDS / t:.1f} | {base / t:.1f}"
+                yield f"| {name} | {network} | {rates} | {errors[name]:.1e} |"
+
+
+def report(ort: Path | None) -> Iterator[str]:
+    yield "# The engine in C"
+    yield ""
+    yield "Written by `python -m bench.web`, all in one run on one machine and one thread. Errors"
+    yield "are against the network's own float64."
+    yield ""
+    yield f"{cpuinfo.get_cpu_info().get('brand_raw', 'an unknown processor')}"
+    yield ""
+    if importlib.util.find_spec("playwright"):
+        yield from browser(ort)
+    else:
+        yield "No Playwright: no browser."
+    yield ""
+    yield from native()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ort", type=Path, metavar="FOLDER", help="onnxruntime-web's dist")
+    parser.add_argument("-o", "--output", type=Path)
+    args = parser.parse_args()
+    lines = []
+    for line in report(args.ort):
+        print(line, flush=True)
+        lines.append(line)
+    if args.output:
+        args.output.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
