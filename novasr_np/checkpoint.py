@@ -25,7 +25,7 @@ _DTYPES: dict[str, np.dtype] = {
     "torch FloatStorage": np.dtype("<f4"),
 }
 # Under which the weights may stand, beside an optimiser's state and so on.
-_STATES = ("model", "state_dict")
+_STATES = ("model", "state_dict", "generator")
 _MAX_PICKLE = 1 << 24  # bytes
 
 # What torch.save puts into the zip, beside its one top folder's name.
@@ -53,7 +53,7 @@ class _Mark:
 def read_checkpoint(file: BinaryIO, most: int) -> dict[str, np.ndarray]:
     """Tensors of a torch checkpoint under the names it gives them, float16 or float32.
 
-    The state dict may stand alone or under "model" or "state_dict", beside anything that torch
+    The state dict may stand alone or under one of `_STATES`, beside anything that torch
     keeps there, which is not read. most: bytes that the tensors may have in all.
 
     Raises WeightsError if it is not such a checkpoint, names anything but plain tensors, is

@@ -1,22 +1,39 @@
 """The layers that the networks share, in plain numpy, as the formulas have them.
 
-Activations are ``[..., channel, time]``. Every layer keeps the dtype of its input, float32 or
-float64, and any leading batch dimensions. Loops run over taps, never over samples. This is the
-text to audit; what runs faster elsewhere is tested against it.
+Activations are ``[..., channel, time]``, but for `linear`, `layer_norm` and `gru`, whose last axis
+is the channels. Every layer keeps the dtype of its input, float32 or float64, and any leading batch
+dimensions. Loops run over taps, never over samples, but for a recurrent layer's. This is the text
+to audit; what runs faster elsewhere is tested against it.
 """
 
-from .activations import elu, prelu
+from .activations import elu, prelu, sigmoid, silu, snake
 from .alias_free import downsample2, snake_beta, upsample2, upsample2_swapped
-from .conv import conv1d, depthwise1d, interpolate, interpolate3
+from .conv import (
+    conv1d,
+    conv_transpose1d,
+    depthwise1d,
+    interpolate,
+    interpolate3,
+    linear,
+)
+from .norm import layer_norm
+from .recurrent import gru
 
 __all__ = [
     "conv1d",
+    "conv_transpose1d",
     "depthwise1d",
     "downsample2",
     "elu",
+    "gru",
     "interpolate",
     "interpolate3",
+    "layer_norm",
+    "linear",
     "prelu",
+    "sigmoid",
+    "silu",
+    "snake",
     "snake_beta",
     "upsample2",
     "upsample2_swapped",

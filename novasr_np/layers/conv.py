@@ -45,6 +45,29 @@ def depthwise1d(
     return y + bias[:, np.newaxis]
 
 
+def conv_transpose1d(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int, padding: int
+) -> np.ndarray:
+    """Spread each step over a kernel's taps, `stride` apart (torch's ``conv_transpose1d``).
+
+    ``y[o, q] = bias[o] + sum_in weight[i, o, q + padding - n stride] x[i, n]``
+
+    x [..., I, T], weight [I, O, K], bias [O] -> [..., O, (T - 1) stride + K - 2 padding]
+    """
+    steps, (_, channels, taps) = x.shape[-1], weight.shape
+    y = np.zeros((*x.shape[:-2], channels, (steps - 1) * stride + taps), x.dtype)
+    with one_thread():
+        for k in range(taps):
+            y[..., k : k + (steps - 1) * stride + 1 : stride] += weight[:, :, k].T @ x
+    return y[..., padding : y.shape[-1] - padding] + bias[:, np.newaxis]
+
+
+def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """``x W^T + b``: x [..., I], weight [O, I], bias [O] -> [..., O]."""
+    with one_thread():
+        return x @ weight.T + bias
+
+
 def interpolate3(x: np.ndarray) -> np.ndarray:
     """Three samples for each one, on straight lines, the ends held (half-pixel centres).
 

@@ -1,0 +1,121 @@
+"""Load Inflect-Nano's weights from the original's two files, or from one in safetensors."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...atomic import atomic_write
+from ...checkpoint import read_checkpoint
+from ...errors import WeightsError
+from ...tensors import check, check_shapes, flatten, nest, read_safetensors, write_safetensors
+from ..record import Params
+from .spec import PUBLISHED, acoustic_tensors, vocoder_tensors
+
+NAME = "Inflect-Nano-v1"
+_MOST = 1 << 25  # bytes; the larger of the original's files has 14 MB
+_WHERE = (
+    "hf download owensong/Inflect-Nano-v1 --include 'weights/*.pt' --local-dir inflect, and then "
+    "--weights inflect/weights or NOVASR_INFLECT=inflect/weights"
+)
+
+
+def load(source: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Params:
+    """The weights as ``{"acoustic": tree, "vocoder": tree}``.
+
+    source: a folder with the original's two files, a safetensors file that `save` wrote, or such a
+    tree, which is checked; None for what the environment variable NOVASR_INFLECT names. The
+    vocoder's weight normalisation is folded in, in float64, in which it stays.
+
+    Raises WeightsError if it is no complete, finite set of these weights, and says where they are
+    to be had if there are none; OSError if a file cannot be read.
+    """
+    if isinstance(source, Mapping):
+        return _checked(source)
+    source = source or os.environ.get("NOVASR_INFLECT")
+    names = " and ".join(sorted(PUBLISHED.values()))
+    if not source:
+        raise WeightsError(f"speech needs the weights {names}: {_WHERE}")
+    path = Path(source)
+    if path.is_dir():
+        acoustic, vocoder = (_original(path, name) for name in sorted(PUBLISHED.values()))
+        return _checked({"acoustic": acoustic, "vocoder": folded(vocoder)})
+    if not path.exists():
+        raise WeightsError(f"no {path}; it has to be a folder with {names}: {_WHERE}")
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_MOST + 1)
+        if len(data) > _MOST:
+            raise WeightsError(f"larger than {_MOST} bytes")
+        tensors, metadata = read_safetensors(data)
+        if metadata.get("model") != NAME:
+            raise WeightsError(f"weights of {metadata.get('model')!r}, expected {NAME!r}")
+        tree = nest(tensors)
+        return _checked({part: flatten(tree.get(part, {})) for part in ("acoustic", "vocoder")})
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+
+
+def save(params: Params, path: str | os.PathLike[str]) -> None:
+    """Write both parts as one safetensors file, in float32, with weight normalisation folded.
+
+    Raises WeightsError as `load`, OSError if the file cannot be written.
+    """
+    tensors = {
+        name: np.asarray(value, np.float32) for name, value in flatten(_checked(params)).items()
+    }
+    metadata = {"model": NAME, "licence": "Apache-2.0"}
+    with atomic_write(Path(path)) as file:
+        file.write(write_safetensors(tensors, metadata))
+
+
+def _checked(parts: Mapping[str, Any]) -> Params:
+    tables = {"acoustic": acoustic_tensors(), "vocoder": vocoder_tensors()}
+    if missing := tables.keys() - parts.keys():
+        raise WeightsError(f"no {' and no '.join(sorted(missing))} weights of {NAME}")
+    return {
+        part: nest(check(flatten(parts[part]), table, f"{NAME}'s {part} part"))
+        for part, table in tables.items()
+    }
+
+
+def _original(folder: Path, name: str) -> dict[str, np.ndarray]:
+    path = folder / name
+    if not path.exists():
+        raise WeightsError(f"no {name} in {folder}: {_WHERE}")
+    try:
+        with open(path, "rb") as file:
+            return read_checkpoint(file, _MOST)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+
+
+def folded(
+    state: Mapping[str, np.ndarray], table: Mapping[str, tuple[int, ...]] | None = None
+) -> dict[str, np.ndarray]:
+    """The vocoder's tensors as in `vocoder_tensors`: ``w = g v / |v|``, the norm over all axes but
+    the first (arXiv 1602.07868); for the transposed convolutions that is the input's channels.
+
+    table: of another size. Raises WeightsError for other names or shapes.
+    """
+    table = vocoder_tensors() if table is None else table
+    wanted: dict[str, tuple[int, ...]] = {}
+    for name, shape in table.items():
+        if name.endswith(".log_alpha"):
+            wanted[name] = (1, *shape, 1)
+        elif name.endswith(".weight"):
+            wanted |= {f"{name}_v": shape, f"{name}_g": (shape[0], 1, 1)}
+        else:
+            wanted[name] = shape
+    shapes = {name: value.shape for name, value in state.items()}
+    check_shapes(shapes, wanted, f"{NAME}'s vocoder")
+    made = {}
+    for name, shape in table.items():
+        if name.endswith(".weight"):
+            v, g = np.float64(state[f"{name}_v"]), np.float64(state[f"{name}_g"])
+            made[name] = g * v / np.sqrt((v**2).sum(axis=(1, 2), keepdims=True))
+        else:
+            made[name] = state[name].reshape(shape)
+    return made

@@ -1,0 +1,82 @@
+"""Inflect-Nano-v1 whole: ids of phones to samples at 24 kHz."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..record import Params
+from . import acoustic, fast, vocoder
+from .acoustic import AS_IT_IS, Options
+from .spec import MAX_FRAMES
+
+_LEVEL = -20.0  # dB of full scale, of an utterance
+_PEAK = -1.0  # dB, at most
+
+
+class Voice(NamedTuple):
+    """A set of weights ready to speak. Made by `prepare`."""
+
+    acoustic: Params
+    vocoder: fast.Folded
+    dtype: Any
+
+
+def stages(
+    params: Params,
+    phones: np.ndarray,
+    tones: np.ndarray,
+    languages: np.ndarray,
+    speaker: int = 0,
+    options: Options = AS_IT_IS,
+    max_frames: int = MAX_FRAMES,
+    dtype: Any = np.float32,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, activation) for every stage of both networks, in order.
+
+    Arguments as for `acoustic.stages`; params as `load` gives them. The vocoder's names begin with
+    ``vocoder.``; the last is ``wave`` [256 F] at 24 kHz, as the network gives it.
+    """
+    mel = np.zeros(0)
+    ids = (phones, tones, languages)
+    for name, mel in acoustic.stages(params["acoustic"], *ids, speaker, options, max_frames, dtype):
+        yield name, mel
+    for name, activation in vocoder.stages(params["vocoder"], mel):
+        yield ("wave" if name == "wave" else f"vocoder.{name}"), activation
+
+
+def prepare(params: Params, dtype: Any = np.float32) -> Voice:
+    """Ready weights (`load`) to speak in `dtype`, float32 or float64."""
+    return Voice(params["acoustic"], fast.fold(params["vocoder"], dtype), dtype)
+
+
+def speak(
+    voice: Voice, phones: np.ndarray, tones: np.ndarray, languages: np.ndarray, options: Options
+) -> np.ndarray:
+    """One utterance at 24 kHz, at the level that `level` gives it."""
+    ids = (phones, tones, languages)
+    *_, (_, mel) = acoustic.stages(voice.acoustic, *ids, options=options, dtype=voice.dtype)
+    return level(fast.forward(voice.vocoder, mel))
+
+
+def frames(voice: Voice, phones: np.ndarray, tones: np.ndarray, languages: np.ndarray) -> int:
+    """How many frames an utterance would have, if it had no end."""
+    ids = (phones, tones, languages)
+    found = (x for name, x in acoustic.stages(voice.acoustic, *ids) if name == "durations")
+    return int(next(found).sum())
+
+
+def level(x: np.ndarray) -> np.ndarray:
+    """x [T] without its mean, at -20 dB of full scale on average, and its peak at most at -1 dB.
+
+    In float32, as the original does it; silence stays so, and nothing becomes one zero.
+    """
+    if x.size == 0:
+        return np.zeros(1, np.float32)
+    x = np.float32(x) - np.float32(x).mean()
+    loudness = 20 * np.log10(np.sqrt((np.float64(x) ** 2).mean()) + 1e-9)
+    x = x * np.float32(10 ** ((_LEVEL - loudness) / 20))
+    peak, most = float(np.abs(x).max()) + 1e-9, 10 ** (_PEAK / 20)
+    if peak > most:
+        x = x * np.float32(most / peak)
+    return np.clip(x, -1, 1)

@@ -1,0 +1,217 @@
+"""Inflect-Nano's networks against the original's outputs, with weights drawn from their names."""
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import test_weights
+from conftest import check, shared
+
+from novasr_np.errors import WeightsError
+from novasr_np.networks.inflect import acoustic, fast, load, model, spec, vocoder
+from novasr_np.tensors import flatten, nest
+
+SMALL = {"hidden": 24, "mels": 16, "encoders": 2, "decoders": 2, "speaker": 8, "bins": 32}
+MAX_FRAMES = {"small": 220, "full": spec.MAX_FRAMES}
+CASES = [("small", "hello"), ("small", "empty"), ("small", "capped")]
+CASES += [("full", "short"), ("full", "long")]
+GIVEN = ("phone_ids", "tone_ids", "lang_ids", "speaker", "options")
+
+
+def drawn(name, shape):
+    """A tensor of the reference outputs' weights: a function of its name and shape."""
+    digest = hashlib.sha256(f"{name}|{shape}".encode()).digest()
+    z = np.random.default_rng(int.from_bytes(digest[:8], "little")).standard_normal(shape)
+    if name.split(".")[0] in ("phone", "tone", "lang", "speaker", "abs_frame"):
+        z = 0.5 * z
+    elif name.endswith(".log_alpha"):
+        z = 0.3 * z
+    elif name.endswith(".weight_g"):
+        z = (1 + 0.1 * z) * (0.5 if name.startswith(("resblocks.", "conv_post.")) else 1)
+    elif len(shape) == 1 and name.endswith(".weight"):
+        z = 1 + 0.1 * z
+    elif len(shape) == 1:
+        z = 0.1 * z + (1.8 if name == "duration_head.3.bias" else 0)
+    elif not name.endswith(".weight_v"):
+        z = z / np.sqrt(np.prod(shape[1:]))
+    return np.float32(z)
+
+
+def originals(size):
+    """The state dicts of the original's two files, under its names."""
+    small = size == "small"
+    states = {}, {}
+    for name, shape in spec.acoustic_tensors(**SMALL if small else {}).items():
+        states[0][name] = drawn(name, shape)
+    vocoder_sizes = {"mels": 16, "channels": 16} if small else {}
+    for name, shape in spec.vocoder_tensors(**vocoder_sizes).items():
+        if name.endswith(".log_alpha"):
+            states[1][name] = drawn(name, (1, *shape, 1))
+        elif name.endswith(".weight"):
+            states[1][f"{name}_g"] = drawn(f"{name}_g", (shape[0], 1, 1))
+            states[1][f"{name}_v"] = drawn(f"{name}_v", shape)
+        else:
+            states[1][name] = drawn(name, shape)
+    return states
+
+
+@pytest.fixture(scope="module")
+def weights():
+    """size -> the two networks' weights."""
+    made = {}
+    for size in ("small", "full"):
+        first, second = originals(size)
+        table = spec.vocoder_tensors(**{"mels": 16, "channels": 16} if size == "small" else {})
+        folded = load.folded(second, table)
+        made[size] = {"acoustic": nest(first), "vocoder": nest(folded)}
+    return made
+
+
+@pytest.fixture(scope="module")
+def golden():
+    """(size, case) -> name -> array."""
+    found = {}
+    for size in ("small", "full"):
+        with np.load(shared(f"golden/inflect_nano_{size}.npz")) as file:
+            for name in file.files:
+                case, _, rest = name.partition(".")
+                found.setdefault((size, case), {})[rest] = file[name]
+    return found
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("size", "case"), CASES)
+def test_every_stage_is_the_originals(weights, golden, size, case, dtype):
+    want = golden[size, case]
+    ids = (want["phone_ids"], want["tone_ids"], want["lang_ids"], int(want["speaker"]))
+    options = acoustic.Options(*want["options"])
+    got = dict(model.stages(weights[size], *ids, options, MAX_FRAMES[size], dtype))
+    assert set(want) - set(got) <= set(GIVEN)
+    for name in set(want) - set(GIVEN):
+        most = 1e-4 if dtype is np.float32 else 1e-10 if want[name].dtype == np.float64 else 2e-7
+        check(got[name], want[name], most * max(1, np.abs(want[name]).max()), f"{case} {name}")
+        assert got[name].dtype in (dtype, np.int64), name
+
+
+def test_the_original_file_names_no_other_tensors():
+    import json  # noqa: PLC0415
+
+    tables = json.loads(shared("golden/inflect_tensors.json").read_text())
+    assert {k: tuple(v) for k, v in tables["acoustic"].items()} == spec.acoustic_tensors()
+    first, second = originals("full")
+    assert {k: list(v.shape) for k, v in second.items()} == tables["vocoder"]
+    assert len(first) == 199
+
+
+def test_the_draw_is_the_references(golden):
+    assert golden["full", "weight_head"]
+    for name, head in golden["full", "weight_head"].items():
+        first, second = originals("full")
+        np.testing.assert_array_equal((first | second)[name].reshape(-1)[:8], head)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("frames", [1, 2, 7, 40])
+def test_the_fast_vocoder_gives_the_same(weights, frames, dtype):
+    mel = np.random.default_rng(frames).normal(-4, 2, (80, frames))
+    *_, (_, want) = vocoder.stages(weights["full"]["vocoder"], mel)
+    p = fast.fold(weights["full"]["vocoder"], dtype)
+    check(fast.forward(p, mel.astype(dtype)), want, {np.float64: 1e-12, np.float32: 2e-5}[dtype])
+
+
+def test_a_frame_depends_on_thirteen_on_either_side(weights):
+    p = fast.fold(weights["full"]["vocoder"], np.float64)
+    mel = np.random.default_rng(0).normal(-4, 2, (80, 60))
+    moved = mel.copy()
+    moved[:, 30] += 1
+    changed = np.flatnonzero(fast.forward(p, moved) != fast.forward(p, mel)) // spec.HOP
+    assert (changed[0], changed[-1]) == (30 - spec.CONTEXT, 30 + spec.CONTEXT)
+
+
+def test_levels_are_the_originals(golden):
+    for case in ("quiet", "dc", "peaky", "silence", "empty"):
+        posts = golden["small", "post"]
+        check(model.level(posts[f"{case}.x"]), posts[f"{case}.y"], 6e-8, case)
+
+
+def test_snake_is_the_originals_at_both_clips(golden):
+    from novasr_np.layers import snake  # noqa: PLC0415
+
+    want = golden["small", "snake"]
+    check(snake(want["x"], vocoder.alpha(want["log_alpha"])), want["y"], 1e-12)
+
+
+def test_lengths_round_halves_to_even_and_clip_before_the_speed():
+    frames = np.array([0.2, 1.5, 2.5, 79.9, 200.0])
+    got = acoustic.lengths(np.log1p(frames), 1.0)
+    np.testing.assert_array_equal(got, [1, 2, 2, 80, 80])
+    np.testing.assert_array_equal(acoustic.lengths(np.log1p(frames), 2.0)[-2:], [160, 160])
+
+
+def write_checkpoint(path: Path, state, key: str, beside) -> None:
+    """A file as torch would write it, float32."""
+    members = {"byteorder": b"little", "version": b"3\n"}
+    tensors = {}
+    for i, (name, value) in enumerate(state.items()):
+        kind = test_weights.Name("torch", "FloatStorage")
+        tensors[name] = test_weights.tensor(str(i), value.shape, kind)
+        members[f"data/{i}"] = value.astype("<f4").tobytes()
+    buffer = io.BytesIO()
+    test_weights.Pickler(buffer, 2).dump({**beside, key: tensors})
+    members["data.pkl"] = buffer.getvalue()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(f"model/{name}", data)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Drawn weights in files such as the original's."""
+    path = tmp_path_factory.mktemp("inflect")
+    first, second = originals("full")
+    config = {"config": {"hidden": 168, "dropout": 0.08}, "speakers": {"mark": 0}}
+    write_checkpoint(path / "inflect_nano_v1_acoustic.pt", first, "model", config)
+    variant = {"config": {"variant": "snake_v2mid", "rates": [8, 8, 2, 2]}}
+    write_checkpoint(path / "inflect_nano_v1_vocoder.pt", second, "generator", variant)
+    return path
+
+
+def test_the_originals_files_load_and_convert(folder, weights, tmp_path, monkeypatch):
+    params = load.load(folder)
+    for name, value in flatten(weights["full"]).items():
+        np.testing.assert_array_equal(flatten(params)[name], value, err_msg=name)
+    load.save(params, tmp_path / "inflect.safetensors")
+    again = load.load(tmp_path / "inflect.safetensors")
+    for name, value in flatten(again).items():
+        np.testing.assert_array_equal(value, np.float32(flatten(params)[name]), err_msg=name)
+    monkeypatch.setenv("NOVASR_INFLECT", str(folder))
+    assert flatten(load.load()).keys() == flatten(params).keys()
+    assert load.load(params)["vocoder"].keys() == params["vocoder"].keys()
+
+
+def test_what_is_no_set_of_weights_is_refused(folder, tmp_path, monkeypatch):
+    monkeypatch.delenv("NOVASR_INFLECT", raising=False)
+    with pytest.raises(WeightsError, match=r"inflect_nano_v1_acoustic\.pt and .*hf download"):
+        load.load()
+    with pytest.raises(WeightsError, match=r"no inflect_nano_v1_acoustic\.pt in"):
+        load.load(tmp_path)
+    with pytest.raises(WeightsError, match="it has to be a folder"):
+        load.load(tmp_path / "nowhere")
+    (tmp_path / "inflect_nano_v1_acoustic.pt").write_bytes(b"PK")
+    with pytest.raises(WeightsError, match=r"acoustic\.pt: not a whole checkpoint"):
+        load.load(tmp_path)
+    params = load.load(folder)
+    broken = {**params, "acoustic": {k: v for k, v in params["acoustic"].items() if k != "phone"}}
+    with pytest.raises(WeightsError, match=r"missing tensors: phone\.weight"):
+        load.load(broken)
+    with pytest.raises(WeightsError, match="no vocoder weights"):
+        load.load({"acoustic": params["acoustic"]})
+    first, second = originals("full")
+    second["ups.0.weight_v"] = second["ups.0.weight_v"][:, :, :8]
+    write_checkpoint(tmp_path / "inflect_nano_v1_acoustic.pt", first, "model", {})
+    write_checkpoint(tmp_path / "inflect_nano_v1_vocoder.pt", second, "generator", {})
+    with pytest.raises(WeightsError, match=r"ups\.0\.weight_v has shape"):
+        load.load(tmp_path)
