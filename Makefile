@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-.PHONY: library wasm demo test test-all test-cluster test-plugins check lint types dist parity bench quality clean
+.PHONY: library wasm demo test test-all test-cluster test-browser test-plugins check lint types dist parity bench quality clean
 
 library: build/libnovasr.so  ## the engine in C as a shared library; its header is novasr_np/web/engine.h
 
@@ -12,7 +12,7 @@ build/libnovasr.so: novasr_np/web/engine.c novasr_np/web/engine.h
 	mkdir -p build
 	$(CC) -std=c11 -O3 -march=native -ffp-contract=fast -Wno-psabi -fPIC -shared -o $@ $<
 
-wasm: .venv/wasm  ## the engine as WebAssembly; what it writes is part of the repository
+wasm: .venv/browser  ## the engine as WebAssembly; what it writes is part of the repository
 	$(BIN)/python -m bench.wasm novasr_np/web
 
 demo: .venv/demo  ## upsample a short clip; demo/ gets the sound and pictures of before and after
@@ -26,6 +26,9 @@ test-all: test  ## then the slow ones: kills, signals, eight devices
 
 test-cluster: .venv/cluster  ## corpus jobs on Ray, with actors and a node killed
 	$(BIN)/python -m pytest tests/test_corpus_ray.py
+
+test-browser: .venv/browser  ## the page in headless Chromium, which has to be there
+	$(PYTEST) -m browser tests/test_web.py
 
 test-plugins: .venv/plugins/bin/python  ## the plugin for Open Voice OS, in an environment of its own
 	.venv/plugins/bin/python -m pytest tests/test_plugins.py
@@ -64,8 +67,8 @@ quality: .venv/quality  ## how good weights are on real speech; writes bench/QUA
 	$(BIN)/python -m pip install --quiet --editable '.[quality]'
 	touch $@
 
-.venv/wasm: pyproject.toml .venv/test
-	$(BIN)/python -m pip install --quiet ziglang==0.17.1
+.venv/browser: pyproject.toml .venv/test
+	$(BIN)/python -m pip install --quiet playwright ziglang==0.17.1
 	touch $@
 
 .venv/cluster: pyproject.toml .venv/test

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "api": {"blocks", "dsp", "networks", "weights", *GROUND},
     "files": {"api", "blocks", "dsp", "networks", "stream", "weights", *GROUND},
     "fastsr": {"blocks", "dsp", "files", "weights", *GROUND},
+    "web": {"weights", *GROUND},
     "plugins": {"api", "blocks", "dsp", "files", "weights", *GROUND},
     "corpus": {"blocks", "files", "networks", "weights", *GROUND},
     "conformance": {"api", "blocks", "files", "networks", "tensors", "weights", *GROUND},

@@ -60,6 +60,41 @@ def depthwise1d(x: Array, weight: Array, bias: Array, dilation: int = 1) -> jax.
     return y
 
 
+def conv_transpose1d(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    stride: int,
+    padding: int,
+    *,
+    precision: str = "highest",
+) -> jax.Array:
+    """Spread each step over a kernel's taps, `stride` apart (torch's ``conv_transpose1d``).
+
+    ``y[q, o] = bias[o] + sum_in weight[i, o, q + padding - n stride] x[n, i]``
+
+    x [..., T, I], weight [I, O, K], bias [O] -> [..., (T - 1) stride + K - 2 padding, O]
+    """
+    *lead, steps, channels = x.shape
+    taps, level = weight.shape[-1], PRECISIONS[precision][0]
+    beside = taps - 1 - padding
+    y = lax.conv_general_dilated(
+        jnp.asarray(x).reshape(-1, steps, channels),
+        jnp.flip(weight, -1).transpose(2, 0, 1),
+        window_strides=(1,),
+        padding=[(beside, beside)],
+        lhs_dilation=(stride,),
+        dimension_numbers=("NWC", "WIO", "NWC"),
+        precision=level,
+    )
+    return y.reshape(*lead, *y.shape[1:]) + bias
+
+
+def linear(x: Array, weight: Array, bias: Array) -> jax.Array:
+    """``x W^T + b``: x [..., I], weight [O, I], bias [O] -> [..., O], in full precision."""
+    return jnp.dot(x, weight.T, precision=lax.Precision.HIGHEST) + bias
+
+
 def interpolate3(x: Array) -> jax.Array:
     """Three samples for each one, on straight lines, the ends held (half-pixel centres).
 

@@ -11,13 +11,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..version import __version__
-from . import compare, corpus, doctor, export, spectrogram, stream, upsample, verify, weights
+from . import (
+    compare,
+    corpus,
+    doctor,
+    export,
+    page,
+    spectrogram,
+    stream,
+    upsample,
+    verify,
+    web,
+    weights,
+)
 from .messages import EXIT_INTERRUPTED, EXIT_SOME_FAILED, say, usage
 
 # In the order of the help.
 # fmt: off
 _COMMANDS = (
-    upsample, corpus, stream, weights, verify, export, compare, spectrogram, doctor,
+    upsample, corpus, stream, web, page, weights, verify, export, compare, spectrogram, doctor,
 )
 # fmt: on
 

@@ -87,7 +87,7 @@ def golden():
 def test_every_stage_is_the_originals(weights, golden, size, case, dtype):
     want = golden[size, case]
     ids = (want["phone_ids"], want["tone_ids"], want["lang_ids"], int(want["speaker"]))
-    options = acoustic.Options(*want["options"])
+    options = spec.Options(*want["options"])
     got = dict(model.stages(weights[size], *ids, options, MAX_FRAMES[size], dtype))
     assert set(want) - set(got) <= set(GIVEN)
     for name in set(want) - set(GIVEN):
@@ -215,3 +215,56 @@ def test_what_is_no_set_of_weights_is_refused(folder, tmp_path, monkeypatch):
     write_checkpoint(tmp_path / "inflect_nano_v1_vocoder.pt", second, "generator", {})
     with pytest.raises(WeightsError, match=r"ups\.0\.weight_v has shape"):
         load.load(tmp_path)
+
+
+@pytest.mark.parametrize(("size", "case"), CASES)
+def test_jax_gives_what_numpy_gives(weights, golden, size, case):
+    """Stage by stage, float32, in a batch of two rows padded to more than they need."""
+    jax = pytest.importorskip("jax", reason="needs the extra jax")
+    from novasr_jax.networks.inflect import model as in_jax  # noqa: PLC0415
+
+    want = golden[size, case]
+    params = jax.tree.map(lambda value: np.asarray(value, np.float32), weights[size])
+    count = len(want["phone_ids"])
+    other = max(1, count // 2)
+    ids = tuple(
+        np.stack([np.pad(row, (0, count + 5 - len(row))) for row in (x, x[:other])])
+        for x in (want[name].astype(np.int32) for name in GIVEN[:3])
+    )
+    counts = np.array([count, other], np.int32)
+    options = spec.Options(*map(float, want["options"]))
+    encoded = in_jax.encode(params["acoustic"], ids, counts, int(want["speaker"]), options)
+    pitch, durations = encoded["pitch_token"], encoded["durations"]
+    own = np.minimum(np.asarray(durations).sum(axis=1), MAX_FRAMES[size])
+    room = int(own.max()) + 9
+    given = (encoded["conditioned"], pitch, durations, counts, room, MAX_FRAMES[size])
+    decoded = in_jax.decode(params["acoustic"], *given)
+    sound = in_jax.vocode(params["vocoder"], decoded["mel"], own)
+    got = encoded | decoded
+    got |= {name if name == "wave" else f"vocoder.{name}": x for name, x in sound.items()}
+    for name in set(want) - set(GIVEN):
+        truth = want[name]
+        channels_first = name.endswith((".depth", ".point")) or name in ("postnet", "mel")
+        if truth.ndim == 2 and (channels_first or name.startswith("vocoder.")):
+            truth = truth.T
+        y = np.asarray(got[name])[0][: len(truth)]
+        check(y, truth, 1e-4 * max(1, np.abs(truth).max()), f"{case} {name}")
+    # The padding of the other row changes nothing: it is what it would be alone.
+    alone = [x[:other] for x in (want[name].astype(np.int64) for name in GIVEN[:3])]
+    speaker = int(want["speaker"])
+    *_, (_, truth) = model.stages(weights[size], *alone, speaker, options, MAX_FRAMES[size])
+    check(np.asarray(got["wave"])[1][: len(truth)], truth, 2e-4)
+
+
+def test_jax_speaks_batches(weights):
+    pytest.importorskip("jax", reason="needs the extra jax")
+    from novasr_jax.networks.inflect import model as in_jax  # noqa: PLC0415
+
+    rng = np.random.default_rng(0)
+    utterances = [
+        (rng.integers(0, 219, n), rng.integers(0, 12, n), np.full(n, 2)) for n in (3, 9, 5)
+    ]
+    waves = in_jax.speak(weights["full"], utterances)
+    for ids, wave in zip(utterances, waves, strict=True):
+        *_, (_, truth) = model.stages(weights["full"], *ids)
+        check(wave, truth, 2e-4)

@@ -4,25 +4,14 @@ Arrays are [time, channel] here. "Time" is a token first, then a frame of 256 sa
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ...layers import conv1d, gru, layer_norm, linear, sigmoid, silu
 from ...tensors import cast
 from ..record import Params
-from .spec import MAX_FRAMES, MAX_LENGTH, POSTNET_SCALE
-
-
-class Options(NamedTuple):
-    """How an utterance is spoken, each relative to what the network would do."""
-
-    length: float = 1.0  # of the phones; 2 is half as fast
-    pitch: float = 1.0  # of the deviation from the mean pitch
-    energy: float = 1.0
-
-
-AS_IT_IS = Options()
+from .spec import AS_IT_IS, MAX_FRAMES, MAX_LENGTH, POSTNET_SCALE, Options
 
 
 def stages(

@@ -7,8 +7,7 @@ import numpy as np
 
 from ..record import Params
 from . import acoustic, fast, vocoder
-from .acoustic import AS_IT_IS, Options
-from .spec import MAX_FRAMES
+from .spec import AS_IT_IS, MAX_FRAMES, Options
 
 _LEVEL = -20.0  # dB of full scale, of an utterance
 _PEAK = -1.0  # dB, at most

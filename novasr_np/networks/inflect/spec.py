@@ -3,6 +3,8 @@
 Data only; the rest of this folder stands on it. The networks read their sizes off the tensors.
 """
 
+from typing import NamedTuple
+
 SAMPLE_RATE = 24_000  # Hz
 HOP = 256  # samples of a frame
 MAX_FRAMES = 1400  # of an utterance: 14.93 s; the positions were learnt so far
@@ -23,6 +25,17 @@ RATES = (8, 8, 2, 2)
 TAPS = (3, 7, 11)  # of the three residual blocks behind each
 DILATIONS = (1, 3, 5)  # of the convolutions in a block
 CONTEXT = 13  # frames on either side that a frame's samples depend on
+
+
+class Options(NamedTuple):
+    """How an utterance is spoken, each relative to what the network would do."""
+
+    length: float = 1.0  # of the phones; 2 is half as fast
+    pitch: float = 1.0  # of the deviation from the mean pitch
+    energy: float = 1.0
+
+
+AS_IT_IS = Options()
 
 
 def _linear(name: str, out: int, into: int) -> dict[str, tuple[int, ...]]:

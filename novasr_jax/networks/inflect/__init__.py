@@ -1,0 +1,1 @@
+"""Inflect-Nano-v1 in JAX."""

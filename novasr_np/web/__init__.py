@@ -1,0 +1,170 @@
+"""The page that runs the networks in a browser: one HTML file, assembled from `page/`.
+
+It holds its style, its scripts, the engine and the weights, asks for nothing after it was loaded,
+and says so in its Content-Security-Policy.
+"""
+
+import base64
+import gzip
+import hashlib
+import json
+import socket
+import webbrowser
+from collections.abc import Callable, Mapping
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from ..atomic import atomic_write
+from ..version import __version__
+from ..weights import embedded_weights
+
+HOST = "127.0.0.1"  # this machine alone
+SCRIPTS = ("dsp.js", "app.js", "worker.js", "worklet.js")  # that the loader starts
+ENGINES = ("engine.wasm", "engine-relaxed.wasm")
+WEIGHTS = ("airband-1", "airband-live-1", "novasr-open")  # that it offers
+_HERE = Path(__file__).parent
+
+
+def page() -> bytes:
+    """The whole page, UTF-8."""
+    paths = [*(_HERE / "page" / name for name in SCRIPTS), *(_HERE / name for name in ENGINES)]
+    paths += [embedded_weights()[name] for name in WEIGHTS]
+    contents = {path.name: path.read_bytes() for path in paths}
+    html = _source("index.html")
+    for name, text in {
+        "policy": policy(),
+        "version": __version__,
+        "style": _source("style.css"),
+        "script": _source("loader.js"),
+        "archive": base64.b64encode(archive(contents)).decode(),
+    }.items():
+        html = html.replace("{{" + name + "}}", text)
+    return html.encode()
+
+
+def policy() -> str:
+    """The page's Content-Security-Policy: its own style and script, and nothing from elsewhere.
+
+    blob: is what the script unpacks: the rest of the page, its worker and its worklet.
+    """
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {_hash('loader.js')} 'wasm-unsafe-eval' blob:",
+            f"style-src {_hash('style.css')}",
+            "worker-src blob:",
+            "img-src blob: data:",
+            "media-src blob:",
+            "connect-src 'none'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def archive(contents: Mapping[str, bytes]) -> bytes:
+    """Files as one, compressed; the same ones give the same bytes.
+
+    The size of a header in 4 bytes, little-endian; the header, name -> [start, end] as JSON; and
+    the files, which start and end count from.
+    """
+    index, end = {}, 0
+    for name, data in contents.items():
+        index[name] = end, end + len(data)
+        end += len(data)
+    header = json.dumps(index).encode()
+    size = len(header).to_bytes(4, "little")
+    return gzip.compress(size + header + b"".join(contents.values()), 9, mtime=0)
+
+
+def write_file(path: Path) -> None:
+    """Write the page to a file, which appears when it is whole. Raises OSError if it cannot be."""
+    data = page()
+    with atomic_write(path) as file:
+        file.write(data)
+
+
+def write_folder(folder: Path) -> Path:
+    """Write the page to folder/index.html, for any host of static files; give that name.
+
+    Makes the folder if need be. Raises OSError as `write_file`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "index.html"
+    write_file(path)
+    return path
+
+
+def server(port: int) -> ThreadingHTTPServer:
+    """A server of the page on 127.0.0.1, which is not running yet. port: 0 for any that is free.
+
+    Raises OSError, naming address and port, if that port cannot be had.
+    """
+    try:
+        return _Server((HOST, port), partial(_Handler, page()))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"{HOST}:{port}") from error
+
+
+def serve(port: int, open_browser: bool, ready: Callable[[str], object]) -> None:
+    """Serve the page until the process is interrupted. ready gets its address first.
+
+    Raises OSError as `server` does.
+    """
+    with server(port) as running:
+        address = f"http://{HOST}:{running.server_port}/"
+        ready(address)
+        if open_browser:
+            webbrowser.open(address)
+        running.serve_forever()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # On Windows that option would let two servers have one port.
+    allow_reuse_address = not hasattr(socket, "SO_EXCLUSIVEADDRUSE")
+
+    def handle_error(self, *_: Any) -> None:
+        """A browser that goes away in the middle is no error."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def __init__(self, page: bytes, *arguments: Any) -> None:
+        self._page = page
+        super().__init__(*arguments)
+
+    def do_GET(self) -> None:
+        self._answer(self._page)
+
+    def do_HEAD(self) -> None:
+        self._answer(b"")
+
+    def _answer(self, body: bytes) -> None:
+        if self.path.partition("?")[0] not in ("/", "/index.html"):
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(self._page)))
+        self.send_header("Cache-Control", "no-store")
+        # As in the page itself, and what can be said in a header alone.
+        self.send_header("Content-Security-Policy", f"{policy()}; frame-ancestors 'none'")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing of each request."""
+
+
+def _source(name: str) -> str:
+    return (_HERE / "page" / name).read_text(encoding="utf-8")
+
+
+def _hash(name: str) -> str:
+    """How a policy names a style or a script."""
+    digest = hashlib.sha256(_source(name).encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
