@@ -1,7 +1,7 @@
 """Speech super-resolution in plain numpy: airband and NovaSR turn 16 kHz into 48 kHz.
 
-`upsample` takes an array, `Stream` chunks; `load_weights`, `forward` and `stages` are the bare
-network.
+`upsample` takes an array, `Stream` chunks, and `say` text; `load_weights`, `forward` and `stages`
+are the bare network.
 """
 
 from importlib import import_module
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .fastsr import FastSR
     from .samples import count_saturated
     from .stream import Stream
+    from .tts import say
     from .weights import load_weights, save_weights
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "load_weights",
     "resample",
     "save_weights",
+    "say",
     "stages",
     "upsample",
 ]
@@ -39,6 +41,7 @@ _ROOMS = {
     "fastsr": ("FastSR",),
     "samples": ("count_saturated",),
     "stream": ("Stream",),
+    "tts": ("say",),
     "weights": ("load_weights", "save_weights"),
 }
 

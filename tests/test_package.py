@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "weights": {"checkpoint", "networks", "tensors", *GROUND},
     "blocks": {"networks", "tensors", *GROUND},
     "stream": {"blocks", "dsp", "networks", "weights", *GROUND},
+    "tts": {"networks", "stream", "weights", *GROUND},
     "api": {"blocks", "dsp", "networks", "weights", *GROUND},
     "files": {"api", "blocks", "dsp", "networks", "stream", "weights", *GROUND},
     "fastsr": {"blocks", "dsp", "files", "weights", *GROUND},

@@ -24,12 +24,14 @@ from . import (
     web,
     weights,
 )
+from . import say as speech
 from .messages import EXIT_INTERRUPTED, EXIT_SOME_FAILED, say, usage
 
 # In the order of the help.
 # fmt: off
 _COMMANDS = (
-    upsample, corpus, stream, web, page, weights, verify, export, compare, spectrogram, doctor,
+    upsample, corpus, stream, speech, web, page, weights, verify, export, compare, spectrogram,
+    doctor,
 )
 # fmt: on
 

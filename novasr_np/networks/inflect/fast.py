@@ -2,7 +2,8 @@
 
 Signals are [time, channel] with zeros around, so that what a product takes lies side by side. A
 dilated convolution is a plain one on every d-th step: these are put one after the other, with zeros
-between them.
+between them. Of Snake, ``x + sin(a x)^2 / a``, what stands before the sine is multiplied into the
+convolution before it, and the 1 / a into the one behind it, wherever nothing else takes the same x.
 """
 
 from typing import Any, NamedTuple
@@ -19,30 +20,25 @@ from .vocoder import alpha
 
 # Steps that elementwise work takes as one row: numpy is slow at rows as short as 9 channels.
 _ROWS = 8
+_REACH = 64  # steps, in whole rows, that a branch looks to either side: 60 with 11 taps
+_PIECE = 1 << 16  # numbers of a signal in a piece
 _BLOCK = 1 << 14  # numbers that an activation takes at a time: they stay in a core's own cache
 
 
 class Conv(NamedTuple):
+    """A convolution, and the activation before it."""
+
     matrix: np.ndarray  # `toeplitz`
     bias: np.ndarray  # [8, O], the same in each row
     hop: int  # steps that a row of the product gives
     taps: int
-
-
-class Snake(NamedTuple):
-    frequency: np.ndarray  # [8, C], the same in each row
-    depth: np.ndarray  # 1 over that
-
-
-class Half(NamedTuple):
-    snake: Snake
-    conv: Conv
+    active: bool  # whether Snake stands before it
+    frequency: np.ndarray | None  # what x is still to be multiplied by then, [8, I]
 
 
 class Stage(NamedTuple):
-    snake: Snake
     up: Conv
-    residuals: tuple[tuple[tuple[Half, Half], ...], ...]  # branch, dilation
+    residuals: tuple[tuple[tuple[Conv, Conv], ...], ...]  # branch, dilation
 
 
 class Folded(NamedTuple):
@@ -50,7 +46,6 @@ class Folded(NamedTuple):
 
     pre: Conv
     stages: tuple[Stage, ...]
-    snake: Snake
     post: Conv
 
 
@@ -59,15 +54,14 @@ def fold(params: Params, dtype: Any) -> Folded:
     p = cast(params, np.float64)
     stages = []
     for i, rate in enumerate(RATES):
+        blocks = [p["resblocks"][str(len(TAPS) * i + j)] for j in range(len(TAPS))]
         residuals = tuple(
-            tuple((_half(block, 1, str(k)), _half(block, 2, str(k))) for k in range(len(DILATIONS)))
-            for block in (p["resblocks"][str(len(TAPS) * i + j)] for j in range(len(TAPS)))
+            tuple(_pair(block, str(k)) for k in range(len(DILATIONS))) for block in blocks
         )
-        up = _transposed(p["ups"][str(i)], rate)
-        stages.append(Stage(_activation(p["up_acts"][str(i)]), up, residuals))
-    last = _activation(p["post_act"])
-    folded = Folded(_conv(p["conv_pre"]), tuple(stages), last, _conv(p["conv_post"]))
-    return _cast(folded, dtype)
+        up = _transposed(p["ups"][str(i)], rate, _alpha(p["up_acts"][str(i)]))
+        stages.append(Stage(up, residuals))
+    post = _conv(p["conv_post"], _alpha(p["post_act"]))
+    return _cast(Folded(_conv(p["conv_pre"]), tuple(stages), post), dtype)
 
 
 def forward(p: Folded, mel: np.ndarray) -> np.ndarray:
@@ -75,76 +69,95 @@ def forward(p: Folded, mel: np.ndarray) -> np.ndarray:
     with one_thread():
         x = _run(p.pre, mel.T)
         for stage, rate in zip(p.stages, RATES, strict=True):
-            u = _snake(x, *stage.snake)
-            x = _run(stage.up, u).reshape(rate * len(x), -1)
-            total = np.zeros_like(x)
-            for residual in stage.residuals:
-                total += _residual(residual, x)
-            total /= x.dtype.type(len(TAPS))
-            x = total
-        y = _run(p.post, _snake(x, *p.snake))
-        return np.tanh(y[:, 0])
+            x = _run(stage.up, x).reshape(rate * len(x), -1)
+            x = _mean(stage.residuals, x)
+        return np.tanh(_run(p.post, x)[:, 0])
 
 
-def _residual(pairs: tuple[tuple[Half, Half], ...], x: np.ndarray) -> np.ndarray:
-    x = x.copy()
-    for (first, second), dilation in zip(pairs, DILATIONS, strict=True):
-        u = _dilated(_snake(x, *first.snake), first.conv, dilation)
-        x += _run(second.conv, _snake(u, *second.snake))
-    return x
-
-
-def _dilated(x: np.ndarray, conv: Conv, dilation: int) -> np.ndarray:
-    if dilation == 1:
-        return _run(conv, x)
-    steps, channels = x.shape
-    each = ceil_div(steps, dilation)
-    row = each + conv.taps // 2  # with the zeros before the next
-    wide = np.zeros((dilation, row, channels), x.dtype)
-    whole = steps // dilation
-    wide[:, :whole] = x[: whole * dilation].reshape(whole, dilation, channels).transpose(1, 0, 2)
-    rest = steps - whole * dilation
-    wide[:rest, whole : whole + 1] = x[whole * dilation :, np.newaxis]
-    y = _run(conv, wide.reshape(-1, channels)).reshape(dilation, row, -1)[:, :each]
-    return y.transpose(1, 0, 2).reshape(each * dilation, -1)[:steps]
-
-
-def _run(conv: Conv, x: np.ndarray) -> np.ndarray:
-    """x [T, I] -> [T, O], zeros beyond the ends."""
-    steps, channels = x.shape
-    window = conv.matrix.shape[0] // channels
-    most = ceil_div(steps, window) * window + window
-    wide = np.zeros((most + conv.taps, channels), x.dtype)
-    before = conv.taps // 2
-    wide[before : before + steps] = x
-    y = np.zeros((ceil_div(most, _ROWS) * _ROWS, conv.bias.shape[1]), x.dtype)
-    correlate(wide, conv.matrix, conv.hop, y, steps)
-    tall = y[: ceil_div(steps, _ROWS) * _ROWS].reshape(-1, conv.bias.size)
-    tall += conv.bias.reshape(-1)
-    return y[:steps]
-
-
-def _snake(x: np.ndarray, frequency: np.ndarray, depth: np.ndarray) -> np.ndarray:
+def _mean(residuals: tuple, x: np.ndarray) -> np.ndarray:
+    """The mean of the branches, in pieces that stay in a core's own cache; exact at their ends."""
     y = np.empty_like(x)
-    rows = _ROWS if len(x) % _ROWS == 0 else 1
-    frequency, depth = frequency[:rows].reshape(-1), depth[:rows].reshape(-1)
-    tall, made = x.reshape(-1, len(frequency)), y.reshape(-1, len(frequency))
-    size = max(1, _BLOCK // len(frequency))
-    for first in range(0, len(tall), size):
-        part, out = tall[first : first + size], made[first : first + size]
-        np.multiply(part, frequency, out=out)
-        np.sin(out, out=out)
-        np.multiply(out, out, out=out)
-        out *= depth
-        out += part
+    size = max(_ROWS, _PIECE // x.shape[1] // _ROWS * _ROWS)
+    for first in range(0, len(x), size):
+        begin, end = max(0, first - _REACH), min(len(x), first + size + _REACH)
+        piece, inside = x[begin:end], slice(first - begin, first - begin + size)
+        total = sum(_residual(residual, piece)[inside] for residual in residuals)
+        y[first : first + size] = total / x.dtype.type(len(residuals))
     return y
 
 
-def _conv(p: Params) -> Conv:
-    kernel = p["weight"].transpose(2, 1, 0)  # [tap, in, out]
+def _residual(pairs: tuple[tuple[Conv, Conv], ...], x: np.ndarray) -> np.ndarray:
+    x = x.copy()
+    for (first, second), dilation in zip(pairs, DILATIONS, strict=True):
+        x += _run(second, _run(first, x, dilation))
+    return x
+
+
+def _run(conv: Conv, x: np.ndarray, dilation: int = 1) -> np.ndarray:
+    """x [T, I] -> [T, O], zeros beyond the ends."""
+    steps, channels = x.shape
+    each = ceil_div(steps, dilation)
+    row = each + conv.taps // 2  # with the zeros before the next
+    count = row * dilation if dilation > 1 else steps
+    window = conv.matrix.shape[0] // channels
+    most = ceil_div(count, window) * window + window
+    wide = np.zeros((most + conv.taps, channels), x.dtype)
+    inside = wide[conv.taps // 2 :][:count]
+    if dilation == 1:
+        _activated(conv, x, inside)
+    else:
+        rows, whole = inside.reshape(dilation, row, channels), steps // dilation
+        active = np.empty_like(x)
+        _activated(conv, x, active)
+        rows[:, :whole] = (
+            active[: whole * dilation].reshape(whole, dilation, channels).transpose(1, 0, 2)
+        )
+        rows[: steps - whole * dilation, whole : whole + 1] = active[whole * dilation :, None]
+    y = np.zeros((ceil_div(most, _ROWS) * _ROWS, conv.bias.shape[1]), x.dtype)
+    correlate(wide, conv.matrix, conv.hop, y, count)
+    tall = y[: ceil_div(count, _ROWS) * _ROWS].reshape(-1, conv.bias.size)
+    tall += conv.bias.reshape(-1)
+    if dilation == 1:
+        return y[:steps]
+    turned = y[:count].reshape(dilation, row, -1)[:, :each].transpose(1, 0, 2)
+    return turned.reshape(each * dilation, -1)[:steps]
+
+
+def _activated(conv: Conv, x: np.ndarray, y: np.ndarray) -> None:
+    """``u + sin(u)^2``, u = x times the frequency, into y; or x as it is."""
+    if not conv.active:
+        y[:] = x
+        return
+    rows = _ROWS if len(x) % _ROWS == 0 else 1
+    tall, made = x.reshape(-1, rows * x.shape[1]), y.reshape(-1, rows * x.shape[1])
+    size = max(1, _BLOCK // tall.shape[1])
+    for first in range(0, len(tall), size):
+        u, out = tall[first : first + size], made[first : first + size]
+        if conv.frequency is not None:
+            u = u * conv.frequency[:rows].reshape(-1)
+        np.sin(u, out=out)
+        np.multiply(out, out, out=out)
+        out += u
+
+
+def _pair(block: Params, k: str) -> tuple[Conv, Conv]:
+    """The two convolutions of a residual step, the second's frequency folded into the first."""
+    inner = _alpha(block["acts2"][k])
+    first = _conv(block["convs1"][k], _alpha(block["acts1"][k]), inner)
+    second = _conv(block["convs2"][k], inner)
+    return first, second._replace(frequency=None)
+
+
+def _conv(p: Params, frequency: Any = None, scale: Any = 1.0) -> Conv:
+    """frequency: of the Snake before it, [I]; scale: of what comes out, [O]."""
+    kernel = p["weight"].transpose(2, 1, 0) * scale  # [tap, in, out]
     taps, _, out = kernel.shape
     hop = next((hop for least, hop in _HOPS.items() if out >= least), 16)
-    return Conv(toeplitz(kernel, hop), np.tile(p["bias"], (_ROWS, 1)), hop, taps)
+    if frequency is not None:
+        kernel = kernel / frequency[:, np.newaxis]
+        frequency = np.tile(frequency, (_ROWS, 1))
+    bias = np.tile(p["bias"] * scale, (_ROWS, 1))
+    return Conv(toeplitz(kernel, hop), bias, hop, taps, frequency is not None, frequency)
 
 
 # Steps that a row of a product gives, by channels: narrow products are slow, and wider ones have
@@ -152,9 +165,9 @@ def _conv(p: Params) -> Conv:
 _HOPS = {36: 1, 18: 2, 9: 4}
 
 
-def _transposed(p: Params, rate: int) -> Conv:
+def _transposed(p: Params, rate: int, frequency: np.ndarray) -> Conv:
     """A transposed convolution gives `rate` steps for each, of that and its two neighbours."""
-    weight = p["weight"]  # [in, out, 2 rate]
+    weight = p["weight"] / frequency[:, np.newaxis, np.newaxis]  # [in, out, 2 rate]
     channels_in, channels_out, taps = weight.shape
     kernel = np.zeros((3, channels_in, rate, channels_out))
     for q in range(rate):
@@ -164,16 +177,12 @@ def _transposed(p: Params, rate: int) -> Conv:
             if rest == 0 and abs(back) <= 1:
                 kernel[1 + back, :, q] = weight[:, :, tap]
     bias = np.tile(p["bias"], (_ROWS, rate))
-    return Conv(toeplitz(kernel.reshape(3, channels_in, -1), 1), bias, 1, 3)
+    matrix = toeplitz(kernel.reshape(3, channels_in, -1), 1)
+    return Conv(matrix, bias, 1, 3, True, np.tile(frequency, (_ROWS, 1)))
 
 
-def _half(block: Params, half: int, k: str) -> Half:
-    return Half(_activation(block[f"acts{half}"][k]), _conv(block[f"convs{half}"][k]))
-
-
-def _activation(p: Params) -> Snake:
-    frequency = np.tile(alpha(p["log_alpha"]), (_ROWS, 1))
-    return Snake(frequency, 1 / frequency)
+def _alpha(p: Params) -> np.ndarray:
+    return alpha(p["log_alpha"])
 
 
 def _cast(tree: Any, dtype: Any) -> Any:

@@ -50,19 +50,22 @@ def prepare(params: Params, dtype: Any = np.float32) -> Voice:
 
 
 def speak(
-    voice: Voice, phones: np.ndarray, tones: np.ndarray, languages: np.ndarray, options: Options
-) -> np.ndarray:
-    """One utterance at 24 kHz, at the level that `level` gives it."""
-    ids = (phones, tones, languages)
-    *_, (_, mel) = acoustic.stages(voice.acoustic, *ids, options=options, dtype=voice.dtype)
-    return level(fast.forward(voice.vocoder, mel))
+    voice: Voice,
+    phones: np.ndarray,
+    tones: np.ndarray,
+    languages: np.ndarray,
+    options: Options = AS_IT_IS,
+) -> tuple[np.ndarray, int]:
+    """One utterance at 24 kHz, at the level that `level` gives it, and how many frames it wants.
 
-
-def frames(voice: Voice, phones: np.ndarray, tones: np.ndarray, languages: np.ndarray) -> int:
-    """How many frames an utterance would have, if it had no end."""
+    More than `MAX_FRAMES` are cut off.
+    """
+    frames = 0
     ids = (phones, tones, languages)
-    found = (x for name, x in acoustic.stages(voice.acoustic, *ids) if name == "durations")
-    return int(next(found).sum())
+    for name, mel in acoustic.stages(voice.acoustic, *ids, options=options, dtype=voice.dtype):
+        if name == "durations":
+            frames = int(mel.sum())
+    return level(fast.forward(voice.vocoder, mel)), frames
 
 
 def level(x: np.ndarray) -> np.ndarray:

@@ -1,0 +1,176 @@
+"""`novasr say`: text to speech."""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import tts
+from ..files import audio
+from ..networks.inflect import text
+from . import messages
+from .messages import EXIT_DONE, EXIT_SOME_FAILED, usage
+from .options import number, refuse_existing
+
+_PLAYERS = (
+    ("aplay", "-q", "-t", "raw", "-f", "S16_LE", "-r", "{rate}"),
+    ("ffplay", *("-v", "error", "-nodisp", "-autoexit", "-f", "s16le", "-ar", "{rate}", "-")),
+    ("play", *("-q", "-t", "raw", "-e", "signed", "-b", "16", "-c", "1", "-r", "{rate}", "-")),
+)
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    p = commands.add_parser(
+        "say",
+        help="speak English text, by Inflect-Nano",
+        description="Speak English text, sentence by sentence, by Inflect-Nano-v1, whose weights "
+        "are not part of the package; at 48 kHz through the network that restores what is missing.",
+        epilog="hf download owensong/Inflect-Nano-v1 --include 'weights/*.pt' --local-dir inflect; "
+        "novasr say --weights inflect/weights 'Hello.' -o hello.wav",
+        allow_abbrev=False,
+    )
+    p.set_defaults(main=_main)
+    given = p.add_mutually_exclusive_group(required=True)
+    given.add_argument("text", nargs="?", metavar="TEXT", help="- for standard input")
+    given.add_argument("-f", "--file", metavar="FILE", help="the text, in UTF-8")
+    p.add_argument(
+        *("-o", "--output"),
+        metavar="OUT",
+        help="a sound file, or - for raw samples of 16 bits on standard output "
+        "(default: speech.wav)",
+    )
+    p.add_argument("--if-exists", choices=("error", "overwrite"), default="error")
+    own, wide = tts.RATES
+    p.add_argument("--rate", type=int, choices=tts.RATES, default=wide, help=f"or {own}, its own")
+    p.add_argument("--speed", type=number, default=1.0, help="2 is twice as fast")
+    p.add_argument("--pitch", type=number, default=1.0, help="how far it rises and falls")
+    p.add_argument("--energy", type=number, default=1.0)
+    p.add_argument(
+        "--weights",
+        metavar="DIR",
+        help="with the original's two files, or a safetensors file (default: $NOVASR_INFLECT)",
+    )
+    p.add_argument(
+        "--mode",
+        choices=text.MODES,
+        default="fixed",
+        help="how text is read: as it is meant, or exactly as the original does",
+    )
+    p.add_argument("--play", action="store_true", help="through aplay, ffplay or sox, as it comes")
+    p.add_argument(
+        "--phones", action="store_true", help="print what would be said, and say nothing"
+    )
+    p.add_argument("--ids", action="store_true", help="the same as numbers")
+
+
+def _main(args: argparse.Namespace) -> int:
+    try:
+        words = _text(args)
+        if args.phones or args.ids:
+            return _show(words, args)
+        sentences = tts.spoken(
+            words,
+            weights=args.weights,
+            sample_rate=args.rate,
+            speed=args.speed,
+            pitch=args.pitch,
+            energy=args.energy,
+            mode=args.mode,
+        )
+        if args.play:
+            return _play(sentences, args.rate)
+        if args.output == "-":
+            for y in _samples(sentences):
+                sys.stdout.buffer.write(_as_16_bits(y))
+                sys.stdout.buffer.flush()
+            return EXIT_DONE
+        return _write(sentences, args)
+    except (OSError, ValueError) as error:
+        usage(error)
+
+
+def _text(args: argparse.Namespace) -> str:
+    """The text to say. Raises OSError, and ValueError for what is no UTF-8."""
+    if args.file:
+        data = Path(args.file).read_bytes()
+    elif args.text == "-":
+        data = sys.stdin.buffer.read()
+    else:
+        return args.text
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        name = args.file or "standard input"
+        raise ValueError(f"{name}: byte {error.start} is not UTF-8 text") from error
+
+
+def _samples(sentences: Iterator[tts.Sentence]) -> Iterator[np.ndarray]:
+    """The sentences' samples, with what was lost of them told."""
+    for sentence in sentences:
+        if sentence.lost:
+            messages.say(f"novasr: {sentence.lost}")
+        if sentence.samples.size:
+            yield sentence.samples
+
+
+def _write(sentences: Iterator[tts.Sentence], args: argparse.Namespace) -> int:
+    path = args.output or "speech.wav"
+    format = audio.format_of(Path(path))
+    if format is None:
+        raise ValueError(f"{path}: a sound file ends in {', '.join(audio.FORMATS)}")
+    refuse_existing(path, args.if_exists)
+    with audio.writing(Path(path), args.rate, 1, format) as file:
+        for y in _samples(sentences):
+            file.write(y[np.newaxis])
+        seconds = file.frames / args.rate
+    messages.wrote(path, f"{seconds:.1f} s of speech")
+    return EXIT_DONE
+
+
+def _play(sentences: Iterator[tts.Sentence], rate: int) -> int:
+    found = next((line for line in _PLAYERS if shutil.which(line[0])), None)
+    if found is None:
+        names = ", ".join(line[0] for line in _PLAYERS)
+        raise ValueError(f"--play needs one of the programs {names}")
+    command = [part.format(rate=rate) for part in found]
+    with ExitStack() as stack:
+        player = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE))
+        assert player.stdin
+        try:
+            for y in _samples(sentences):
+                player.stdin.write(_as_16_bits(y))
+                player.stdin.flush()
+        except BrokenPipeError:
+            pass
+        player.stdin.close()
+    if player.returncode:
+        messages.say(f"novasr: {found[0]} ended with exit status {player.returncode}")
+        return EXIT_SOME_FAILED
+    return EXIT_DONE
+
+
+def _show(words: str, args: argparse.Namespace) -> int:
+    parts = [words] if args.mode == "exact" else text.sentences(words)
+    for part in parts:
+        said = text.to_ids(part, args.mode)
+        if args.phones:
+            tones = ("" if tone == 0 else str(tone - 1) for tone in said.tones)
+            print(" ".join(map("".join, zip(said.phones, tones, strict=True))))
+        if args.ids:
+            for name in ("phone_ids", "tone_ids", "language_ids"):
+                print(f"{name[:-4]:8}", *getattr(said, name))
+        for name, lost in (("spelled by its letters", said.spelled), ("no sound", said.unspoken)):
+            if lost:
+                messages.say(f"novasr: {name}: {', '.join(dict.fromkeys(lost))}")
+    return EXIT_DONE
+
+
+def _as_16_bits(y: np.ndarray) -> bytes:
+    return np.clip(np.rint(y * 32767), -32768, 32767).astype("<i2").tobytes()

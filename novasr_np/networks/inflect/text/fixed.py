@@ -1,0 +1,533 @@
+"""Text to words as it is meant: the default, where the original's slips are put right.
+
+`normalise` is a list of rules, each for one kind of thing. What it returns holds words, apostrophes
+inside words, ``, . ? ! -`` and whatever it has no words for, which stays to be reported. Its result
+normalised again is itself, so a text may be split after it.
+"""
+
+import re
+import unicodedata
+
+from . import numbers
+from .numbers import cardinal, digits, minutes, ordinal, year
+
+_WHOLE = r"(?:\d{1,3}(?:,\d{3})+(?![,\d])|\d+)"
+_NUMBER = rf"(?:{_WHOLE}(?:\.\d+)?|\.\d+)"
+_NOT_INSIDE = r"(?<![\w.,])"  # a number begins here
+
+# Characters -> the plain ones for the same.
+_PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4\u02bc`", "'"),
+        **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a\u2033\u300c\u300d", '"'),
+        **dict.fromkeys("\u2010\u2011", "-"),
+        **dict.fromkeys("\u2012\u2013", "\u2013"),
+        **dict.fromkeys("\u2014\u2015", "\u2014"),
+        **dict.fromkeys("\u00a1\u00bf", ""),
+        **dict.fromkeys("\u2022\u00b7\u3001\u060c", ","),
+        "\u2026": "...",
+        "\u3002": ".",
+        "\u06d4": ".",
+        "\u061f": "?",
+        "\u061b": ",",
+        "\u200b": " ",
+        "\u2212": " minus ",
+        "\u2122": " trademark ",
+        "\u00b2": " squared ",
+        "\u00b3": " cubed ",
+        "\u2116": " number ",
+        "ß": "ss",
+        "ẞ": "SS",
+        "æ": "ae",
+        "Æ": "AE",
+        "œ": "oe",
+        "Œ": "OE",
+        "ø": "o",
+        "Ø": "O",
+        "ł": "l",
+        "Ł": "L",
+        "đ": "d",
+        "Đ": "D",
+        "ð": "th",
+        "Ð": "Th",
+        "þ": "th",
+        "Þ": "Th",
+        "\u0131": "i",
+    }
+)
+
+_FRACTIONS = {
+    "½": "one half",
+    "⅓": "one third",
+    "⅔": "two thirds",
+    "¼": "one quarter",
+    "¾": "three quarters",
+    "⅛": "one eighth",
+    "⅜": "three eighths",
+    "⅝": "five eighths",
+    "⅞": "seven eighths",
+}
+
+# Sign -> unit, units, part, parts.
+_CURRENCIES = {
+    "$": ("dollar", "dollars", "cent", "cents"),
+    "£": ("pound", "pounds", "penny", "pence"),
+    "€": ("euro", "euros", "cent", "cents"),
+    "¥": ("yen", "yen", "sen", "sen"),
+    "₹": ("rupee", "rupees", "paisa", "paise"),
+    "₩": ("won", "won", "", ""),
+    "₽": ("ruble", "rubles", "kopeck", "kopecks"),
+    "₿": ("bitcoin", "bitcoins", "", ""),
+}
+_SIGN = f"[{''.join(_CURRENCIES)}]"
+_SCALES = {
+    **{scale: scale for scale in numbers.SCALES},
+    "k": "thousand",
+    "m": "million",
+    "mn": "million",
+    "bn": "billion",
+    "b": "billion",
+    "tn": "trillion",
+    "t": "trillion",
+}
+# A short one touches its number: "$5 m" might be anything.
+_SCALE = rf"(?:\s?({'|'.join(numbers.SCALES)})\b|(k|mn?|bn?|tn?)\b)"
+
+# After a number.
+_UNITS = {
+    "km": "kilometer",
+    "cm": "centimeter",
+    "mm": "millimeter",
+    "kg": "kilogram",
+    "mg": "milligram",
+    "lb": "pound",
+    "lbs": "pound",
+    "oz": "ounce",
+    "ft": "foot",
+    "mph": "mile per hour",
+    "km/h": "kilometer per hour",
+    "ms": "millisecond",
+    "kb": "kilobyte",
+    "mb": "megabyte",
+    "gb": "gigabyte",
+    "tb": "terabyte",
+    "hz": "hertz",
+    "khz": "kilohertz",
+    "mhz": "megahertz",
+    "ghz": "gigahertz",
+    "°c": "degree celsius",
+    "°f": "degree fahrenheit",
+    "°": "degree",
+    "¢": "cent",
+}
+_UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
+
+# Before a name; the stop goes with the abbreviation.
+_TITLES = {
+    "mrs": "missus",
+    "mr": "mister",
+    "ms": "ms",
+    "drs": "doctors",
+    "dr": "doctor",
+    "st": "saint",
+    "maj": "major",
+    "gen": "general",
+    "prof": "professor",
+    "rev": "reverend",
+    "lt": "lieutenant",
+    "hon": "honorable",
+    "sgt": "sergeant",
+    "capt": "captain",
+    "col": "colonel",
+    "ft": "fort",
+    "vs": "versus",
+}
+# After one; the stop may be the sentence's, too.
+_ENDINGS = {
+    "co": "company",
+    "jr": "junior",
+    "sr": "senior",
+    "esq": "esquire",
+    "ltd": "limited",
+    "inc": "incorporated",
+    "corp": "corporation",
+    "etc": "et cetera",
+    "ave": "avenue",
+}
+
+# Signs by their names, where no rule before has read them.
+_SIGNS = {
+    "%": "percent",
+    "‰": "per thousand",
+    "&": "and",
+    "@": "at",
+    "+": "plus",
+    "=": "equals",
+    "*": "star",
+    "#": "hash",
+    "/": "slash",
+    "\\": "backslash",
+    "<": "less than",
+    ">": "greater than",
+    "^": "caret",
+    "~": "tilde",
+    "_": "underscore",
+    "|": "bar",
+    "°": "degrees",
+    "¢": "cents",
+    "\u00d7": "times",
+    "÷": "divided by",
+    "±": "plus or minus",
+    "≈": "about",
+    "≠": "is not equal to",
+    "≤": "at most",
+    "≥": "at least",
+    "§": "section",
+    "¶": "paragraph",
+    "©": "copyright",
+    "®": "registered",
+    **{sign: units for sign, (_, units, _, _) in _CURRENCIES.items()},
+}
+
+_ADDRESS_SIGNS = {
+    **{sign: _SIGNS[sign] for sign in "/@=&_~%+#"},
+    ".": "dot",
+    ":": "colon",
+    "?": "question mark",
+    "-": "dash",
+}
+
+# A rule may part what another then reads ("5Ltd." is "five Ltd." first), so they are gone through
+# until nothing changes. That is the second time for nearly all texts.
+_MOST_PASSES = 8
+
+# Where a sentence ends behind an abbreviation: with the text, or before a capital letter.
+_END = re.compile(r"[\s'\")]*\Z")
+_NEW_SENTENCE = re.compile(rf"['\")]*\s+(?!(?i:{'|'.join(_ENDINGS)})\.)['\"(]*[A-Z]")
+
+_WORD = re.compile(
+    r"'(?:cause|em|til|tis|twas|n)\b"  # the apostrophe of what is left out, not a quote
+    r"|[A-Za-z]+(?:'[A-Za-z]+)*(?:(?<=in)'(?![A-Za-z]))?"
+    r"|[,.?!-]|'|[^\sA-Za-z,.?!'-]+",
+    re.IGNORECASE,
+)
+
+
+def normalise(text: str) -> str:
+    """Text with all its numbers, signs and abbreviations in words, and plain punctuation."""
+    for _ in range(_MOST_PASSES):
+        before = text
+        for rule in _RULES:
+            text = rule(text)
+        if text == before:
+            break
+    return text
+
+
+def words(text: str) -> list[str]:
+    """Words of normalised text, apostrophes inside them, and punctuation; quotes are dropped."""
+    return [word for word in _WORD.findall(text) if word != "'"]
+
+
+def _characters(text: str) -> str:
+    """One form of each character: plain quotes, ASCII digits, letters without accents."""
+    text = re.sub(
+        f"(\\d?)([{''.join(_FRACTIONS)}])",
+        lambda m: f"{m[1]} and {_FRACTIONS[m[2]]} " if m[1] else f" {_FRACTIONS[m[2]]} ",
+        text,
+    )
+    text = unicodedata.normalize("NFKC", text.translate(_PLAIN)).translate(_PLAIN)
+    text = "".join(_digit(c) for c in text if unicodedata.category(c) != "Cf")
+    bare = re.sub("([A-Za-z])[\u0300-\u036f]+", r"\1", unicodedata.normalize("NFD", text))
+    return unicodedata.normalize("NFC", bare)
+
+
+def _digit(c: str) -> str:
+    return str(unicodedata.digit(c)) if c.isdecimal() else c
+
+
+def _lines(text: str) -> str:
+    """A line's end is a space, and an empty line ends a sentence."""
+    return re.sub(r"\s+", lambda m: ". " if m[0].count("\n") > 1 else " ", text.strip())
+
+
+def _addresses(text: str) -> str:
+    """URLs and e-mail addresses, sign by sign."""
+    return re.sub(
+        r"(?:https?://|www\.)[^\s\"'<>()]*[\w/]"
+        r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+        lambda m: re.sub(
+            f"[{re.escape(''.join(_ADDRESS_SIGNS))}]",
+            lambda sign: f" {_ADDRESS_SIGNS[sign[0]]} ",
+            re.sub("://", " colon slash slash ", m[0]),
+        ),
+        text,
+    )
+
+
+def _times(text: str) -> str:
+    """ "1:25", "5:30 p.m.", "7 am", "1:02:03"."""
+    half = r"\s?([ap])(?:\.\s?m\b\.?|m\b)"
+    text = re.sub(
+        rf"(?<![\w.:,])(2[0-4]|[01]?\d):([0-5]\d)(?::([0-5]\d))?(?![:\d])(?:{half})?",
+        lambda m: _time(m) + _stop_after(m),
+        text,
+        flags=re.IGNORECASE,
+    )
+    return re.sub(
+        rf"(?<![\w.:,])(1[0-2]|0?[1-9]){half}",
+        lambda m: f"{cardinal(int(m[1]))} {_letters(m[2] + 'm')}{_stop_after(m)}",
+        text,
+        flags=re.IGNORECASE,
+    )
+
+
+def _time(match: re.Match) -> str:
+    hour, minute = int(match[1]), int(match[2])
+    said = [cardinal(hour)]
+    if match[3]:
+        said += [minutes(minute), minutes(int(match[3]))]
+    elif minute:
+        said.append(minutes(minute))
+    elif not match[4]:
+        said.append("o'clock" if 0 < hour <= 12 else "hundred")
+    return " ".join([*said, *([_letters(match[4] + "m")] if match[4] else [])])
+
+
+def _stop_after(match: re.Match) -> str:
+    """The stop that an abbreviation took along, if a sentence ends there."""
+    ends = match[0].endswith(".") and _NEW_SENTENCE.match(match.string, match.end())
+    return "." if ends else _stop_at_end(match)
+
+
+def _stop_at_end(match: re.Match) -> str:
+    """Likewise, if it is the text's last."""
+    return "." if match[0].endswith(".") and _END.match(match.string, match.end()) else ""
+
+
+def _money(text: str) -> str:
+    """ "$3.50", "$1.5 million", "-£20", "$10k", "5 €"."""
+    text = re.sub(
+        rf"(?<![\w.])(-?)({_SIGN})\s?({_NUMBER})(?!\.?\d)(?:{_SCALE})?",
+        lambda m: _amount(m[1], m[2], m[3], m[4] or m[5]),
+        text,
+        flags=re.IGNORECASE,
+    )
+    return re.sub(
+        rf"(?<![\w.,])(-?)({_NUMBER})(?:{_SCALE})?\s?({_SIGN})(?!\d)",
+        lambda m: _amount(m[1], m[5], m[2], m[3] or m[4]),
+        text,
+        flags=re.IGNORECASE,
+    )
+
+
+def _amount(sign: str, currency: str, number: str, scale: str | None) -> str:
+    """Units and parts where there are one or two decimals, else the number and the units."""
+    unit, units, part, parts = _CURRENCIES[currency]
+    minus = " minus " if sign else " "
+    if scale:
+        return f"{minus}{_number(number)} {_SCALES[scale.lower()]} {units} "
+    whole, _, fraction = number.partition(".")
+    if not part or len(fraction) > 2:
+        return f"{minus}{_number(number)} {unit if _is_one(number) else units} "
+    f = int(fraction.ljust(2, "0"))
+    said = [f"{_count(whole)} {unit if _is_one(whole) else units}"]
+    if f and not whole.strip("0"):
+        said = []
+    if f:
+        said.append(f"{cardinal(f)} {part if f == 1 else parts}")
+    return f"{minus}{' '.join(said)} "
+
+
+def _telephones(text: str) -> str:
+    """ "555-1234", "+1 (800) 555-0199": digit by digit, a pause between the groups."""
+    return re.sub(
+        r"(?<![\w.,-])(?:\+\d{1,3}[ -]?|1-)?(?:\(\d{3}\)\s?|\d{3}[ -])?\d{3}-\d{4}(?![\w-])",
+        lambda m: (
+            ("plus " if m[0].startswith("+") else "")
+            + ", ".join(digits(group) for group in re.findall(r"\d+", m[0]))
+        ),
+        text,
+    )
+
+
+def _measures(text: str) -> str:
+    """ "5km", "1 kg", "20 °C", "6'2"", numbers with a unit that is written short."""
+    text = re.sub(
+        r"(?<![\w.])(\d{1,2})'\s?(\d{1,2})(?:\"|'')",
+        lambda m: f"{m[1]} feet {m[2]} inches",
+        text,
+    )
+    return re.sub(
+        rf"(?<![\w.,])({_NUMBER})\s?({_UNIT})(?![\w°])\.?",
+        lambda m: f"{_number(m[1])} {_unit(m[2], _is_one(m[1]))}{_stop_after(m)}",
+        text,
+        flags=re.IGNORECASE,
+    )
+
+
+def _unit(short: str, one: bool) -> str:
+    name, *rest = _UNITS[short.lower()].split(" ")
+    if not one and not name.endswith("hertz"):
+        name = "feet" if name == "foot" else f"{name}s"
+    return " ".join([name, *rest])
+
+
+def _abbreviations(text: str) -> str:
+    """ "Dr. Brown" and "Acme Co."; "No. 5" and "#5"; "Main St." after a name is a street."""
+    text = re.sub(r"\b[Nn]os?\.\s?(?=\d)|#(?=\d)", "number ", text)
+    text = re.sub(r"\b([A-Z][a-z]+ )St\.(?!\s+[A-Z])", r"\1street.", text)
+    text = re.sub(
+        rf"\b({'|'.join(_TITLES)})\.(?![A-Za-z_])",
+        lambda m: _TITLES[m[1].lower()] + _stop_at_end(m),
+        text,
+        flags=re.IGNORECASE,
+    )
+    text = re.sub(
+        rf"\b({'|'.join(_ENDINGS)})\.(?![A-Za-z_])",
+        lambda m: _ENDINGS[m[1].lower()] + _stop_after(m),
+        text,
+        flags=re.IGNORECASE,
+    )
+    return re.sub(r"\bstreet\.(?=\s*[a-z,])", "street", text)
+
+
+def _initials(text: str) -> str:
+    """ "U.S.", "e.g.", "J. Smith": letters, without the stops."""
+    text = re.sub(
+        r"(?<![\w.])[A-Za-z](?:\.[A-Za-z])+\b\.?",
+        lambda m: _letters(m[0].replace(".", "")) + _stop_at_end(m),
+        text,
+    )
+    return re.sub(r"(?<![\w.'])([A-HJ-Z])\.(?= [A-Z][a-z])", lambda m: _letters(m[1]), text)
+
+
+def _letters(text: str) -> str:
+    """Letters as words of their own; the word "a" would be the article."""
+    return " ".join("ay" if c == "a" else c for c in text.lower())
+
+
+def _ordinals(text: str) -> str:
+    """ "21st", "1,000th"."""
+    return re.sub(
+        rf"(?<![\w.,])({_WHOLE})(?:st|nd|rd|th)\b",
+        lambda m: _beyond(m[1]) + "th" if _is_beyond(m[1]) else ordinal(_value(m[1])),
+        text,
+        flags=re.IGNORECASE,
+    )
+
+
+def _decades(text: str) -> str:
+    """ "the 1990s", "the '90s"."""
+
+    def plural(match: re.Match) -> str:
+        said = _count(match[1])
+        return f"{said[:-1]}ies" if said.endswith("y") else f"{said}s"
+
+    return re.sub(r"(?<![\w.,])'?(\d{1,3}0)'?s\b", plural, text)
+
+
+def _between_numbers(text: str) -> str:
+    """What stands between two numbers: a range's dash, minus, times, a ratio's colon."""
+    text = re.sub(r"(?<=\d)\s?\u2013\s?(?=\.?\d)", " to ", text)
+    text = re.sub(r"(?<=\d) - (?=\.?\d)", " minus ", text)
+    text = re.sub(r"(?<=\d)\s?\*\s?(?=\.?\d)", " times ", text)
+    text = re.sub(r"(?<=\d):(?=\d)", " to ", text)
+    return re.sub(r"(?<![\w)])[-\u2013](?=\.?\d)", "minus ", text)
+
+
+def _numbers(text: str) -> str:
+    """All that is left of digits. Several points, as in versions, are each said."""
+
+    def said(match: re.Match) -> str:
+        parts = match[0].split(".")
+        words = _number(match[0]) if len(parts) < 3 else " point ".join(map(_count, parts))
+        start, end = match.span()
+        before, after = match.string[max(0, start - 1) : start], match.string[end : end + 1]
+        return " " * before.isalpha() + words + " " * after.isalpha()
+
+    return re.sub(rf"{_WHOLE}(?:\.\d+)*|(?<![\w.])\.\d+", said, text)
+
+
+def _number(text: str) -> str:
+    """ "1,234.5": the decimals one by one."""
+    whole, point, fraction = text.partition(".")
+    if not point:
+        return _count(whole)
+    before = "" if not whole else _beyond(whole) if _is_beyond(whole) else cardinal(_value(whole))
+    return f"{before} point {digits(fraction)}".strip()
+
+
+def _count(text: str) -> str:
+    """Digits, with commas or without: a year's pairs only without."""
+    if _is_beyond(text) or (text.startswith("0") and len(text) > 1):
+        return _beyond(text)
+    value = _value(text)
+    return year(value) if len(text) == 4 and 1000 < value < 3000 else cardinal(value)
+
+
+def _value(text: str) -> int:
+    return int(text.replace(",", "") or 0)
+
+
+def _is_one(text: str) -> bool:
+    """Exactly 1, as "1", "1.0" or "01"."""
+    whole, _, fraction = text.partition(".")
+    return whole.lstrip("0") == "1" and not fraction.strip("0")
+
+
+def _is_beyond(text: str) -> bool:
+    """No name reaches so far; Python itself refuses to read thousands of digits."""
+    return len(text.replace(",", "").lstrip("0")) > len(str(numbers.LARGEST))
+
+
+def _beyond(text: str) -> str:
+    return digits(text.replace(",", ""))
+
+
+def _signs(text: str) -> str:
+    """Signs by their names; "C#" is C sharp, "a.b" is a dot b."""
+    text = re.sub(r"\b([A-Ga-g])#(?!\w)", r"\1 sharp", text)
+    text = re.sub(r"(?<=[a-z])\.(?=[a-z])", " dot ", text)
+    text = re.sub(r"(?<=[A-Za-z])[*_]+(?![A-Za-z])|(?<![A-Za-z*_])[*_]+(?=[A-Za-z])", "", text)
+    return re.sub(f"[{re.escape(''.join(_SIGNS))}]", lambda m: f" {_SIGNS[m[0]]} ", text)
+
+
+def _pauses(text: str) -> str:
+    """Dashes, brackets, colons and dots in a row are pauses; of stops in a row one stays."""
+    text = text.replace('"', " ")
+    text = re.sub(r"(?<!\.)\.{2,}(?=\s*[a-z])", ",", text)
+    text = re.sub(r"[;:\u2013\u2014()\[\]{}]", ",", text)
+    text = re.sub(r"(?<![A-Za-z])-+|-+(?![A-Za-z])|--+", ",", text)
+    text = re.sub(r"\s*[,.?!](?:[\s']*[,.?!])*", _strongest, text)
+    text = re.sub(r"^(?:[\s']*,)+(?=.*[^\s,'])", "", text)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _strongest(match: re.Match) -> str:
+    return next(mark for mark in "?!.," if mark in match[0]) + " "
+
+
+def _lone_a(text: str) -> str:
+    """ "Vitamin A.": no article stands before a stop."""
+    return re.sub(r"(?<![\w'-])[Aa](?=[,.?!])", "ay", text)
+
+
+_RULES = (
+    _characters,
+    _lines,
+    _addresses,
+    _times,
+    _money,
+    _telephones,
+    _measures,
+    _abbreviations,
+    _initials,
+    _ordinals,
+    _decades,
+    _between_numbers,
+    _numbers,
+    _signs,
+    _pauses,
+    _lone_a,
+)

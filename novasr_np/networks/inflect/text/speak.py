@@ -1,0 +1,109 @@
+"""Text to the ids that the acoustic model takes."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from . import exact, fixed, pronounce
+from .pronounce import Pronouncer, Said
+from .tables import ENGLISH, FIRST_TONE, IDS, PAD, UNKNOWN
+
+
+class _Mode(NamedTuple):
+    normalise: Callable[[str], str]
+    words: Callable[[str], list[str]]
+    pronounce: Callable[[str, Pronouncer], Said]
+
+
+_MODES = {
+    "fixed": _Mode(fixed.normalise, fixed.words, pronounce.fixed),
+    "exact": _Mode(lambda text: exact.normalise(exact.clean(text)), exact.words, pronounce.exact),
+}
+MODES = tuple(_MODES)
+
+
+class Spoken(NamedTuple):
+    """A text as it is said.
+
+    normalised: the text in words.
+    words: what was pronounced, one by one.
+    phones, tones: symbols, and 0 for no stress mark or 1 to 3 for unstressed, primary, secondary; a
+        pad at either end.
+    phone_ids, tone_ids, language_ids: int64 [2 len(phones) + 1], a blank around each phone.
+    spelled: words that nothing knows, said by their letters.
+    unspoken: what makes no sound although it stands in the text.
+    """
+
+    normalised: str
+    words: tuple[str, ...]
+    phones: tuple[str, ...]
+    tones: tuple[int, ...]
+    phone_ids: np.ndarray
+    tone_ids: np.ndarray
+    language_ids: np.ndarray
+    spelled: tuple[str, ...]
+    unspoken: tuple[str, ...]
+
+
+def to_ids(text: str, mode: str = "fixed", pronouncer: Pronouncer | None = None) -> Spoken:
+    """Ids of an English text, and what could not be said as it stands.
+
+    mode: "fixed" reads it as it is meant, "exact" as the original does, slips included.
+    pronouncer: where words' sounds come from; the dictionary, and g2p_en's network if that is
+        installed, unless given.
+
+    Raises TypeError or ValueError for a text or a mode of another kind, TextError for what the
+    original fails on in exact mode: a "#" as the first word, and numbers from 10^36 on.
+    """
+    steps = _steps(text, mode)
+    pronouncer = pronouncer or pronounce.default(mode)
+    normalised = steps.normalise(text)
+    words = steps.words(normalised)
+    said = [steps.pronounce(word, pronouncer) for word in words]
+    symbols = [(PAD, 0), *(symbol(phone) for one in said for phone in one.phones), (PAD, 0)]
+    phones, tones = zip(*symbols, strict=True)
+    return Spoken(
+        normalised,
+        tuple(words),
+        phones,
+        tones,
+        *ids(phones, tones),
+        spelled=tuple(word for word, one in zip(words, said, strict=True) if one.spelled),
+        unspoken=tuple(word for word, one in zip(words, said, strict=True) if not one.phones),
+    )
+
+
+def symbol(phone: str) -> tuple[str, int]:
+    """ARPAbet's "OW1" as the original's symbol and tone: ("ow", 2)."""
+    stressed = phone[-1:].isdecimal()
+    name = (phone[:-1] if stressed else phone).lower()
+    if name == "v":
+        name = "V"
+    if name not in IDS or phone == "UW":  # the original knows this vowel with a stress only
+        return UNKNOWN, 0
+    return name, int(phone[-1]) + 1 if stressed else 0
+
+
+def ids(phones: Sequence[str], tones: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Phone, tone and language ids, int64 [2 n + 1]: a blank, all 0, before, between and after."""
+    return (
+        _between_blanks(IDS[phone] for phone in phones),
+        _between_blanks(tone + FIRST_TONE for tone in tones),
+        _between_blanks(ENGLISH for _ in phones),
+    )
+
+
+def _between_blanks(ids: Iterable[int]) -> np.ndarray:
+    values = list(ids)
+    blanked = np.zeros(2 * len(values) + 1, np.int64)
+    blanked[1::2] = values
+    return blanked
+
+
+def _steps(text: str, mode: str) -> _Mode:
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str, got {type(text).__name__}")
+    if mode not in _MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+    return _MODES[mode]

@@ -1,0 +1,167 @@
+"""Text to speech through its doors, with weights drawn by name: they speak no language."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import check, runner
+from drawn import write_folder
+
+from novasr_np import WeightsError, say, tts, upsample
+from novasr_np.networks.inflect import load, model
+from novasr_np.networks.inflect.text import to_ids
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("inflect"))
+
+
+@pytest.fixture(scope="module")
+def params(folder):
+    return load.load(folder)
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch, capfd, folder):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NOVASR_INFLECT", str(folder))
+    return runner(capfd)
+
+
+def test_a_sentence_is_what_the_network_says(params):
+    samples, rate = say("Hello.", weights=params)
+    given = to_ids("hello.")
+    ids = (given.phone_ids, given.tone_ids, given.language_ids)
+    *_, (_, wave) = model.stages(params, *ids)
+    assert rate == 24_000
+    assert samples.dtype == np.float32
+    check(samples, model.level(wave), 1e-4)
+    exact, _ = say("Hello.", weights=params, mode="exact")
+    np.testing.assert_array_equal(exact, samples)
+
+
+def test_at_48_khz_it_goes_through_the_default_network(params):
+    text = "One two. Three."
+    narrow, _ = say(text, weights=params)
+    wide, rate = say(text, weights=params, sample_rate=48_000)
+    assert rate == 48_000
+    assert len(wide) == 2 * len(narrow)
+    check(wide, upsample(narrow, 24_000, keep_lowband=True), 1e-5)
+
+
+def test_sentences_come_one_by_one(params, monkeypatch):
+    """The first is there before the second is computed."""
+    spoken = []
+    speak = model.speak
+
+    def counted(*arguments):
+        spoken.append(arguments)
+        return speak(*arguments)
+
+    monkeypatch.setattr(model, "speak", counted)
+    for rate in tts.RATES:
+        spoken.clear()
+        parts = tts.spoken("One, two, three, four, five. " * 10, weights=params, sample_rate=rate)
+        assert next(parts).samples.size
+        assert len(spoken) == 1
+        next(parts)
+        assert len(spoken) == 2
+
+
+def test_speed(params):
+    slow, plain, fast = (len(say("Hello there.", weights=params, speed=s)[0]) for s in (0.5, 1, 2))
+    assert slow == pytest.approx(2 * plain, rel=0.1)
+    assert fast == pytest.approx(plain / 2, rel=0.1)
+
+
+def test_slow_speech_is_cut_into_more_sentences_and_nothing_is_lost(params):
+    text = " ".join(["nobody remembers", "the seventeenth of November,"] * 12)
+    whole = list(tts.spoken(text, weights=params, speed=0.5))
+    assert all(len(s.samples) < 1400 * 256 for s in whole)
+    assert not any(s.lost for s in whole)
+    words = [word for s in whole for word in s.spoken.words]
+    assert words.count("November") == 12
+
+
+def test_what_is_lost_is_said(params):
+    with pytest.warns(UserWarning, match="without sound: 😀"):
+        say("Hello 😀.", weights=params)
+    with pytest.warns(UserWarning, match="not said: 😀"):
+        say("😀. Hello.", weights=params)
+    with pytest.warns(UserWarning, match="cut off after 1400 of"):
+        say("seven " * 160, weights=params, mode="exact")
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "😀", "\x00\x01", "...", "?! , ."])
+def test_nothing_to_say_is_an_error(params, text):
+    with pytest.raises(ValueError, match="nothing to say"):
+        say(text, weights=params)
+
+
+def test_bad_arguments(params, monkeypatch):
+    monkeypatch.delenv("NOVASR_INFLECT", raising=False)
+    for error, words, options in (
+        (ValueError, "sample_rate must be one of", {"sample_rate": 16_000}),
+        (ValueError, "speed must be from 0.25 to 4.0, got 0", {"speed": 0}),
+        (ValueError, "energy must be", {"energy": float("nan")}),
+        (ValueError, "mode must be one of", {"mode": "loud"}),
+        (WeightsError, "hf download", {"weights": None}),
+    ):
+        with pytest.raises(error, match=words):
+            say("Hello.", **{"weights": params, **options})
+    with pytest.raises(TypeError, match="str"):
+        say(5, weights=params)
+
+
+def test_the_command_writes_a_file(cli, params, tmp_path):
+    status, _, err = cli("say", "Hello there. One, two.", "-o", "hello.flac")
+    assert status == 0, err
+    assert "of speech" in err
+    y, rate = soundfile.read("hello.flac")
+    want, _ = say("Hello there. One, two.", weights=params, sample_rate=48_000)
+    assert rate == 48_000
+    check(y, want, 1e-4)
+    status, _, err = cli("say", "Hello.", "-o", "hello.flac")
+    assert (status, "exists" in err) == (2, True)
+    (tmp_path / "text.txt").write_text("One.\n\nTwo 😀.")
+    status, _, err = cli("say", "-f", "text.txt", "--rate", "24000")
+    assert status == 0
+    assert "without sound: 😀" in err
+    assert soundfile.info("speech.wav").samplerate == 24_000
+
+
+def test_the_command_pipes(folder, params):
+    command = [*(sys.executable, "-m", "novasr_np.cli", "say", "-", "-o", "-", "--rate", "24000")]
+    done = subprocess.run(
+        [*command, "--weights", str(folder)], input=b"Hello.", capture_output=True, check=True
+    )
+    y = np.frombuffer(done.stdout, "<i2") / 32767
+    check(y, say("Hello.", weights=params)[0], 1e-4)
+
+
+def test_the_command_shows_phones_and_ids(cli):
+    status, out, err = cli("say", "--phones", "--ids", "Hello 😀.")
+    assert status == 0
+    assert out.startswith("_ hh ah0 l ow1 . _\nphone    0 0 0 49 0 23 ")
+    assert "no sound: 😀" in err
+
+
+def test_the_command_refuses(cli, monkeypatch, tmp_path):
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    for arguments, words in (
+        (["Hello.", "-o", "hello.xyz"], "a sound file ends in wav, flac"),
+        (["😀"], "nothing to say"),
+        (["-f", "nowhere.txt"], "No such file"),
+        (["-f", "bytes"], "byte 0 is not UTF-8"),
+        (["Hello.", "--speed", "9"], "speed must be from"),
+        (["Hello.", "--weights", "nowhere"], "it has to be a folder"),
+    ):
+        status, _, err = cli("say", *arguments)
+        assert (status, words in err) == (2, True), err
+    monkeypatch.delenv("NOVASR_INFLECT")
+    status, _, err = cli("say", "Hello.")
+    assert (status, "hf download" in err) == (2, True)
+    assert not list(tmp_path.glob("*.wav"))
