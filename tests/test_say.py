@@ -149,6 +149,19 @@ def test_the_command_shows_phones_and_ids(cli):
     assert "no sound: 😀" in err
 
 
+def test_weights_are_shown_and_converted(cli, folder, params):
+    status, out, _ = cli("weights", "show", folder)
+    assert status == 0
+    assert out.count("not the published file") == 2
+    assert "acoustic    199 tensors, 3,465,125 numbers" in out
+    assert "vocoder     233 tensors, 1,164,232 numbers" in out
+    assert cli("weights", "convert", folder, "inflect.safetensors")[0] == 0
+    want, _ = say("Hello.", weights=params)
+    check(say("Hello.", weights="inflect.safetensors")[0], want, 1e-4)
+    status, _, err = cli("weights", "show", ".")
+    assert (status, "no inflect_nano_v1_acoustic.pt in" in err) == (2, True)
+
+
 def test_the_command_refuses(cli, monkeypatch, tmp_path):
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     for arguments, words in (
