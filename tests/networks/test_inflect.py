@@ -1,5 +1,8 @@
 """Inflect-Nano's networks against the original's outputs, with weights drawn from their names."""
 
+import json
+import os
+
 import numpy as np
 import pytest
 from conftest import check, shared
@@ -54,8 +57,6 @@ def test_every_stage_is_the_originals(weights, golden, size, case, dtype):
 
 
 def test_the_original_file_names_no_other_tensors():
-    import json  # noqa: PLC0415
-
     tables = json.loads(shared("golden/inflect_tensors.json").read_text())
     assert {k: tuple(v) for k, v in tables["acoustic"].items()} == spec.acoustic_tensors()
     first, second = originals("full")
@@ -203,3 +204,28 @@ def test_jax_speaks_batches(weights):
     for ids, wave in zip(utterances, waves, strict=True):
         *_, (_, truth) = model.stages(weights["full"], *ids)
         check(wave, truth, 2e-4)
+
+
+# Frames of the published examples, by the lengths of their files.
+PUBLISHED = {
+    '"Did the timing change?"': 297,
+    "Who puts a parking meter": 198,
+    "Please say neighborhood, statistics": 519,
+    "I said 91, not 306": 337,
+    "The inference path": 565,
+    "The appointment moved to 1:25": 673,
+    "If Logan sounded uneasy": 418,
+    "The word aluminum": 372,
+}
+
+
+@pytest.mark.parametrize("begin", PUBLISHED)
+def test_published_examples_have_their_lengths(begin):
+    if not os.environ.get("NOVASR_INFLECT"):
+        pytest.skip("the released weights are not there (set NOVASR_INFLECT)")
+    rows = json.loads(shared("golden/inflect_frontend.json").read_text())["rows"]
+    (row,) = (row for row in rows if row["text"].startswith(begin))
+    ids = (np.array(row[name]) for name in ("phone_ids", "tone_ids", "lang_ids"))
+    stages = acoustic.stages(load.load()["acoustic"], *ids)
+    durations = next(value for name, value in stages if name == "durations")
+    assert durations.sum() == PUBLISHED[begin]
