@@ -34,6 +34,14 @@ JAX_TOLERANCE = (5e-6, 2e-5)
 SHARED = Path(os.environ.get("NOVASR_SHARED") or Path(__file__).parents[2] / "shared")
 
 
+def pytest_collection_modifyitems(config, items):
+    """Tests in a browser run with `-m browser` alone."""
+    if "browser" not in config.getoption("-m"):
+        left = [item for item in items if not item.get_closest_marker("browser")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in left])
+        items[:] = left
+
+
 def pytest_report_header():
     found = "found" if SHARED.is_dir() else "absent: tests against the original are skipped"
     return [

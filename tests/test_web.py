@@ -52,9 +52,7 @@ def unpacked(html: str) -> dict[str, bytes]:
 
 
 @pytest.mark.browser
-def test_the_engine_is_what_its_source_makes(request, tmp_path):
-    if "browser" not in request.config.getoption("-m"):
-        pytest.skip("`-m browser` runs these")
+def test_the_engine_is_what_its_source_makes(tmp_path):
     pytest.importorskip("ziglang", reason="needs ziglang: make test-browser")
     from bench.wasm import build  # noqa: PLC0415
 
@@ -273,9 +271,7 @@ MICROPHONE = "microphone.wav"
 
 
 @pytest.fixture(scope="session")
-def chromium(request, tmp_path_factory):
-    if "browser" not in request.config.getoption("-m"):
-        pytest.skip("`-m browser` runs these")
+def chromium(tmp_path_factory):
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if not program:

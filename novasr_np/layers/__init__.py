@@ -1,13 +1,15 @@
 """The layers that the networks share, in plain numpy, as the formulas have them.
 
-Activations are ``[..., channel, time]``, but for `linear`, `layer_norm` and `gru`, whose last axis
-is the channels. Every layer keeps the dtype of its input, float32 or float64, and any leading batch
+Activations are ``[..., channel, time]``, but for `linear`, `layer_norm`, `attention` and `gru`,
+whose last axis is the channels, and for `conv2d`, `repeat2` and `group_norm`, which take images
+``[..., channel, row, column]``. Every layer keeps the dtype of its input, float32 or float64, and any leading batch
 dimensions. Loops run over taps, never over samples, but for a recurrent layer's. This is the text
 to audit; what runs faster elsewhere is tested against it.
 """
 
-from .activations import elu, prelu, sigmoid, silu, snake
+from .activations import elu, gelu, prelu, sigmoid, silu, snake
 from .alias_free import downsample2, snake_beta, upsample2, upsample2_swapped
+from .attention import attention
 from .conv import (
     conv1d,
     conv_transpose1d,
@@ -16,21 +18,27 @@ from .conv import (
     interpolate3,
     linear,
 )
-from .norm import layer_norm
+from .conv2d import conv2d, repeat2
+from .norm import group_norm, layer_norm
 from .recurrent import gru
 
 __all__ = [
+    "attention",
     "conv1d",
+    "conv2d",
     "conv_transpose1d",
     "depthwise1d",
     "downsample2",
     "elu",
+    "gelu",
+    "group_norm",
     "gru",
     "interpolate",
     "interpolate3",
     "layer_norm",
     "linear",
     "prelu",
+    "repeat2",
     "sigmoid",
     "silu",
     "snake",

@@ -11,20 +11,26 @@ def conv1d(
     bias: np.ndarray | None = None,
     dilation: int = 1,
     padded: bool = True,
+    stride: int = 1,
 ) -> np.ndarray:
     """Correlate with a bank of kernels, zeros beyond both ends (torch's ``conv1d``).
 
-    ``y[o, t] = bias[o] + sum_ik weight[o, i, k] x[i, t + d (k - K//2)]``, d the dilation
+    ``y[o, t] = bias[o] + sum_ik weight[o, i, k] x[i, s t + d (k - K//2)]``, d the dilation, s the
+    stride
 
     x [..., I, T], weight [O, I, K] with K odd, bias [O]  ->  [..., O, T]
-    padded: False for no zeros; then T - d (K - 1) steps come out, and K may be even.
+    padded: False for no zeros; then T - d (K - 1) steps come out, and K may be even. stride: of
+    these steps only every s-th.
     """
     taps = weight.shape[-1]
     half = taps // 2 * dilation if padded else 0
     xp = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)]) if half else x
     steps = xp.shape[-1] - dilation * (taps - 1)
     with one_thread():  # these products are small: more threads cost more than they bring
-        y = sum(weight[:, :, k] @ xp[..., dilation * k : dilation * k + steps] for k in range(taps))
+        y = sum(
+            weight[:, :, k] @ xp[..., dilation * k : dilation * k + steps : stride]
+            for k in range(taps)
+        )
     return y if bias is None else y + bias[:, np.newaxis]
 
 
@@ -62,10 +68,11 @@ def conv_transpose1d(
     return y[..., padding : y.shape[-1] - padding] + bias[:, np.newaxis]
 
 
-def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
     """``x W^T + b``: x [..., I], weight [O, I], bias [O] -> [..., O]."""
     with one_thread():
-        return x @ weight.T + bias
+        y = x @ weight.T
+    return y if bias is None else y + bias
 
 
 def interpolate3(x: np.ndarray) -> np.ndarray:

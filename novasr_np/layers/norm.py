@@ -13,3 +13,18 @@ def layer_norm(
     centred = x - x.mean(axis=-1, keepdims=True)
     variance = (centred**2).mean(axis=-1, keepdims=True)
     return centred / np.sqrt(variance + x.dtype.type(epsilon)) * weight + bias
+
+
+def group_norm(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray, groups: int, epsilon: float = 1e-5
+) -> np.ndarray:
+    """``(x - mean) / sqrt(variance + epsilon) weight + bias`` over neighbouring channels.
+
+    x [..., C, H, W], weight and bias [C]; a mean, and a biased variance, for each group of
+    C / groups channels and all their places (arXiv 1803.08494).
+    """
+    *lead, channels, height, width = x.shape
+    grouped = x.reshape(*lead, groups, channels // groups * height * width)
+    ones, zeros = np.ones(1, x.dtype), np.zeros(1, x.dtype)
+    y = layer_norm(grouped, ones, zeros, epsilon).reshape(x.shape)
+    return y * weight[:, np.newaxis, np.newaxis] + bias[:, np.newaxis, np.newaxis]

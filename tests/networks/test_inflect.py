@@ -153,7 +153,13 @@ def test_what_is_no_set_of_weights_is_refused(folder, tmp_path, monkeypatch):
         load.load(tmp_path)
 
 
-@pytest.mark.parametrize(("size", "case"), CASES)
+@pytest.mark.parametrize(
+    ("size", "case"),
+    [
+        pytest.param(*case, marks=() if case[1] in ("hello", "short") else pytest.mark.slow)
+        for case in CASES
+    ],
+)
 def test_jax_gives_what_numpy_gives(weights, golden, size, case):
     """Stage by stage, float32, in a batch of two rows padded to more than they need."""
     jax = pytest.importorskip("jax", reason="needs the extra jax")
