@@ -46,7 +46,7 @@ dist: .venv/dev  ## the sdist and the wheel, checked
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist .
 	$(BIN)/twine check --strict dist/*
-	@test $$(cat dist/*.whl | wc -c) -le 1000000 || { echo "the wheel is larger than 1 MB"; exit 1; }
+	@test $$(cat dist/*.whl | wc -c) -le 1500000 || { echo "the wheel is larger than 1.5 MB"; exit 1; }
 
 parity: .venv/test  ## this code against the original's outputs; writes bench/PARITY.md (needs NOVASR_SHARED)
 	$(BIN)/python -m bench.parity -o bench/PARITY.md

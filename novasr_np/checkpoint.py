@@ -12,6 +12,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -50,11 +51,16 @@ class _Mark:
     """The pickle's MARK, a place on its stack."""
 
 
-def read_checkpoint(file: BinaryIO, most: int) -> dict[str, np.ndarray]:
+def read_checkpoint(
+    file: BinaryIO,
+    most: int,
+    choose: Callable[[Mapping[str, tuple[int, ...]]], Iterable[str]] | None = None,
+) -> dict[str, np.ndarray]:
     """Tensors of a torch checkpoint under the names it gives them, float16 or float32.
 
     The state dict may stand alone or under one of `_STATES`, beside anything that torch
-    keeps there, which is not read. most: bytes that the tensors may have in all.
+    keeps there, which is not read. most: bytes that the tensors may have in all. choose: told all
+    names and shapes before a tensor is read, says which are; it may raise. None for all.
 
     Raises WeightsError if it is not such a checkpoint, names anything but plain tensors, is
     compressed, encrypted or truncated, or larger than `most`.
@@ -67,6 +73,9 @@ def read_checkpoint(file: BinaryIO, most: int) -> dict[str, np.ndarray]:
             if members["data.pkl"].file_size > _MAX_PICKLE:
                 raise WeightsError(f"the checkpoint's pickle has more than {_MAX_PICKLE} bytes")
             state = _state(archive.read(members["data.pkl"]))
+            if choose is not None:
+                wanted = choose({name: t.shape for name, t in state.items()})
+                state = {name: state[name] for name in wanted}
             if sum(t.storage.numbers * t.storage.dtype.itemsize for t in state.values()) > most:
                 raise WeightsError(f"the checkpoint's tensors have more than {most} bytes")
             return {name: _array(name, t, archive, members) for name, t in state.items()}
@@ -222,7 +231,7 @@ def _tensor(storage, offset, shape, stride, _requires_grad, _hooks) -> _Tensor:
     # Sizes are checked before they are multiplied: a product with a list would be a huge list.
     if (
         type(shape) is not tuple
-        or len(shape) > 3
+        or len(shape) > 4
         or not all(type(size) is int and size > 0 for size in shape)
     ):
         raise WeightsError("the checkpoint holds a tensor of no sensible shape")

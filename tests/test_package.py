@@ -177,7 +177,7 @@ def test_wheel_from_its_own_sdist(tmp_path):
     } <= names
     assert f"novasr_np/weights_data/{DEFAULT}.safetensors" in names
     assert {"novasr_jax/api.py", "novasr_jax/py.typed", "novasr_jax/train/state.py"} <= names
-    assert wheel.stat().st_size < 1_000_000
+    assert wheel.stat().st_size < 1_500_000
 
 
 def test_readme_python_runs_as_it_stands(tmp_path):

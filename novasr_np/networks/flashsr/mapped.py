@@ -1,0 +1,66 @@
+"""Safetensors files that are too large to be read whole: tensors that stay on disk until used."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...errors import WeightsError
+
+_DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "U32": "<u4"}
+_MOST = 1 << 24  # bytes of a header
+
+
+class Entry(NamedTuple):
+    """A tensor of a file."""
+
+    kind: str  # as the format has it: F32, F16, BF16 or U32
+    shape: tuple[int, ...]
+    raw: np.ndarray  # its bytes, mapped
+
+    def array(self) -> np.ndarray:
+        """As float32, or uint32; on disk still if it lies there so."""
+        values = self.raw.view(_DTYPES[self.kind]).reshape(self.shape)
+        if self.kind == "BF16":  # float32's upper half
+            return (values.astype(np.uint32) << 16).view(np.float32)
+        return values.astype(np.uint32 if self.kind == "U32" else np.float32, copy=False)
+
+
+def read_mapped(path: Path) -> tuple[dict[str, Entry], dict[str, str]]:
+    """The tensors and the metadata of a file, of which only the header is read.
+
+    Raises WeightsError unless the tensors are of the four kinds and fill the file, OSError if it
+    cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size)) if 0 < size <= _MOST else None
+        if not isinstance(header, dict):
+            raise WeightsError("not a safetensors file")
+        metadata = header.pop("__metadata__", None) or {}
+        data = np.memmap(path, np.uint8, "r")[8 + size :]
+        entries = {name: _entry(name, given, data) for name, given in header.items()}
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise WeightsError(f"not a safetensors file: {error}") from error
+    total = sum(entry.raw.size for entry in entries.values())
+    if total != data.size:
+        raise WeightsError(f"not a whole file: {total} bytes of tensors, but {data.size} are there")
+    return entries, metadata
+
+
+def _entry(name: str, given: Any, data: np.ndarray) -> Entry:
+    try:
+        kind, shape, (begin, end) = given["dtype"], tuple(given["shape"]), given["data_offsets"]
+        whole = all(type(n) is int and n >= 0 for n in (*shape, begin, end))
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"the header does not describe tensor {name!r}") from error
+    if kind not in _DTYPES:
+        raise WeightsError(f"tensor {name!r} is {kind!r}; expected one of {', '.join(_DTYPES)}")
+    if not whole or end - begin != math.prod(shape) * np.dtype(_DTYPES[kind]).itemsize:
+        raise WeightsError(f"the header does not describe tensor {name!r}")
+    if end > data.size:
+        raise WeightsError(f"not a whole file: {name!r} ends at {end}, the data at {data.size}")
+    return Entry(kind, shape, data[begin:end])

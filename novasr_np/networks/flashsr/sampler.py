@@ -1,0 +1,56 @@
+"""FlashSR's one step of diffusion: DPM-Solver++ (arXiv 2211.01095), which is a single line then."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .spec import LAST, TIMESTEPS
+
+
+class Schedule(NamedTuple):
+    """How much of the latent, and how much noise, a step has: two arrays [1000]."""
+
+    alpha: np.ndarray
+    sigma: np.ndarray
+
+
+def schedule() -> Schedule:
+    """The original's, in float32.
+
+    With ``c[i] = cos((i / 1000 + 0.008) / 1.008 pi / 2)^2`` (arXiv 2102.09672) and
+    ``beta[t] = min(1 - c[t+1] / c[t], 0.999)`` the product of all 1 - beta up to t is the power of
+    the latent; from it ``sigma / alpha = sqrt((1 - power) / power)``,
+    ``alpha = 1 / sqrt(1 + (sigma / alpha)^2)``.
+    """
+    one, power = np.float32(1), powers()
+    ratio = np.sqrt((one - power) / power)
+    alpha = one / np.sqrt(ratio**2 + one)
+    return Schedule(alpha, ratio * alpha)
+
+
+def mlx_schedule() -> Schedule:
+    """That of the port to MLX, in float64: one step behind, and c taken as the power as it is."""
+    power = _cosine(np.arange(TIMESTEPS))
+    return Schedule(np.sqrt(power), np.sqrt(np.maximum(1 - power, 1e-12)))
+
+
+def betas() -> np.ndarray:
+    """The share of noise that each step adds, float32 [1000]."""
+    c = _cosine(np.arange(TIMESTEPS + 1))
+    return np.clip(1 - c[1:] / c[:-1], 0, 0.999).astype(np.float32)
+
+
+def powers() -> np.ndarray:
+    """The latent's power at each step, float32 [1000]; multiplied in float64, as torch does it."""
+    alphas = np.float32(1) - betas()
+    return np.cumprod(alphas, dtype=np.float64).astype(np.float32)
+
+
+def step(x: np.ndarray, v: np.ndarray, schedule: Schedule, t: int = LAST) -> np.ndarray:
+    """``alpha[t] x - sigma[t] v``: the latent that noise x and the U-Net's v stand for."""
+    alpha, sigma = (x.dtype.type(part[t]) for part in schedule)
+    return alpha * x - sigma * v
+
+
+def _cosine(i: np.ndarray) -> np.ndarray:
+    return np.cos((i / TIMESTEPS + 0.008) / 1.008 * np.pi / 2) ** 2

@@ -1,0 +1,101 @@
+"""FlashSR's vocoder: a mel spectrogram and the sound as it was in, samples at 48 kHz out.
+
+BigVGAN's generator (arXiv 2206.04658). Behind each upsampling it is told the given sound at that
+rate: a pyramid of strided convolutions brings it down, to 1/2, 1/4, 1/8 and 1/48.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from ...layers import (
+    conv1d,
+    conv_transpose1d,
+    downsample2,
+    prelu,
+    snake_beta,
+    upsample2,
+)
+from ...tensors import cast
+from ..record import Params
+from .spec import DILATIONS, RATES, TAPS
+
+_PIECE = 4096  # steps of a residual block at a time: less memory, and caches that still hold it
+_ACTIVATION_REACH = 5  # steps that an activation looks to either side
+
+
+def stages(params: Params, mel: np.ndarray, wave: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, activation) for every stage, in order; the last is ``wave`` [B, 480 F].
+
+    mel [B, M, F], wave [B, 480 F] normalised, both float32 or both float64; params: as
+    `spec.vocoder_tensors`, used in that dtype. A hidden activation is [B, channels, time].
+    """
+    p = cast(params, mel.dtype)
+    levels: list[np.ndarray] = []
+    for level in pyramid(p["audio_block"], wave):
+        yield f"pyramid.{len(levels)}", level
+        levels.append(level)
+    h = conv1d(mel, **p["conv_pre"])
+    yield "conv_pre", h
+    for i, rate in enumerate(RATES):
+        h = conv_transpose1d(h, **p["ups"][str(i)]["0"], stride=rate, padding=rate // 2)
+        yield f"up.{i}", h
+        h = h + levels.pop()
+        total = np.zeros_like(h)
+        for j in range(len(TAPS)):
+            branch = residual(p["resblocks"][str(len(TAPS) * i + j)], h)
+            yield f"level.{i}.amp.{j}", branch
+            total += branch
+        h = total / len(TAPS)
+        yield f"level.{i}", h
+    h = _in_pieces(lambda x: activation(p["activation_post"], x), h, _ACTIVATION_REACH)
+    yield "activation_post", h
+    h = conv1d(h, **p["conv_post"])
+    yield "conv_post", h
+    yield "wave", np.tanh(h[:, 0])
+
+
+def pyramid(p: Params, wave: np.ndarray) -> Iterator[np.ndarray]:
+    """wave [B, T] at each of the vocoder's rates, from the highest down: [B, C, T / rate]."""
+    h = conv1d(wave[:, np.newaxis], **p["emb"])
+    yield h
+    for i, rate in enumerate(reversed(RATES[1:])):
+        wide = np.pad(h, [(0, 0), (0, 0), (rate - 1, rate - 1)])
+        h = conv1d(wide, **p["downsamples"][str(i)]["0"], padded=False, stride=rate)
+        h = prelu(h, np.array([0.1], h.dtype))
+        yield h
+
+
+def residual(p: Params, x: np.ndarray) -> np.ndarray:
+    """Three times ``x + conv(act(conv(act(x))))``, the first of each pair dilated: [B, C, T]."""
+
+    def whole(x: np.ndarray) -> np.ndarray:
+        for i, dilation in enumerate(DILATIONS):
+            h = activation(p["activations"][str(2 * i)], x)
+            h = conv1d(h, **p["convs1"][str(i)], dilation=dilation)
+            h = activation(p["activations"][str(2 * i + 1)], h)
+            x = x + conv1d(h, **p["convs2"][str(i)])
+        return x
+
+    half = p["convs1"]["0"]["weight"].shape[-1] // 2
+    return _in_pieces(whole, x, sum(half * d + half + 2 * _ACTIVATION_REACH for d in DILATIONS))
+
+
+def activation(p: Params, x: np.ndarray) -> np.ndarray:
+    """The snake at twice the rate, so that what it adds does not alias; all ends are held."""
+    u = upsample2(x, p["upsample"]["filter"].reshape(-1))
+    # The original adds its 1e-9 to b where our layer adds epsilon to 2 b.
+    u = snake_beta(u, **p["act"], epsilon=2e-9)
+    return downsample2(u, p["downsample"]["lowpass"]["filter"].reshape(-1), pad="edge")
+
+
+def _in_pieces(
+    function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, reach: int
+) -> np.ndarray:
+    """function(x), which looks `reach` steps to either side, made a piece at a time."""
+    y, steps = np.empty_like(x), x.shape[-1]
+    for first in range(0, steps, _PIECE):
+        begin, last = max(0, first - reach), min(steps, first + _PIECE)
+        piece = function(x[..., begin : last + reach])
+        y[..., first:last] = piece[..., first - begin : last - begin]
+    return y
