@@ -93,8 +93,7 @@ def spoken(
     for name, value in (("speed", speed), ("pitch", pitch), ("energy", energy)):
         if not (isinstance(value, (int, float)) and SPEEDS[0] <= value <= SPEEDS[1]):
             raise ValueError(f"{name} must be from {SPEEDS[0]} to {SPEEDS[1]}, got {value!r}")
-    first = to_ids("", mode, pronouncer)  # so that a wrong mode is said before the weights are read
-    assert first.phones
+    to_ids("", mode, pronouncer)  # so that a wrong mode is said before the weights are read
     voice = model.prepare(load.load(weights))
     options = Options(1 / speed, pitch, energy)
     return _at_rate(_said(text, voice, options, mode, pronouncer), sample_rate)

@@ -37,9 +37,9 @@ SHARED = Path(os.environ.get("NOVASR_SHARED") or Path(__file__).parents[2] / "sh
 def pytest_collection_modifyitems(config, items):
     """Tests in a browser run with `-m browser` alone."""
     if "browser" not in config.getoption("-m"):
-        left = [item for item in items if not item.get_closest_marker("browser")]
-        config.hook.pytest_deselected(items=[item for item in items if item not in left])
-        items[:] = left
+        of_browser = [item for item in items if item.get_closest_marker("browser")]
+        config.hook.pytest_deselected(items=of_browser)
+        items[:] = [item for item in items if not item.get_closest_marker("browser")]
 
 
 def pytest_report_header():

@@ -11,6 +11,7 @@ import numpy as np
 from ...atomic import atomic_write
 from ...checkpoint import read_checkpoint
 from ...errors import WeightsError
+from ...layers import weight_norm
 from ...tensors import flatten, nest
 from ..record import Params
 from .mapped import read_mapped
@@ -88,8 +89,8 @@ def save(params: Params, path: str | os.PathLike[str], sizes: Sizes = FULL) -> N
 def folded(state: Mapping[str, np.ndarray], sizes: Sizes = FULL) -> dict[str, np.ndarray]:
     """The vocoder's tensors as in `spec.vocoder_tensors`, in float64 where they are folded.
 
-    ``w = g v / |v|``, the norm over all axes but the first (arXiv 1602.07868); for the transposed
-    convolutions that is the input's channels. Raises WeightsError for other names or shapes.
+    By `weight_norm`, whose first axis is the input's channels for the transposed convolutions.
+    Raises WeightsError for other names or shapes.
     """
     shapes = {name: value.shape for name, value in state.items()}
     check_table(shapes, original_tensors(sizes)["sr_vocoder.pth"], f"{NAME}'s vocoder")
@@ -98,9 +99,8 @@ def folded(state: Mapping[str, np.ndarray], sizes: Sizes = FULL) -> dict[str, np
         if name in state:
             made[name] = state[name]
         else:
-            v, g = np.float64(state[f"{name}_v"]), np.float64(state[f"{name}_g"])
             with np.errstate(invalid="ignore"):  # NaN, where v is 0, is found when all is checked
-                made[name] = g * v / np.sqrt((v**2).sum(axis=(1, 2), keepdims=True))
+                made[name] = weight_norm(state[f"{name}_v"], state[f"{name}_g"])
     return made
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ...atomic import atomic_write
 from ...checkpoint import read_checkpoint
 from ...errors import WeightsError
+from ...layers import weight_norm
 from ...tensors import check, check_shapes, flatten, nest, read_safetensors, write_safetensors
 from ..record import Params
 from .spec import PUBLISHED, acoustic_tensors, vocoder_tensors
@@ -95,8 +96,8 @@ def _original(folder: Path, name: str) -> dict[str, np.ndarray]:
 def folded(
     state: Mapping[str, np.ndarray], table: Mapping[str, tuple[int, ...]] | None = None
 ) -> dict[str, np.ndarray]:
-    """The vocoder's tensors as in `vocoder_tensors`: ``w = g v / |v|``, the norm over all axes but
-    the first (arXiv 1602.07868); for the transposed convolutions that is the input's channels.
+    """The vocoder's tensors as in `vocoder_tensors`, by `weight_norm`, whose first axis is the
+    input's channels for the transposed convolutions.
 
     table: of another size. Raises WeightsError for other names or shapes.
     """
@@ -114,8 +115,7 @@ def folded(
     made = {}
     for name, shape in table.items():
         if name.endswith(".weight"):
-            v, g = np.float64(state[f"{name}_v"]), np.float64(state[f"{name}_g"])
-            made[name] = g * v / np.sqrt((v**2).sum(axis=(1, 2), keepdims=True))
+            made[name] = weight_norm(state[f"{name}_v"], state[f"{name}_g"])
         else:
             made[name] = state[name].reshape(shape)
     return made

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ....errors import WeightsError
+from ....layers import gru
 from .tables import CONSONANTS, VOWELS
 
 FILE = "checkpoint20.npz"
@@ -54,27 +55,23 @@ class Network:
     def __call__(self, word: str) -> tuple[str, ...]:
         """A word's phones in ARPAbet, at most 20."""
         params = self._params
-        state = np.zeros(_HIDDEN, np.float32)
-        for letter in [*(_LETTERS.get(c, _UNKNOWN_LETTER) for c in word.lower()), _END_OF_LETTERS]:
-            state = self._step("enc", params["enc_emb"][letter], state)
+        letters = [*(_LETTERS.get(c, _UNKNOWN_LETTER) for c in word.lower()), _END_OF_LETTERS]
+        state = self._states("enc", letters)[-1]
         phones: list[str] = []
         phone = _START
         for _ in range(_MOST_PHONES):
-            state = self._step("dec", params["dec_emb"][phone], state)
+            (state,) = self._states("dec", [phone], state)
             phone = int(np.argmax(params["fc_w"] @ state + params["fc_b"]))
             if phone == _END:
                 break
             phones.append(_PHONES[phone])
         return tuple(phones)
 
-    def _step(self, part: str, x: np.ndarray, state: np.ndarray) -> np.ndarray:
-        """One step of a GRU: r, z = sigmoid(a + b), n = tanh(a + r b), h = (1 - z) n + z h."""
-        params = self._params
-        a = params[f"{part}_w_ih"] @ x + params[f"{part}_b_ih"]
-        b = params[f"{part}_w_hh"] @ state + params[f"{part}_b_hh"]
-        r, z = _sigmoid(a[: 2 * _HIDDEN] + b[: 2 * _HIDDEN]).reshape(2, _HIDDEN)
-        n = np.tanh(a[2 * _HIDDEN :] + r * b[2 * _HIDDEN :])
-        return (1 - z) * n + z * state
+    def _states(self, part: str, symbols: list[int], state: np.ndarray | None = None) -> np.ndarray:
+        """The states [len(symbols), 256] of one of the two GRUs, from a state, None for zeros."""
+        p = self._params
+        weights = p[f"{part}_w_ih"], p[f"{part}_w_hh"], p[f"{part}_b_ih"], p[f"{part}_b_hh"]
+        return gru(p[f"{part}_emb"][symbols], *weights, state)
 
 
 def load(path: str | Path) -> Network:
@@ -96,7 +93,3 @@ def installed() -> Path | None:
     folders = (package and package.submodule_search_locations) or ()
     paths = (Path(folder) / FILE for folder in folders)
     return next((path for path in paths if path.is_file()), None)
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return (1 + np.tanh(x / 2)) / 2
