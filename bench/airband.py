@@ -22,8 +22,8 @@ from bench.data import speech, upstream
 from bench.report import quote
 from bench.speechsr import ours_and_onnx
 from novasr_np import Stream, load_weights
-from novasr_np.blocks import available_cores
 from novasr_np.networks import NETWORKS
+from novasr_np.threads import available_cores
 
 _SECONDS = 10  # of the clip that all take
 _ROUNDS = {"novasr_np": 9, "novasr_jax": 5, "ONNX Runtime": 5}

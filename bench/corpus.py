@@ -22,8 +22,8 @@ import numpy as np
 import soundfile
 
 from novasr_np import upsample
-from novasr_np.blocks import available_cores
 from novasr_np.corpus import ledger
+from novasr_np.threads import available_cores
 
 CODINGS = (
     *(("wav", "PCM_16"), ("wav", "PCM_24"), ("wav", "FLOAT"), ("flac", "PCM_16")),

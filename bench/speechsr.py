@@ -16,7 +16,8 @@ import numpy as np
 
 from bench.data import speech, upstream
 from novasr_np import load_weights
-from novasr_np.blocks import Backend, available_cores
+from novasr_np.blocks import Backend
+from novasr_np.threads import available_cores
 from novasr_np.weights import network_of
 
 _ROUNDS = {10: 3, 60: 1}  # seconds of audio -> how often it is timed

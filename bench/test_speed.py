@@ -16,8 +16,9 @@ import soundfile
 from bench.data import speech, upstream
 from novasr_np import Stream, forward, load_weights, upsample
 from novasr_np.blas import one_thread
-from novasr_np.blocks import Backend, available_cores
+from novasr_np.blocks import Backend
 from novasr_np.networks.novasr import to_onnx
+from novasr_np.threads import available_cores
 from novasr_np.weights import network_of
 
 CORES = available_cores()

@@ -1,6 +1,6 @@
 """The front door: arrays at any rate in, the same sound at the network's rate out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,10 +9,12 @@ import numpy as np
 
 from novasr_np.dsp import band, crossover
 from novasr_np.dsp.resample import resample
-from novasr_np.networks import Network
+from novasr_np.networks import Network, Windowed
 from novasr_np.samples import as_samples
-from novasr_np.weights import Source, load_weights, network_of
+from novasr_np.weights import Source, any_network_of, load_weights, network_of
+from novasr_np.windows import Live, measure
 
+from . import windows
 from .batches import prepare, run_all
 from .networks import NETWORKS
 
@@ -28,14 +30,16 @@ def upsample(
     segment: int | None = None,
     precision: str = "highest",
     devices: str | Sequence[jax.Device] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> np.ndarray | list[np.ndarray]:
     """Upsample speech at any rate to 48 kHz, as `novasr_np.upsample` does, in batches on devices.
 
     x [..., T]: float32, float64 (full scale is 1) or int16 samples at `sample_rate` Hz, each
     leading index a channel of its own, None for the rate that the network hears; or a list or tuple
-    of such arrays, of any lengths, which then share the batches. weights, resampler, keep_lowband:
-    as for `novasr_np.upsample` (the last is done on the host). batch: rows over all devices,
-    segment: input samples for each row; what a device holds depends on these alone. precision:
+    of such arrays, of any lengths, which then share the batches. weights, resampler, keep_lowband,
+    options: as for `novasr_np.upsample` (the low band is kept on the host). batch: rows over all
+    devices, which for FlashSR are windows; segment: input samples for each row, and none for
+    FlashSR; what a device holds depends on these alone. precision:
     "highest" (float32), "high" (TF32 or three bfloat16 passes), "fp16" or "bf16", of the large
     product. devices: "cpu", "gpu", "tpu", or some of ``jax.devices()``; None for all of JAX's
     default kind.
@@ -53,9 +57,10 @@ def upsample(
     several = isinstance(x, (list, tuple))
     originals = [as_samples(clip) for clip in (x if several else [x])]
     params = load_weights(weights)
-    network = network_of(params)
+    network = any_network_of(params)
     sample_rate = network.rate_in if sample_rate is None else sample_rate
-    clips = [resample(clip, sample_rate, network.rate_in, resampler) for clip in originals]
+    by = network.resampler(resampler)
+    clips = [resample(clip, sample_rate, network.rate_in, by) for clip in originals]
     dtype = jax.dtypes.canonicalize_dtype(np.result_type(np.float32, *clips))
     rows = [_rows(clip, dtype) for clip in clips]
     kept = [_kept(keep_lowband, network, _rows(clip, dtype), sample_rate) for clip in originals]
@@ -64,24 +69,46 @@ def upsample(
     )
     for keep in kept:
         low_band(keep, channels=0)  # raises here what it would raise after the work
-    model = prepare(
-        network,
-        params,
-        dtype,
-        batch=batch,
-        segment=segment,
-        precision=precision,
-        devices=devices,
-    )
-    padded = [np.pad(row, ((0, 0), (0, network.padding(row.shape[-1])))) for row in rows]
+    if isinstance(network, Windowed):
+        if segment is not None:
+            raise ValueError(
+                f"{network.name} hears windows of {network.window} samples, no segments"
+            )
+        checked = network.checked(options, network.window)
+        large = windows.prepare(
+            *(network, params, checked, dtype), batch=batch, precision=precision, devices=devices
+        )
+        made = _in_windows(large, checked, rows)
+    elif options:
+        raise ValueError(f"{network.name} has no options, got {', '.join(options)}")
+    else:
+        model = prepare(
+            network,
+            params,
+            dtype,
+            batch=batch,
+            segment=segment,
+            precision=precision,
+            devices=devices,
+        )
+        padded = [np.pad(row, ((0, 0), (0, network.padding(row.shape[-1])))) for row in rows]
+        made = run_all(model, padded)
     ys = []
-    made = run_all(model, padded)
     for original, keep, row, y in zip(originals, kept, rows, made, strict=True):
         whole = y[:, : network.duration(original.shape[-1], sample_rate)]
         if (filter := low_band(keep, channels=len(row))) is not None:
             crossover.keep_low(filter, _rows(original, dtype), whole)
         ys.append(whole.reshape(*original.shape[:-1], whole.shape[-1]))
     return ys if several else ys[0]
+
+
+def _in_windows(model: windows.Model, options: Any, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Whole sounds [channels, T] through a network that hears windows, in common batches."""
+    network, run = model.network, partial(windows.run, model)
+    sounds = [Live(network, options, run, len(x), x.dtype, measure(network, [x])) for x in xs]
+    cut = [sound.cut(x, True) for sound, x in zip(sounds, xs, strict=True)]
+    made = windows.run_all(model, [x for x, *_ in cut], [(rows, level) for _, rows, level in cut])
+    return [sound.mix(y, True) for sound, y in zip(sounds, made, strict=True)]
 
 
 def forward(
@@ -105,7 +132,7 @@ def forward(
     return NETWORKS[network_of(params).name].forward(params, x, length, precision=precision)
 
 
-def _kept(keep_lowband: Any, network: Network, x: np.ndarray, sample_rate: int) -> Any:
+def _kept(keep_lowband: Any, network: Network | Windowed, x: np.ndarray, sample_rate: int) -> Any:
     """Up to where the low band of x [channels, T] is kept, as `novasr_np.upsample` has it."""
     keep = network.keeps(keep_lowband, sample_rate)
     if keep is True and keep_lowband is None:

@@ -1,32 +1,34 @@
 """Compute the pieces that many threads wait for in common batches."""
 
 import queue
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from threading import Thread
+from typing import Any
 
 import numpy as np
-
-from .batches import Model, run_all
 
 
 class Batcher:
     """What `batches.run` computes, with the pieces that other threads wait for in the same batch.
+
+    run_all: several pieces and their places -> what becomes of each (`batches.run_all`).
 
     While one batch is computed the next gathers, so that batches are full when enough threads
     have work, whatever the lengths of their signals. A context manager; leaving it ends the one
     thread that computes.
     """
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    def __init__(self, run_all: Callable[[Sequence, Sequence], list[np.ndarray]]) -> None:
+        self._run_all = run_all
         self._waiting: queue.SimpleQueue[tuple | None] = queue.SimpleQueue()
         self._thread = Thread(target=self._serve, daemon=True)
         self._thread.start()
 
-    def run(self, x: np.ndarray, start: int, at_end: bool) -> np.ndarray:
+    def run(self, x: np.ndarray, *place: Any) -> np.ndarray:
         """As `batches.run`; called by any thread, and raises what the common batch raised."""
         future: Future = Future()
-        self._waiting.put((x, (start, at_end), future))
+        self._waiting.put((x, place, future))
         return future.result()
 
     def close(self) -> None:
@@ -50,7 +52,7 @@ class Batcher:
                 batch.append(item)
             xs, places, futures = zip(*batch, strict=True)
             try:
-                ys = run_all(self._model, xs, places)
+                ys = self._run_all(xs, places)
             except Exception as error:
                 for future in futures:
                     future.set_exception(error)

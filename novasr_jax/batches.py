@@ -85,16 +85,13 @@ def prepare(
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
-    chosen = _devices(devices)
+    chosen = chosen_devices(devices)
     rows, samples = SHAPES.get(chosen[0].platform, SHAPES["gpu"])
-    batch = whole_number("batch", rows * len(chosen) if batch is None else batch)
+    batch = rows_of_a_batch(batch, rows, chosen)
     suits = max(samples, network.block)
     segment = whole_number("segment", suits if segment is None else segment)
     segment = ceil_div(segment, network.step) * network.step
-    if batch % len(chosen):
-        raise ValueError(f"batch must be a multiple of the {len(chosen)} devices, got {batch}")
-    mesh = Mesh(np.array(chosen), ("batch",))
-    everywhere = NamedSharding(mesh, PartitionSpec())
+    everywhere, over_devices = shardings(chosen)
     with np.errstate(all="ignore"):
         folded = NETWORKS[network.name].fold(params, dtype)
     check_finite(folded, network.name, dtype)
@@ -106,7 +103,7 @@ def prepare(
         batch=batch,
         segment=segment,
         precision=precision,
-        rows=NamedSharding(mesh, PartitionSpec("batch")),
+        rows=over_devices,
     )
 
 
@@ -258,7 +255,22 @@ def _forward(name: str) -> Callable[..., jax.Array]:
     return jax.jit(NETWORKS[name].forward)
 
 
-def _devices(devices: str | Sequence[jax.Device] | None) -> list[jax.Device]:
+def rows_of_a_batch(batch: int | None, suits: int, devices: Sequence[jax.Device]) -> int:
+    """How many rows over all devices; None for what suits each. Raises as `prepare`."""
+    batch = whole_number("batch", suits * len(devices) if batch is None else batch)
+    if batch % len(devices):
+        raise ValueError(f"batch must be a multiple of the {len(devices)} devices, got {batch}")
+    return batch
+
+
+def shardings(devices: Sequence[jax.Device]) -> tuple[NamedSharding, NamedSharding]:
+    """Of what every device has, and of rows that they share."""
+    mesh = Mesh(np.array(devices), ("batch",))
+    return NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
+
+
+def chosen_devices(devices: str | Sequence[jax.Device] | None) -> list[jax.Device]:
+    """Those of a kind, or the given ones, as `prepare` has them."""
     if devices is None or isinstance(devices, str):
         try:
             return jax.local_devices(backend=devices)

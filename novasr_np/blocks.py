@@ -6,9 +6,8 @@ cross-fade. Only at the true ends of a signal do the layers see zeros; there `fo
 network, runs on the samples that matter, and everything between goes through `interior`.
 """
 
-import os
 import queue
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,10 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import blas
-from .networks.record import Live, Network, Params
+from . import blas, windows
+from .networks.record import Level, Live, Network, Params, Windowed
 from .samples import ceil_div, whole_number
 from .tensors import check_finite, check_output
+from .threads import available_cores
 
 _CHANNELS = 64  # whose true ends are computed at a time
 _CHUNK_SECONDS = 4  # of a file or stream at a time: enough blocks to keep the threads busy
@@ -60,13 +60,16 @@ class Runner:
     A context manager; leaving it ends its threads.
     """
 
-    network: Network
+    network: Network | Windowed
     dtype: Any  # of the pieces and their outputs
     run: Run
     chunk: int  # input samples, over all channels, that keep it busy
     multiple: int = 1  # each channel best gets a multiple of this many samples
     close: Callable[[], None] = lambda: None
     live: Callable[[int], Live] | None = None  # channels -> a stream of its own kind
+    # For networks that hear windows: blocks of a whole sound -> its level; and a stream of that.
+    measure: Callable[[Iterable[np.ndarray]], Level] | None = None
+    at_level: Callable[[int, Level], Live] | None = None
 
     def __enter__(self) -> "Runner":
         return self
@@ -77,12 +80,24 @@ class Runner:
 
 @dataclass(frozen=True)
 class Backend:
-    """Compute with numpy. threads: how many; None for one on each core this process may use."""
+    """Compute with numpy. threads: how many; None for one on each core this process may use.
+
+    options: of a network that has some, by name.
+    """
 
     threads: int | None = None
+    options: Mapping[str, Any] | None = None
 
-    def open(self, network: Network, params: Params, dtype: Any = np.float32) -> Runner:
-        """A runner for weights. Raises as `Workers` and `prepare` do."""
+    def open(self, network: Network | Windowed, params: Params, dtype: Any = np.float32) -> Runner:
+        """A runner for weights. Raises as `Workers` and `prepare` do, TypeError or ValueError for
+        options that the network does not have.
+        """
+        if isinstance(network, Windowed):
+            options = network.checked(self.options, network.window)
+            compute = windows.runner(network, params, options, dtype, self.threads)
+            return windowed_runner(network, options, compute, dtype)
+        if self.options:
+            raise ValueError(f"{network.name} has no options, got {', '.join(self.options)}")
         workers = Workers(self.threads)
         model = prepare(network, params, dtype)
         chunk = _CHUNK_SECONDS * network.rate_in
@@ -90,6 +105,23 @@ class Backend:
         return Runner(
             network, dtype, partial(run, model, workers), chunk, close=workers.close, live=live
         )
+
+
+def windowed_runner(
+    network: Windowed, options: Any, run: windows.Run, dtype: Any, at_once: int = 1, **others: Any
+) -> Runner:
+    """A runner for what computes windows, best so many at once. others: fields of `Runner`."""
+    return Runner(
+        network,
+        dtype,
+        partial(windows.whole, network, options, run),
+        at_once * (network.window - options.overlap),
+        measure=partial(windows.measure, network),
+        at_level=lambda channels, level: windows.Live(
+            network, options, run, channels, dtype, level
+        ),
+        **others,
+    )
 
 
 class _CheckedLive:
@@ -148,13 +180,6 @@ class Workers:
 
         for _ in self._pool.map(one, pieces) if self._pool else map(one, pieces):
             pass
-
-
-def available_cores() -> int:
-    """How many cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @blas.one_thread()

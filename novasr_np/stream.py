@@ -7,7 +7,8 @@ import numpy as np
 from .blocks import Backend, Run, Runner
 from .dsp import crossover
 from .dsp import resample as resampling
-from .networks import Network
+from .networks import Network, Windowed
+from .networks.record import Level, Live
 from .samples import as_samples, ceil_div, whole_number
 from .weights import LIVE, Source, load_weights, network_of
 
@@ -60,6 +61,7 @@ class Cut:
     """A `Live` for any network of finite context: each piece brings its context along."""
 
     def __init__(self, runner: Runner, channels: int) -> None:
+        assert isinstance(runner.network, Network)
         self._network, self._run = runner.network, runner.run
         self._state = init(channels, runner.dtype)
 
@@ -70,14 +72,27 @@ class Cut:
         return y
 
 
+def _live(runner: Runner, channels: int, level: Level | None) -> Live:
+    """What takes a signal's pieces."""
+    if runner.at_level:
+        if level is None:
+            raise ValueError(
+                f"{runner.network.name} has to know the level of a whole sound before its first "
+                "sample: `upsample` takes it, and the command upsample"
+            )
+        return runner.at_level(channels, level)
+    return runner.live(channels) if runner.live else Cut(runner, channels)
+
+
 class Upsampler:
     """Sound at any rate in, at the network's rate out, chunk by chunk, on a given runner.
 
     runner: what computes (`Backend.open`); it stays open. sample_rate: of what is pushed, in Hz.
-    channels: how many; each on its own. resampler, keep_lowband: as for `upsample`.
+    channels: how many; each on its own. resampler, keep_lowband: as for `upsample`. level: of the
+    whole sound (`Runner.measure`), for networks that have to know it before.
 
     What comes out in all equals what `upsample` gives for all that went in, to within rounding.
-    Raises as `upsample` does.
+    Raises as `upsample` does, ValueError where such a level is missing.
     """
 
     def __init__(
@@ -88,6 +103,7 @@ class Upsampler:
         *,
         resampler: str = "upstream",
         keep_lowband: bool | float | None = None,
+        level: Level | None = None,
     ) -> None:
         self.channels = whole_number("channels", channels)
         if self.channels > MAX_CHANNELS:
@@ -95,14 +111,14 @@ class Upsampler:
         network = runner.network
         self._runner = runner
         self._resampler = resampling.make(
-            resampler, sample_rate, network.rate_in, channels, runner.dtype
+            *(network.resampler(resampler), sample_rate, network.rate_in, channels, runner.dtype)
         )
         keep = network.keeps(keep_lowband, sample_rate)
         self._crossover = crossover.make(
             keep, sample_rate, network.rate_out, channels, runner.dtype
         )
         self.sample_rate = int(sample_rate)
-        self._live = runner.live(channels) if runner.live else Cut(runner, channels)
+        self._live = _live(runner, channels, level)
         self._pushed = self._given = 0
         self._ended = False
 
@@ -113,7 +129,8 @@ class Upsampler:
         one it stands for.
         """
         network = self._runner.network
-        own = ceil_div(network.context_right * self.sample_rate, network.rate_in)
+        ahead = network.window if isinstance(network, Windowed) else network.context_right
+        own = ceil_div(ahead * self.sample_rate, network.rate_in)
         beyond = self._crossover.latency if self._crossover else 0
         return own + self._resampler.latency + beyond
 

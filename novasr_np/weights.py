@@ -12,7 +12,7 @@ from . import networks
 from .atomic import atomic_write
 from .checkpoint import read_checkpoint
 from .errors import WeightsError
-from .networks import NETWORKS, Network
+from .networks import NETWORKS, Network, Windowed
 from .networks.record import Params
 from .tensors import check, check_shapes, flatten, nest, read_safetensors, write_safetensors
 
@@ -26,31 +26,54 @@ LIVE = "airband-live-1"  # the same for streams, with little look-ahead
 _FOLDERS = (Path(__file__).parent / "weights_data", Path(__file__).parents[1] / "weights")
 
 
-def load_weights(source: Source = None) -> Params:
+def load_weights(source: Source = None, variant: str | None = None) -> Params:
     """Load a complete, finite set of weights, ready for `forward`.
 
     source: the name of embedded weights; a path to a ``.safetensors`` file or to a torch checkpoint
-    (``.bin``, ``.pth``, ``.ckpt``; told apart by content), with our names or the original's; or a
-    tree of arrays as this function returns it, which is checked and returned. None stands for the
-    embedded `DEFAULT`.
+    (``.bin``, ``.pth``, ``.ckpt``; told apart by content), with our names or the original's; to a
+    folder, or a file, with FlashSR's (`networks.flashsr.load`); or a tree of arrays as this
+    function returns it, which is checked and returned. None stands for the embedded `DEFAULT`.
+    variant: of those that a folder of FlashSR's holds, "full", "int8" or "int4"; None for the first
+    of these that is there.
 
     Returns a nested dict whose keys are the stages and their parameters. Files give float32,
     which holds float16 weights exactly; a tree keeps its dtypes.
 
     Raises WeightsError if the source is no complete set of finite weights, OSError if a file
-    cannot be read, TypeError for another kind of source.
+    cannot be read, TypeError for another kind of source, ValueError for a variant of what has none.
     """
     if isinstance(source, Mapping):
+        if large := networks.windowed(source):
+            return large.load(source)
         tensors = flatten(source)
         network = networks.find(tensors)
         return nest(check(tensors, network.tensors, network.name))
-    tensors, _ = read_weights(weights_path(source))
+    path = weights_path(source)
+    if large := networks.windowed_at(path):
+        return large.load(path, variant)
+    if variant is not None:
+        raise ValueError(f"{path} has no variants, but {variant} is asked for")
+    tensors, _ = read_weights(path)
     return nest({k: v.astype(np.result_type(v, np.float32)) for k, v in tensors.items()})
 
 
 def network_of(params: Params) -> Network:
-    """The network that a tree of weights (`load_weights`) is for."""
-    return networks.find(flatten(params))
+    """The network of finite context that a tree of weights (`load_weights`) is for.
+
+    Raises WeightsError if it is for one that hears windows, which only some doors take.
+    """
+    network = any_network_of(params)
+    if isinstance(network, Windowed):
+        raise WeightsError(
+            f"these are weights of {network.name}, which hears windows of whole sounds: `upsample` "
+            "takes them, and the commands upsample and corpus"
+        )
+    return network
+
+
+def any_network_of(params: Params) -> Network | Windowed:
+    """The network that a tree of weights (`load_weights`) is for, of whatever kind."""
+    return networks.windowed(params) or networks.find(flatten(params))
 
 
 def embedded_weights() -> dict[str, Path]:
@@ -159,8 +182,12 @@ def parameter_counts(tensors: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
-    """sha256 of a file's bytes, in hex."""
+    """sha256 of a file's bytes, in hex; of a folder, of its files' names and theirs."""
     digest = hashlib.sha256()
+    if os.path.isdir(path):
+        for inner in sorted(inner for inner in Path(path).rglob("*") if inner.is_file()):
+            digest.update(f"{inner.relative_to(path)} {file_sha256(inner)}\n".encode())
+        return digest.hexdigest()
     with open(path, "rb") as file:
         while data := file.read(1 << 20):
             digest.update(data)

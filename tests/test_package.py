@@ -20,16 +20,18 @@ HEAVY = ("soundfile", "tqdm", "safetensors", "scipy", "soxr", "jax", "torch")
 
 # Who may import whom, downwards only: room -> the rooms below it that it may use. A room is a
 # folder of the package or a module at its top; a room without an entry here is an error.
-GROUND = {"atomic", "blas", "errors", "samples", "version"}
+GROUND = {"atomic", "blas", "errors", "samples", "threads", "version"}
 MAY_IMPORT = {
     **{room: set() for room in GROUND},
+    "threads": {"samples"},
     "tensors": {"errors"},
     "checkpoint": {"errors"},
-    "layers": {"blas", "errors", "samples", "version"},
+    "layers": {"blas", "errors", "samples", "threads", "version"},
     "dsp": {"blas", "errors", "samples"},
     "networks": {"checkpoint", "dsp", "layers", "tensors", *GROUND},
     "weights": {"checkpoint", "networks", "tensors", *GROUND},
-    "blocks": {"networks", "tensors", *GROUND},
+    "windows": {"dsp", "networks", "tensors", *GROUND},
+    "blocks": {"networks", "tensors", "windows", *GROUND},
     "stream": {"blocks", "dsp", "networks", "weights", *GROUND},
     "tts": {"networks", "stream", "weights", *GROUND},
     "api": {"blocks", "dsp", "networks", "weights", *GROUND},
@@ -45,14 +47,15 @@ JAX_MAY_IMPORT = {
     "layers": set(),
     "networks": {"layers"},
     "batches": {"layers", "networks"},
-    "batcher": {"batches"},
-    "backend": {"batcher", "batches"},
-    "api": {"batches", "networks"},
+    "windows": {"batches", "layers", "networks"},
+    "batcher": set(),
+    "backend": {"batcher", "batches", "windows"},
+    "api": {"batches", "networks", "windows"},
     "fastsr": {"backend"},
     "to_stablehlo": {"networks"},
     "train": {"layers", "networks"},
 }
-MATHS = {"layers", "networks", "dsp", "blocks", "stream", "api", "samples", "blas"}
+MATHS = {"layers", "networks", "dsp", "blocks", "stream", "api", "samples", "blas", "threads"}
 # Numbers of one network, which nobody else may have as constants of the world.
 ITS_NUMBERS = {16_000, 48_000, 11, 13, 39}
 

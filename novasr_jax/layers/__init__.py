@@ -1,13 +1,21 @@
 """The layers of the networks on `jax.lax`, as the formulas have them.
 
-Activations are ``[..., time, channel]``, channels last as accelerators like them. The layers of
-`novasr_np` have the same names and parameters, channels first. Every layer keeps the dtype of its
-input and any leading dimensions, and works under ``jit``, ``vmap`` and ``grad``. This is the text
-to audit; what runs faster elsewhere is tested against it.
+Activations are ``[..., time, channel]``, or ``[..., row, column, channel]`` for `conv2d`, `repeat2`
+and `group_norm`: channels last as accelerators like them. The layers of `novasr_np` have the same
+names and parameters, channels first. Every layer keeps the dtype of its input and any leading
+dimensions, and works under ``jit``, ``vmap`` and ``grad``. This is the text to audit; what runs
+faster, elsewhere or as `snake_beta_at_twice` and `upsampling_conv2d`, is tested against it.
 """
 
-from .activations import elu, prelu, sigmoid, silu, snake
-from .alias_free import downsample2, snake_beta, upsample2, upsample2_swapped
+from .activations import cos_turns, elu, gelu, prelu, sigmoid, silu, snake
+from .alias_free import (
+    downsample2,
+    snake_beta,
+    snake_beta_at_twice,
+    upsample2,
+    upsample2_swapped,
+)
+from .attention import attention
 from .conv import (
     PRECISIONS,
     conv1d,
@@ -19,20 +27,27 @@ from .conv import (
     interpolate,
     interpolate3,
     linear,
+    product,
     zero_from,
 )
-from .norm import layer_norm
+from .conv2d import conv2d, repeat2, upsampling_conv2d
+from .norm import group_norm, layer_norm
 from .recurrent import gru
 
 __all__ = [
     "PRECISIONS",
+    "attention",
     "conv1d",
+    "conv2d",
     "conv_transpose1d",
     "correlate",
+    "cos_turns",
     "depthwise1d",
     "downsample2",
     "elu",
     "fir",
+    "gelu",
+    "group_norm",
     "gru",
     "hold_from",
     "interpolate",
@@ -40,11 +55,15 @@ __all__ = [
     "layer_norm",
     "linear",
     "prelu",
+    "product",
+    "repeat2",
     "sigmoid",
     "silu",
     "snake",
     "snake_beta",
+    "snake_beta_at_twice",
     "upsample2",
     "upsample2_swapped",
+    "upsampling_conv2d",
     "zero_from",
 ]

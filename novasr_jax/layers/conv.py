@@ -1,5 +1,6 @@
 """Convolution and interpolation along time."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -29,17 +30,20 @@ def conv1d(
     *,
     precision: str = "highest",
     padded: bool = True,
+    stride: int = 1,
 ) -> jax.Array:
     """Correlate with a bank of kernels, zeros beyond both ends (torch's ``conv1d``).
 
-    ``y[t, o] = bias[o] + sum_ik weight[o, i, k] x[t + d (k - K//2), i]``, d the dilation
+    ``y[t, o] = bias[o] + sum_ik weight[o, i, k] x[s t + d (k - K//2), i]``, d the dilation, s the
+    stride
 
     x [..., T, I], weight [O, I, K] with K odd, bias [O]  ->  [..., T, O]
     precision: a key of `PRECISIONS`. padded: False for no zeros; then T - d (K - 1) steps come out,
-    and K may be even.
+    and K may be even. stride: of these steps only every s-th.
     """
     half = weight.shape[-1] // 2 * dilation if padded else 0
-    y = correlate(pad_time(x, half, half), weight.transpose(2, 1, 0), precision, dilation)
+    pads = ((half, half),)
+    y = correlate(x, weight.transpose(2, 1, 0), precision, dilation, stride, pads)
     return y if bias is None else y + bias
 
 
@@ -75,24 +79,25 @@ def conv_transpose1d(
 
     x [..., T, I], weight [I, O, K], bias [O] -> [..., (T - 1) stride + K - 2 padding, O]
     """
-    *lead, steps, channels = x.shape
-    taps, level = weight.shape[-1], PRECISIONS[precision][0]
-    beside = taps - 1 - padding
-    y = lax.conv_general_dilated(
-        jnp.asarray(x).reshape(-1, steps, channels),
-        jnp.flip(weight, -1).transpose(2, 0, 1),
-        window_strides=(1,),
-        padding=[(beside, beside)],
-        lhs_dilation=(stride,),
-        dimension_numbers=("NWC", "WIO", "NWC"),
-        precision=level,
-    )
-    return y.reshape(*lead, *y.shape[1:]) + bias
+    *lead, steps, inputs = x.shape
+    outputs, taps = weight.shape[1:]
+    # The taps that are a stride apart meet in one output, so a convolution with few of them makes
+    # the outputs of a whole stride, as so many times the channels.
+    few = -(-taps // stride)
+    whole = jnp.pad(weight, [(0, 0), (0, 0), (0, few * stride - taps)])
+    kernel = jnp.flip(whole.reshape(inputs, outputs, few, stride), 2)
+    kernel = kernel.transpose(2, 0, 3, 1).reshape(few, inputs, stride * outputs)
+    y = correlate(x, kernel, precision, pads=((few - 1, few - 1),)).reshape(*lead, -1, outputs)
+    last = (steps - 1) * stride + taps - padding
+    return lax.slice_in_dim(y, padding, last, axis=-2) + bias
 
 
-def linear(x: Array, weight: Array, bias: Array) -> jax.Array:
-    """``x W^T + b``: x [..., I], weight [O, I], bias [O] -> [..., O], in full precision."""
-    return jnp.dot(x, weight.T, precision=lax.Precision.HIGHEST) + bias
+def linear(
+    x: Array, weight: Array, bias: Array | None = None, *, precision: str = "highest"
+) -> jax.Array:
+    """``x W^T + b``: x [..., I], weight [O, I], bias [O] -> [..., O]."""
+    y = product("...i,oi->...o", x, weight, precision)
+    return y if bias is None else y + bias
 
 
 def interpolate3(x: Array) -> jax.Array:
@@ -124,28 +129,50 @@ def interpolate(x: Array, steps: int) -> jax.Array:
     return (1 - share) * before + share * after
 
 
-def correlate(x: Array, kernel: Array, precision: str, dilation: int = 1) -> jax.Array:
-    """A convolution without padding: x [..., T, I], kernel [K, I, O] -> [..., T - d (K - 1), O].
+def product(subscripts: str, x: Array, y: Array, precision: str) -> jax.Array:
+    """``einsum(subscripts, x, y)``; precision: a key of `PRECISIONS`."""
+    level, operands = PRECISIONS[precision]
+    dtype = jnp.result_type(x, y)
+    if operands:
+        x, y = x.astype(operands), y.astype(operands)
+    return jnp.einsum(subscripts, x, y, precision=level, preferred_element_type=dtype)
 
-    Gradients of half precision's products are float32's.
+
+def correlate(
+    x: Array,
+    kernel: Array,
+    precision: str,
+    dilation: int = 1,
+    stride: int = 1,
+    pads: Sequence[tuple[int, int]] = (),
+) -> jax.Array:
+    """A convolution without bias: x [..., T, I], kernel [K, I, O] -> [..., T - d (K - 1), O].
+
+    Of images likewise: x [..., H, W, I], kernel [K, K, I, O]. With a stride s every s-th step, or
+    row and column, alone. pads: zeros before and after, for each axis; none if (). The gradients of
+    half precision's products are float32's.
     """
     level, operands = PRECISIONS[precision]
-    rows = x.reshape(-1, *x.shape[-2:])
+    windows = dilation, stride, tuple(pads)
+    axes = kernel.ndim - 1  # of one signal or image
+    rows = x.reshape(-1, *x.shape[-axes:])
     if operands:
-        y = _half(rows, kernel, operands, dilation)
+        y = _half(rows, kernel, operands, windows)
     else:
-        y = _convolve(rows, kernel, level, dilation)
-    return y.reshape(*x.shape[:-2], *y.shape[-2:])
+        y = _convolve(rows, kernel, level, windows)
+    return y.reshape(*x.shape[:-axes], *y.shape[1:])
 
 
-def _convolve(x, kernel, level, dilation, dtype=None):
+def _convolve(x, kernel, level, windows, dtype=None):
+    axes = kernel.ndim - 2
+    dilation, stride, pads = windows
     return lax.conv_general_dilated(
         x,
         kernel,
-        window_strides=(1,),
-        padding="VALID",
-        rhs_dilation=(dilation,),
-        dimension_numbers=("NWC", "WIO", "NWC"),
+        window_strides=[stride] * axes,
+        padding=pads or [(0, 0)] * axes,
+        rhs_dilation=[dilation] * axes,
+        dimension_numbers=("NWC", "WIO", "NWC") if axes == 1 else ("NHWC", "HWIO", "NHWC"),
         precision=level,
         preferred_element_type=dtype,
     )
@@ -153,16 +180,16 @@ def _convolve(x, kernel, level, dilation, dtype=None):
 
 # JAX 0.6 cannot differentiate a convolution whose sums are wider than its operands.
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _half(x, kernel, operands, dilation):
-    return _convolve(x.astype(operands), kernel.astype(operands), None, dilation, x.dtype)
+def _half(x, kernel, operands, windows):
+    return _convolve(x.astype(operands), kernel.astype(operands), None, windows, x.dtype)
 
 
-def _half_forward(x, kernel, operands, dilation):
-    return _half(x, kernel, operands, dilation), (x, kernel)
+def _half_forward(x, kernel, operands, windows):
+    return _half(x, kernel, operands, windows), (x, kernel)
 
 
-def _half_backward(operands, dilation, given, dy):
-    exact = partial(_convolve, level=lax.Precision.HIGHEST, dilation=dilation)
+def _half_backward(operands, windows, given, dy):
+    exact = partial(_convolve, level=lax.Precision.HIGHEST, windows=windows)
     return jax.vjp(exact, *given)[1](dy)
 
 

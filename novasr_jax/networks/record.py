@@ -24,6 +24,19 @@ class Network(NamedTuple):
     interior: Callable[..., jax.Array]
 
 
+class Windowed(NamedTuple):
+    """The functions of a network that hears windows, under the name that it has in `novasr_np`."""
+
+    name: str
+    # (params, dtype, precision) -> the weights as forward takes them, on the host
+    fold: Callable[..., Any]
+    # what the host gives (`Windowed.prepare` of novasr_np) -> arrays [B, ...], of which each row is
+    # a window's
+    inputs: Callable[[Any], Any]
+    # (folded, inputs, precision) -> windows, normalised, by a program compiled once for each shape
+    forward: Callable[..., jax.Array]
+
+
 def checked(x: Any, least: int, precision: str) -> jax.Array:
     """A network's input [..., T] as an array of JAX's.
 

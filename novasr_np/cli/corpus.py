@@ -13,7 +13,6 @@ from typing import Any
 from tqdm import tqdm
 
 from .. import weights
-from ..blocks import available_cores
 from ..corpus import ledger, local, manifest
 from ..corpus.plan import Plan, Task, make_plan, settings_hash
 from ..corpus.worker import Engine, open_worker, run_rows
@@ -21,8 +20,10 @@ from ..dsp.resample import import_soxr
 from ..errors import message, missing_extra
 from ..files import audio
 from ..files.convert import Options
+from ..networks import Network
+from ..threads import available_cores
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
-from .options import add_backend, add_network, backend, positive
+from .options import add_backend, add_network, add_windows, backend, positive, window_options
 
 _FILES_AT_ONCE = 16  # for JAX: enough to fill a batch while others are read and written
 
@@ -82,6 +83,7 @@ def add(commands: Any) -> None:
     loud = p.add_mutually_exclusive_group()
     loud.add_argument("-q", "--quiet", action="store_true", help="only failures")
     loud.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
+    add_windows(p)
     add_backend(p)
     r = p.add_argument_group("many machines (extra cluster)")
     r.add_argument("--engine", choices=("local", "ray"), default="local", help="default: local")
@@ -124,7 +126,10 @@ def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], Task, Engine
     audio.check_format(args.format, args.subtype)
     if args.resampler == "soxr":
         import_soxr()
-    chosen = backend(args, threads=1, shared=True)
+    params = weights.load_weights(args.weights, args.variant)
+    network = weights.any_network_of(params)
+    choices = window_options(args, network)
+    chosen = backend(args, threads=1, options=choices, shared=True)
     engine = _engine(args)
     for name in ("source", "target"):
         if not getattr(args, name):
@@ -150,11 +155,13 @@ def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], Task, Engine
         folder=args.target,
         staging="",
         options=options,
-        params=weights.load_weights(args.weights),
+        # Large weights every worker reads by itself.
+        params=params if isinstance(network, Network) else os.path.abspath(args.weights),
+        variant=args.variant,
         backend=chosen,
         weights_sha256=weights.file_sha256(weights.weights_path(args.weights)),
         settings=settings_hash(
-            options, backend=args.backend, precision=args.precision or "highest"
+            options, choices, backend=args.backend, precision=args.precision or "highest"
         ),
     )
     return rows, task, engine

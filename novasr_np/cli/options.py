@@ -10,6 +10,11 @@ from .. import weights
 from ..blocks import Backend
 from ..dsp.resample import RESAMPLERS
 from ..errors import missing_extra
+from ..networks import Network, Windowed
+from ..networks.flashsr import load
+from ..networks.flashsr.options import Options
+from ..networks.flashsr.sampler import SCHEDULES
+from ..networks.flashsr.spec import LAST
 
 
 def refuse_existing(path: str, if_exists: str) -> None:
@@ -61,9 +66,72 @@ def add_weights(parser: argparse.ArgumentParser, default: str = weights.DEFAULT)
         "--weights",
         metavar="FILE",
         default=os.environ.get("NOVASR_WEIGHTS") or None,
-        help="name or path, .safetensors or the original's .bin (default: $NOVASR_WEIGHTS, "
-        f"else {default})",
+        help="name or path, .safetensors or the original's .bin, a folder for FlashSR (default: "
+        f"$NOVASR_WEIGHTS, else {default})",
     )
+
+
+def add_windows(parser: argparse.ArgumentParser) -> None:
+    """The options of a network that hears windows."""
+    w = parser.add_argument_group("FlashSR (--weights FOLDER)")
+    w.add_argument(
+        "--variant",
+        choices=load.VARIANTS,
+        help="of the weights in the folder; default: the first of these that is there",
+    )
+    w.add_argument("--seed", type=count, metavar="N", help="of the noise; default: 0")
+    w.add_argument(
+        "--timestep",
+        type=count,
+        metavar="N",
+        help=f"0 to {LAST}; it was trained for {LAST} (default) only",
+    )
+    w.add_argument("--schedule", choices=tuple(SCHEDULES), help="mlx: of the port to MLX")
+    w.add_argument(
+        "--condition",
+        choices=("mean", "sample"),
+        help="of the input's latent: its mean (default), or drawn, as the original does",
+    )
+    w.add_argument(
+        "--overlap",
+        type=seconds,
+        metavar="S",
+        help="that a window of 5.12 s shares with the next, a multiple of 0.08; default: 0.56; "
+        "0 for none",
+    )
+    w.add_argument(
+        "--fade", type=number, metavar="S", help="of these in which one gives way; default: 0.4"
+    )
+    w.add_argument(
+        "--exact-windows",
+        action="store_true",
+        default=None,
+        help="as the original: no overlap, each window at its own level",
+    )
+    w.add_argument(
+        "--low-pass",
+        type=low_pass,
+        metavar="HZ",
+        help="before all else, as in its training: auto, where the sound ends; or Hz; default: off",
+    )
+
+
+def window_options(args: argparse.Namespace, network: Network | Windowed) -> dict[str, Any]:
+    """Those of `add_windows` that were given, by the names that the network has for them.
+
+    Raises ValueError if one was, and the network has none, or none of that value.
+    """
+    choices = {name: getattr(args, name) for name in Options._fields}
+    given = {name: value for name, value in choices.items() if value is not None}
+    if given and isinstance(network, Network):
+        option = next(iter(given)).replace("_", "-")
+        raise ValueError(f"--{option} is for FlashSR, and these are weights of {network.name}")
+    for name in ("overlap", "fade"):
+        if name in given:
+            given[name] = round(given[name] * network.rate_in)
+    if isinstance(network, Windowed):
+        network.checked(given, network.window)
+    return given
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:
@@ -94,6 +162,23 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def count(text: str) -> int:
+    """Parse an option's whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 on, got {text!r}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Parse an option's time, 0 or more."""
+    return 0.0 if text == "0" else number(text)
+
+
+def low_pass(text: str) -> str | float:
+    """Parse auto, off or Hz."""
+    return text if text in ("auto", "off") else number(text)
+
+
 def number(text: str) -> float:
     """Parse an option's number above 0."""
     try:
@@ -115,17 +200,23 @@ def band(text: str) -> bool | float:
         raise argparse.ArgumentTypeError(f"expected auto, off or Hz, got {text!r}") from None
 
 
-def backend(args: argparse.Namespace, threads: int | None, shared: bool = False) -> Any:
+def backend(
+    args: argparse.Namespace,
+    threads: int | None,
+    options: dict[str, Any] | None = None,
+    shared: bool = False,
+) -> Any:
     """The backend that the options choose: `blocks.Backend`, or novasr_jax's.
 
-    threads: of numpy; shared: for JAX, whether many threads will ask at once.
+    threads: of numpy; options: of the network; shared: for JAX, whether many threads will ask at
+    once.
     Raises ModuleNotFoundError without JAX, ValueError for options that do not go together.
     """
     if args.backend == "numpy":
         for name in ("device", "precision", "batch", "segment", "compilation_cache"):
             if getattr(args, name) is not None:
                 raise ValueError(f"--{name.replace('_', '-')} needs --backend jax")
-        return Backend(threads)
+        return Backend(threads, options)
     if importlib.util.find_spec("jax") is None:
         raise missing_extra("--backend jax needs JAX", "jax")
     from novasr_jax import backend as jax_backend  # noqa: PLC0415
@@ -137,4 +228,5 @@ def backend(args: argparse.Namespace, threads: int | None, shared: bool = False)
         segment=args.segment,
         compilation_cache=args.compilation_cache,
         shared=shared,
+        options=options,
     )

@@ -17,8 +17,17 @@ from ..blocks import Runner
 from ..dsp.resample import import_soxr
 from ..files import audio, ffmpeg, find
 from ..files.convert import Options, Result, convert
+from ..networks import Network, Windowed
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
-from .options import add_backend, add_if_exists, add_network, backend, positive
+from .options import (
+    add_backend,
+    add_if_exists,
+    add_network,
+    add_windows,
+    backend,
+    positive,
+    window_options,
+)
 
 _NOTES = """\
 examples:
@@ -73,6 +82,7 @@ def add(commands: Any) -> None:
         "depth where the format has it, else the format's usual one",
     )
     add_if_exists(p, skip=True)
+    add_windows(p)
     add_backend(p)
     loud = p.add_mutually_exclusive_group()
     loud.add_argument("-q", "--quiet", action="store_true", help="only failures")
@@ -87,7 +97,7 @@ def _main(args: argparse.Namespace) -> int:
         usage(error)
     results: list[Result] = []
     start = time.perf_counter()
-    notes = _Notes(runner.network.rate_in, args)
+    notes = _Notes(runner.network, args)
     _name_passed_over(args, runner.network.rate_out)
     try:
         with runner, _progress_bar(pairs, args) as bar:
@@ -102,8 +112,8 @@ def _main(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Runner]:
     """Sources with their targets, the options, and what computes; raises what is wrong usage."""
-    params = weights.load_weights(args.weights)
-    network = weights.network_of(params)
+    params = weights.load_weights(args.weights, args.variant)
+    network = weights.any_network_of(params)
     args.input = list(find.expand(args.input))
     out = args.output
     sources = list(find.find(args.input, args.recursive, network.rate_out))
@@ -157,7 +167,8 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Run
         if_exists=args.if_exists,
     )
     pairs = [(source, path) for (source, _), path in zip(sources, paths, strict=True)]
-    return pairs, options, backend(args, args.threads).open(network, params)
+    chosen = backend(args, args.threads, window_options(args, network))
+    return pairs, options, chosen.open(network, params)
 
 
 def _progress_bar(pairs: list[tuple[str, str]], args: argparse.Namespace) -> tqdm:
@@ -188,16 +199,16 @@ def _report(result: Result, args: argparse.Namespace) -> None:
 class _Notes:
     """Says of a file, before the work, how far its sound reaches; of several, of the first."""
 
-    def __init__(self, rate_in: int, args: argparse.Namespace) -> None:
-        self._rate_in = rate_in
+    def __init__(self, network: Network | Windowed, args: argparse.Namespace) -> None:
+        self._network = network
         self._wanted = args.keep_lowband is True and not (args.quiet or args.json)
         self._all = args.verbose
         self._told: set[bool] = set()
 
     def __call__(self, result: Result) -> None:
         found, rate = result.band_edge is not None, result.sample_rate or 0
-        # Where nothing shows an end, only twice the network's rate makes it hardly worth while.
-        if not self._wanted or not (found or rate > 2 * self._rate_in):
+        # Where nothing shows an end, only so high a rate makes it hardly worth while.
+        if not self._wanted or not (found or 3 * rate > 2 * self._network.rate_out):
             return
         if found in self._told and not self._all:
             return

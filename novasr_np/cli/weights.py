@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import weights
+from ..networks import Windowed, windowed_at
+from ..networks.flashsr import load as flashsr
 from ..networks.inflect import load as inflect
 from ..tensors import flatten
 from .messages import EXIT_DONE, usage, wrote
@@ -18,20 +20,36 @@ def add(commands: Any) -> None:
     actions = w.add_subparsers(required=True, metavar="ACTION")
     p = actions.add_parser("show", help="tensors, parameter count and sha256 of a weights file")
     p.set_defaults(main=_show)
-    p.add_argument("file", metavar="FILE", help="name or path; or the folder of Inflect-Nano's")
+    p.add_argument(
+        "file", metavar="FILE", help="name or path; or the folder of Inflect-Nano's or FlashSR's"
+    )
+    _add_variant(p)
     p = actions.add_parser("convert", help="the original's .bin to safetensors", allow_abbrev=False)
     p.set_defaults(main=_convert)
-    p.add_argument("input", metavar="IN.bin", help="or the folder of Inflect-Nano's two files")
+    p.add_argument(
+        "input", metavar="IN.bin", help="or the folder of Inflect-Nano's files or FlashSR's"
+    )
+    _add_variant(p)
     p.add_argument("output", metavar="OUT.safetensors")
     p.add_argument("--licence", help="goes into the file; known for the original's own")
     add_if_exists(p)
 
 
+def _add_variant(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--variant",
+        choices=flashsr.VARIANTS,
+        help="of FlashSR's weights in the folder; default: the first of these that is there",
+    )
+
+
 def _show(args: argparse.Namespace) -> int:
-    if os.path.isdir(args.file):
-        return _show_speech(args.file)
     try:
         path = weights.weights_path(args.file)
+        if any((path / name).exists() for name in inflect.PUBLISHED.values()):
+            return _show_speech(args.file)
+        if network := windowed_at(path):
+            return _show_windowed(network, path, args.variant)
         tensors, metadata = weights.read_weights(path)
     except (OSError, ValueError) as error:
         usage(error)
@@ -46,6 +64,23 @@ def _show(args: argparse.Namespace) -> int:
         print(f"published   {published}")
     for key, text in sorted(metadata.items()):
         print(f"{key:11} {text}")
+    return EXIT_DONE
+
+
+def _show_windowed(network: Windowed, path: Path, variant: str | None) -> int:
+    """Files, parts and sizes of a network that is too large to list its tensors."""
+    params = network.load(path, variant)
+    place, kind = network.found(path, variant)
+    for file in [place] if place.is_file() else sorted(place.iterdir()):
+        if file.suffix in (".pth", ".safetensors"):
+            print(f"{file.name:30} {file.stat().st_size:>16,} bytes")
+            print(f"sha256      {weights.file_sha256(file)}")
+    print(f"model       {network.name}, {kind}, computed in float32")
+    for part, tree in params.items():
+        tensors = flatten(tree)
+        total = sum(value.size for value in tensors.values())
+        print(f"{part:11} {len(tensors):,} tensors, {total:,} numbers")
+    print(f"licence     {network.licence}")
     return EXIT_DONE
 
 
@@ -69,9 +104,13 @@ def _show_speech(folder: str) -> int:
 def _convert(args: argparse.Namespace) -> int:
     try:
         refuse_existing(args.output, args.if_exists)
-        if os.path.isdir(args.input):
+        if any(os.path.exists(os.path.join(args.input, n)) for n in inflect.PUBLISHED.values()):
             inflect.save(inflect.load(args.input), args.output)
             wrote(args.output, f"{inflect.NAME} as safetensors")
+            return EXIT_DONE
+        if network := windowed_at(Path(args.input)):
+            network.save(network.load(args.input, args.variant), args.output)
+            wrote(args.output, f"{network.name} as safetensors")
             return EXIT_DONE
         if os.path.exists(args.output) and os.path.samefile(args.input, args.output):
             raise ValueError(f"{args.output} would replace its own input")

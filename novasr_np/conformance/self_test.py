@@ -14,10 +14,10 @@ import soundfile
 
 from .. import blas, weights
 from ..api import upsample
-from ..blocks import available_cores
 from ..networks import NETWORKS, Network
 from ..networks.record import Params
 from ..tensors import nest
+from ..threads import available_cores
 from ..version import __version__
 from .cases import noise
 from .verify import GRADES

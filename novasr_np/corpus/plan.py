@@ -22,10 +22,11 @@ class Task:
     folder: str  # where targets go
     staging: str  # where unfinished files go, on the same file system
     options: Options
-    params: Params
+    params: Params | str  # or where they are
     backend: Any  # opens a runner: (network, params) -> `Runner`, in the worker
     weights_sha256: str  # of the weights' file
     settings: str  # hash of all else that makes a difference to the samples
+    variant: str | None = None  # of weights of which there are several
 
 
 class Plan(NamedTuple):
@@ -37,10 +38,13 @@ class Plan(NamedTuple):
     refused: list[Result]  # their targets are other files, or other rows' targets
 
 
-def settings_hash(options: Options, **others: str) -> str:
-    """Hash everything but the weights that makes a difference to the samples in a target."""
+def settings_hash(options: Options, choices: dict[str, Any], **others: str) -> str:
+    """Hash everything but the weights that makes a difference to the samples in a target.
+
+    choices: the network's own options.
+    """
     names = ("resampler", "keep_lowband", "channels", "format", "subtype")
-    values = {name: getattr(options, name) for name in names} | others
+    values = {name: getattr(options, name) for name in names} | choices | others
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..blocks import available_cores
 from ..samples import ceil_div
+from ..threads import available_cores
 from . import local, manifest
 from .ledger import Result
 from .manifest import Row

@@ -11,7 +11,7 @@ from ..blocks import Runner
 from ..errors import message
 from ..files import audio
 from ..files.convert import convert
-from ..weights import network_of
+from ..weights import any_network_of, load_weights
 from .ledger import Ledger, Result
 from .manifest import Row, fetched
 from .plan import Task, new_result
@@ -70,7 +70,8 @@ def open_worker(task: Task) -> Work:
     The file is exactly what `convert` writes for that source. What goes wrong is told in the
     result.
     """
-    runner = task.backend.open(network_of(task.params), task.params)
+    params = load_weights(task.params, task.variant)
+    runner = task.backend.open(any_network_of(params), params)
     return partial(_work, task, runner)
 
 

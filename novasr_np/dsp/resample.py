@@ -1,12 +1,13 @@
-"""Resample from any rate: with the filter that the published weights were made for, or soxr.
+"""Resample from any rate: with the filters that the published weights were made for, or soxr.
 
-The original resamples with torchaudio's windowed sinc. With both rates divided by their
+The originals resample with torchaudio's windowed sinc. With both rates divided by their
 greatest common divisor (o in, n out) output m lies at input time ``c = m o / n``, and
 
 ``y[m] = sum_i h(i - c) x[i]``, ``h(d) = (b/o) sinc(t) I0(B sqrt(1 - (t/6)^2)) / I0(B)``,
 ``t = d b / o``, zero where |t| > 6, with ``b = 0.99 min(o, n)`` and ``B = 14.769656459379492``
 
-(torchaudio.functional.resample: lowpass_filter_width 6, rolloff 0.99, Kaiser window).
+(torchaudio.functional.resample: lowpass_filter_width 6, rolloff 0.99, Kaiser window). FlashSR's
+reader has torchaudio's default, "hann": ``cos(pi t / 12)^2`` in place of the quotient of I0.
 """
 
 import math
@@ -18,9 +19,9 @@ import numpy as np
 from ..errors import missing_extra
 from ..samples import ceil_div, whole_number
 from .polyphase import ChunkFilter, Polyphase, kernels
-from .sinc import kaiser, windowed_sinc
+from .sinc import hann, kaiser, windowed_sinc
 
-RESAMPLERS = ("upstream", "soxr")
+RESAMPLERS = ("upstream", "hann", "soxr")
 MIN_RATE, MAX_RATE = 1_000, 768_000  # Hz
 
 ZERO_CROSSINGS = 6  # on either side
@@ -32,8 +33,8 @@ def resample(x: Any, sample_rate: int, new_rate: int, resampler: str = "upstream
     """x [..., T] at `sample_rate` Hz -> [..., ceil(new_rate T / sample_rate)] at `new_rate` Hz.
 
     x is float32 or float64 and keeps its dtype. At the new rate already it is returned as it is.
-    resampler: "upstream" (above; its stop band is leaky, as the original's is) or "soxr"
-    (steep, quality VHQ, needs the extra ``soxr``).
+    resampler: "upstream" or "hann" (above; their stop bands are leaky, as the originals' are), or
+    "soxr" (steep, quality VHQ, needs the extra ``soxr``).
 
     Raises ValueError for another resampler or a rate that `make` refuses, TypeError for a rate that
     is no whole number or another dtype, ModuleNotFoundError if soxr is asked for and absent.
@@ -68,7 +69,7 @@ def make(name: str, sample_rate: int, new_rate: int, channels: int, dtype: Any) 
         return Soxr(sample_rate, new_rate, channels, dtype)
     divisor = math.gcd(sample_rate, new_rate)
     o, n = sample_rate // divisor, new_rate // divisor
-    return Polyphase(_upstream(o, n, np.dtype(dtype)), o, channels)
+    return Polyphase(_torchaudio(name, o, n, np.dtype(dtype)), o, channels)
 
 
 def check_rate(sample_rate: Any) -> int:
@@ -136,13 +137,14 @@ def _soxr_latency(sample_rate: int, new_rate: int) -> int:
 
 
 @lru_cache(maxsize=8)
-def _upstream(o: int, n: int, dtype: np.dtype) -> np.ndarray:
+def _torchaudio(name: str, o: int, n: int, dtype: np.dtype) -> np.ndarray:
     """The windowed sinc above, as a table."""
     base = min(o, n) * ROLLOFF
 
     def h(distance: np.ndarray) -> np.ndarray:
         t = np.clip(distance * base / o, -ZERO_CROSSINGS, ZERO_CROSSINGS)
-        return windowed_sinc(t, kaiser(t / ZERO_CROSSINGS, KAISER_BETA)) * base / o
+        u = t / ZERO_CROSSINGS
+        return windowed_sinc(t, hann(u) if name == "hann" else kaiser(u, KAISER_BETA)) * base / o
 
     return kernels(o, n, h, ZERO_CROSSINGS * o / base, dtype)
 

@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from ..blocks import Runner
 from ..dsp import band, crossover
-from ..dsp.resample import check_rate
+from ..dsp import resample as resampling
 from ..errors import AudioError, message
+from ..networks.record import Level
 from ..samples import count_saturated
 from ..stream import Upsampler
 from . import audio
@@ -23,6 +25,11 @@ from .find import PIPE
 from .signals import deferred_signals
 
 _LOOK_SECONDS = 300  # of a file, for where its sound ends
+_CHOOSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "each": lambda x: x,
+    "first": lambda x: x[:1],
+    "mono": lambda x: x.mean(axis=0, keepdims=True),
+}
 
 
 @dataclass(frozen=True)
@@ -117,13 +124,13 @@ def _convert(
 ) -> None:
     network = runner.network
     with audio.reading(path) as source:
-        result.sample_rate = check_rate(source.sample_rate)
+        result.sample_rate = resampling.check_rate(source.sample_rate)
         result.channels = source.channels if options.channels == "each" else 1
         # A pipe cannot be wound back to complete a header: spool, then send.
         final = Path(spool, "output") if target == PIPE else Path(target)
         frames = network.duration(source.frames, source.sample_rate)
         keep = network.keeps(options.keep_lowband, source.sample_rate)
-        if keep is True and source.sample_rate > network.rate_in:
+        if keep is True and network.may_hear_less(source.sample_rate):
             with audio.reading(path) as again:
                 blocks = _first(again, _LOOK_SECONDS)
                 result.band_edge = band.edge(blocks, source.sample_rate)
@@ -131,6 +138,7 @@ def _convert(
         result.kept_below = crossover.cutoff(keep, source.sample_rate, network.rate_out)
         result.subtype = options.subtype or audio.same_depth(source.subtype, options.format)
         begin(result)
+        level = _level(path, result.channels, options, runner)
         try:
             if target != PIPE:
                 final.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +154,7 @@ def _convert(
                     source.tags,
                 ) as file,
             ):
-                for y in _upsampled(source, result.channels, keep, options, runner):
+                for y in _upsampled(source, result.channels, keep, options, runner, level):
                     interrupt()
                     file.write(y)
                     seconds = y.shape[-1] / network.rate_out
@@ -172,20 +180,37 @@ def _first(source: audio.Source, seconds: float) -> Iterator[np.ndarray]:
             return
 
 
+def _level(path: Path, channels: int, options: Options, runner: Runner) -> Level | None:
+    """The level of a file's sound at the network's rate, for a network that has to know it."""
+    if runner.measure is None:
+        return None
+    with audio.reading(path) as source:
+        name = runner.network.resampler(options.resampler)
+        resampler = resampling.make(
+            name, source.sample_rate, runner.network.rate_in, channels, runner.dtype
+        )
+        chosen = map(_CHOOSE[options.channels], source.blocks())
+        blocks = (resampler.push(x.astype(runner.dtype, copy=False), False) for x in chosen)
+        rest = (resampler.push(np.zeros((channels, 0), runner.dtype), True) for _ in range(1))
+        return runner.measure(chain(blocks, rest))
+
+
 def _upsampled(
-    source: audio.Source, channels: int, keep: bool | float, options: Options, runner: Runner
+    source: audio.Source,
+    channels: int,
+    keep: bool | float,
+    options: Options,
+    runner: Runner,
+    level: Level | None,
 ) -> Iterator[np.ndarray]:
-    choose = {
-        "each": lambda x: x,
-        "first": lambda x: x[:1],
-        "mono": lambda x: x.mean(axis=0, keepdims=True),
-    }[options.channels]
+    choose = _CHOOSE[options.channels]
     stream = Upsampler(
         runner,
         source.sample_rate,
         channels,
         resampler=options.resampler,
         keep_lowband=keep,
+        level=level,
     )
     samples = max(1, runner.chunk // channels // runner.multiple) * runner.multiple
     for x in source.blocks(max(1, samples * source.sample_rate // runner.network.rate_in)):

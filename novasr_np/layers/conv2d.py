@@ -1,10 +1,12 @@
 """Convolution of images, and twice their size."""
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..blas import one_thread
+from ..threads import each
 
-_BLOCK = 1024  # places that a product makes at a time: they stay in a core's own cache
+_PLACES = 512  # that a product makes at a time, or one row
 
 
 def conv2d(
@@ -22,37 +24,25 @@ def conv2d(
     x [..., I, H, W], weight [O, I, K, K], bias [O] -> [..., O, (H + before + after - K) // s + 1,
     and likewise for W]. pads: rows and columns of zeros (before, after); K // 2 of them if None.
     """
-    *lead, channels, height, width = x.shape
-    out, _, taps, _ = weight.shape
-    before, after = pads or (taps // 2, taps // 2)
-    rows, columns = ((n + before + after - taps) // stride + 1 for n in (height, width))
-    # With every s-th row and column as an image of its own, s^2 of them, the tap (k, m) takes image
-    # (k mod s, m mod s), from row k // s and column m // s on. With the rows one after the other
-    # that is one offset, and a product takes places as they lie; those that run over the end of a
-    # row are dropped in the end.
-    spare = (taps - 1) // stride
-    tall, wide = rows + spare, columns + spare
-    image = np.zeros((*lead, channels, tall * stride, wide * stride), x.dtype)
-    inside = image[..., before : before + height, before : before + width]
-    inside[...] = x[..., : inside.shape[-2], : inside.shape[-1]]
-    image = image.reshape(*lead, channels, tall, stride, wide, stride)
-    images = np.moveaxis(image, (-3, -1), (0, 1)).reshape(
-        stride, stride, *lead, channels, tall * wide
-    )
-    kernel = np.ascontiguousarray(np.moveaxis(weight, (-2, -1), (0, 1)))
-    places = (rows - 1) * wide + columns
-    y = np.empty((*lead, out, rows * wide), x.dtype)
+    out, _, *taps = weight.shape
+    around = pads or (taps[0] // 2, taps[0] // 2)
+    xp = np.pad(x, [(0, 0)] * (x.ndim - 2) + [around, around])
+    windows = sliding_window_view(xp, taps, (-2, -1))[..., ::stride, ::stride, :, :]
+    windows = np.moveaxis(windows, (-2, -1), (-4, -3))  # [..., I, K, K, rows, columns]
+    *lead, _, _, _, rows, columns = windows.shape
+    y = np.empty((*lead, out, rows, columns), x.dtype)
+    height = max(1, _PLACES // columns)
+
+    def block(first: int) -> None:
+        # Only here are windows written out: those of a few rows, side by side for one product.
+        part = windows[..., first : first + height, :].reshape(*lead, weight[0].size, -1)
+        part = weight.reshape(out, -1) @ part
+        part += bias[:, np.newaxis]
+        y[..., first : first + height, :] = part.reshape(*lead, out, -1, columns)
+
     with one_thread():
-        for first in range(0, places, _BLOCK):
-            size = min(_BLOCK, places - first)
-            total = bias[:, np.newaxis]
-            for k in range(taps):
-                for m in range(taps):
-                    start = first + k // stride * wide + m // stride
-                    part = images[k % stride, m % stride][..., start : start + size]
-                    total = total + kernel[k, m] @ part
-            y[..., first : first + size] = total
-    return y.reshape(*lead, out, rows, wide)[..., :columns]
+        each(block, range(0, rows, height))
+    return y
 
 
 def repeat2(x: np.ndarray) -> np.ndarray:

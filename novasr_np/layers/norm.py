@@ -1,6 +1,10 @@
 """Normalisation."""
 
+from collections.abc import Callable
+
 import numpy as np
+
+from ..threads import each
 
 
 def weight_norm(v: np.ndarray, g: np.ndarray) -> np.ndarray:
@@ -25,15 +29,29 @@ def layer_norm(
 
 
 def group_norm(
-    x: np.ndarray, weight: np.ndarray, bias: np.ndarray, groups: int, epsilon: float = 1e-5
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    groups: int,
+    epsilon: float = 1e-5,
+    then: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> np.ndarray:
     """``(x - mean) / sqrt(variance + epsilon) weight + bias`` over neighbouring channels.
 
     x [..., C, H, W], weight and bias [C]; a mean, and a biased variance, for each group of
-    C / groups channels and all their places (arXiv 1803.08494).
+    C / groups channels and all their places (arXiv 1803.08494), summed in float64. then: an
+    activation, which each group goes through while a cache still holds it.
     """
-    *lead, channels, height, width = x.shape
-    grouped = x.reshape(*lead, groups, channels // groups * height * width)
-    ones, zeros = np.ones(1, x.dtype), np.zeros(1, x.dtype)
-    y = layer_norm(grouped, ones, zeros, epsilon).reshape(x.shape)
-    return y * weight[:, np.newaxis, np.newaxis] + bias[:, np.newaxis, np.newaxis]
+    grouped = x.reshape(-1, groups, weight.size // groups, x.shape[-2] * x.shape[-1])
+    weight, bias = (part.reshape(groups, -1, 1) for part in (weight, bias))
+    y = np.empty_like(grouped)
+
+    def group(at: tuple[int, ...]) -> None:
+        part = grouped[at] - grouped[at].mean(dtype=np.float64).astype(x.dtype)
+        deviation = np.sqrt((part**2).mean(dtype=np.float64) + epsilon).astype(x.dtype)
+        part *= weight[at[-1]] / deviation
+        part += bias[at[-1]]
+        y[at] = then(part) if then else part
+
+    each(group, np.ndindex(grouped.shape[:2]))
+    return y.reshape(x.shape)

@@ -1,16 +1,32 @@
-"""The registry: which networks there are, and which one a set of weights is for."""
+"""The registry: which networks there are, and which one a set of weights is for.
+
+Networks of finite context, which `blocks` cuts exactly; and those that hear windows.
+"""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from ..errors import WeightsError
-from . import airband, novasr, speechsr
-from .record import Network
+from . import airband, flashsr, novasr, speechsr
+from .record import Network, Windowed
 
 NETWORKS: dict[str, Network] = {
     network.name: network for network in (novasr.NETWORK, *speechsr.NETWORKS, *airband.NETWORKS)
 }
+WINDOWED: dict[str, Windowed] = {network.name: network for network in (flashsr.NETWORK,)}
 
-__all__ = ["NETWORKS", "Network", "find"]
+__all__ = ["NETWORKS", "WINDOWED", "Network", "Windowed", "find", "windowed", "windowed_at"]
+
+
+def windowed(parts: Iterable[str]) -> Windowed | None:
+    """The network of windows whose tree of weights has these parts, or None."""
+    parts = set(parts)
+    return next((network for network in WINDOWED.values() if parts == network.parts), None)
+
+
+def windowed_at(path: Path) -> Windowed | None:
+    """The network of windows whose weights are in that file or folder, or None."""
+    return next((network for network in WINDOWED.values() if network.holds(path)), None)
 
 
 def find(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -56,8 +57,76 @@ class Fault(NamedTuple):
     forward: Callable[[Params, np.ndarray], np.ndarray]  # (params, x [T]) -> y, in float64
 
 
+class Level(NamedTuple):
+    """What rows of sound are moved and divided by before a network hears them: [rows, 1] each."""
+
+    mean: np.ndarray
+    peak: np.ndarray
+
+
+class Doors:
+    """What the front doors ask of any network, whatever cuts its sound to pieces."""
+
+    name: str
+    rate_in: int
+    rate_out: int
+    keeps_low_band: bool
+    own_resampler: str
+
+    def resampler(self, name: str) -> str:
+        """Of `dsp.resample`, for a name that the user gave: "upstream" is the original's."""
+        return self.own_resampler if name == "upstream" else name
+
+    def keeps(self, keep_lowband: Any, sample_rate: int) -> Any:
+        """What `keep_lowband` comes to for an input at `sample_rate` Hz, as `crossover.cutoff`
+        takes it: None is what the network is made for, and True is nothing where its own output
+        has the input's low band.
+        """
+        if self.keeps_low_band and (keep_lowband is None or keep_lowband is True):
+            return sample_rate > self.rate_in
+        return False if keep_lowband is None else keep_lowband
+
+    def may_hear_less(self, sample_rate: int) -> bool:
+        """Whether a recording at that rate may hold less than the network can hear."""
+        return sample_rate > self.rate_in or self.rate_in == self.rate_out
+
+    def duration(self, samples: int, sample_rate: int) -> int:
+        """How many samples at rate_out last as long as so many at `sample_rate` Hz, rounded up."""
+        return ceil_div(samples * self.rate_out, sample_rate)
+
+
 @dataclass(frozen=True)
-class Network:
+class Windowed(Doors):
+    """A network that hears a window of sound as a whole, in which everything sees everything.
+
+    Long sound is cut into windows that overlap, all at one level (`novasr_np.windows`).
+    """
+
+    name: str  # as in the metadata of its weights, and in messages
+    rate_in: int  # Hz
+    rate_out: int  # Hz, the same
+    window: int  # samples
+    row: int  # samples; windows begin at multiples of it
+    licence: str  # of the published weights
+    parts: frozenset[str]  # the names at the root of its tree of weights
+
+    holds: Callable[[Path], bool]  # whether weights of its are there, by a look at names only
+    load: Callable[..., Params]  # (path or tree, variant=) -> the weights
+    # (path, variant) -> where these are, a folder or a file, and which of the variants they are
+    found: Callable[[Path, str | None], tuple[Path, str]]
+    save: Callable[[Params, Path], None]
+    checked: Callable[..., Any]  # ({name: value} or None, window) -> the options; raises
+    # (params, options, dtype) -> what brings windows to the networks: (x [n, window] at its rate,
+    # the first row of each, their `Level`) -> given
+    prepare: Callable[..., Callable[..., Any]]
+    forward: Callable[[Params, Any], np.ndarray]  # (params, given) -> windows, normalised
+    finish: Callable[[np.ndarray, Level], np.ndarray]  # ... -> at their level
+    keeps_low_band: bool = False
+    own_resampler: str = "upstream"  # what its original brings sound to its rate by
+
+
+@dataclass(frozen=True)
+class Network(Doors):
     """A network of finite context that turns `rate_in` into `rate_out`.
 
     A step of s input samples gives `at` (s) outputs: those of the inputs s n .. s n + s - 1 depend
@@ -106,6 +175,7 @@ class Network:
     live: Callable[[Any, int, Any], Live] | None = None
     # Whether the input's own low band is in the output by the network's design.
     keeps_low_band: bool = False
+    own_resampler: str = "upstream"
 
     def at(self, samples: int) -> int:
         """Where the outputs of so many input samples end; of whole steps, how many there are."""
@@ -119,23 +189,10 @@ class Network:
         """So many samples, rounded down to whole steps."""
         return samples // self.step * self.step
 
-    def keeps(self, keep_lowband: Any, sample_rate: int) -> Any:
-        """What `keep_lowband` comes to for an input at `sample_rate` Hz, as `crossover.cutoff`
-        takes it: None is what the network is made for, and True is nothing where its own output
-        has the input's low band.
-        """
-        if self.keeps_low_band and (keep_lowband is None or keep_lowband is True):
-            return sample_rate > self.rate_in
-        return False if keep_lowband is None else keep_lowband
-
     @property
     def context(self) -> int:
         """Input samples on both sides together."""
         return self.context_left + self.context_right
-
-    def duration(self, samples: int, sample_rate: int) -> int:
-        """How many samples at rate_out last as long as so many at `sample_rate` Hz, rounded up."""
-        return ceil_div(samples * self.rate_out, sample_rate)
 
     def length(self, samples: int) -> int:
         """How many samples `forward` gives for so many."""

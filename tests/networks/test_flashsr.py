@@ -12,11 +12,12 @@ import safetensors.numpy
 from conftest import check, shared
 from test_weights import Name, Pickler, tensor
 
-from novasr_np import layers
+from novasr_np import layers, networks
+from novasr_np.dsp.resample import resample
 from novasr_np.errors import WeightsError
 from novasr_np.networks.flashsr import load, model, sampler, spec, unet, vae, vocoder
 from novasr_np.networks.flashsr.lowpass import cutoff, low_pass
-from novasr_np.networks.flashsr.mel import denormalise, filterbank, log_mel, normalise
+from novasr_np.networks.flashsr.mel import denormalise, filterbank, level, log_mel, normalise
 from novasr_np.networks.flashsr.mlx import read_bundle
 from novasr_np.tensors import cast, flatten, nest
 
@@ -61,7 +62,7 @@ def weights(golden):
     return {
         "vae": nest(states["vae.pth"]),
         "unet": nest(states["student_ldm.pth"])["model"],
-        "vocoder": nest(load.folded(states["sr_vocoder.pth"], SMALL)),
+        "vocoder": nest(load.folded(states["sr_vocoder.pth"])),
     }
 
 
@@ -100,20 +101,6 @@ def test_vocoder(weights, golden, dtype):
     compare(shortest, golden["act.tiny.out"], dtype, "act.tiny")
 
 
-def test_a_residual_block_is_the_same_in_pieces(weights, monkeypatch):
-    rng = np.random.default_rng(0)
-    for number in ("12", "13", "14"):
-        block = weights["vocoder"]["resblocks"][number]
-        x = rng.normal(size=(2, 3, 700))
-        want = vocoder.residual(block, x)
-        for piece in (1, 100, 333):
-            monkeypatch.setattr(vocoder, "_PIECE", piece)
-            if piece == 1 and number != "12":
-                continue
-            check(vocoder.residual(block, x), want, 1e-13, f"{number} {piece}")
-        monkeypatch.undo()
-
-
 @BOTH
 def test_autoencoder(weights, golden, dtype):
     got = dict(vae.encode(weights["vae"], golden["vae.x"].astype(dtype)))
@@ -127,9 +114,9 @@ def test_autoencoder(weights, golden, dtype):
 @BOTH
 def test_unet(weights, golden, dtype):
     x = np.concatenate([golden["unet.x"], golden["unet.cond"]], axis=1).astype(dtype)
-    got = dict(unet.stages(weights["unet"], x, spec.LAST))
+    got = dict(unet.stages(weights["unet"], x, sampler.embedding(spec.LAST, SMALL.unet)))
     for t in (1, 500):
-        *_, (_, got[f"v.t{t}"]) = unet.stages(weights["unet"], x, t)
+        *_, (_, got[f"v.t{t}"]) = unet.stages(weights["unet"], x, sampler.embedding(t, SMALL.unet))
     compare_stages(got, golden, "unet", dtype, given=("x", "cond", "v.f32_embedding"))
     # What the original's float32 embedding moves.
     check(got["v"], golden["unet.v.f32_embedding"], 2e-5)
@@ -139,8 +126,8 @@ def test_embeddings_are_the_originals(golden):
     for t, want, rounded in zip(
         (0, 1, 500, 998, 999), golden["t_emb_128"], golden["t_emb_128_f32"], strict=True
     ):
-        check(unet.embedding(t, 128), want, 1e-12)
-        check(unet.embedding(t, 128), rounded, 4e-5)
+        check(sampler.embedding(t, 128), want, 1e-12)
+        check(sampler.embedding(t, 128), rounded, 4e-5)
 
 
 @pytest.mark.parametrize("kind", ["mean", "sample"])
@@ -193,14 +180,24 @@ def speech():
         return dict(file)
 
 
+@pytest.mark.parametrize(("case", "rate"), [("c16", 16_000), ("c8", 8_000)])
+def test_sound_is_brought_to_its_rate_as_the_original_does(speech, case, rate):
+    low = speech[f"{case}.lr_int16"] / 32768
+    name = networks.WINDOWED["FlashSR"].resampler("upstream")
+    got = resample(low, rate, spec.SAMPLE_RATE, name)
+    check(got, speech[f"{case}.up48_f32"], 1e-6)
+    assert np.abs(resample(low, rate, spec.SAMPLE_RATE) - got).max() > 1e-4
+
+
 @pytest.mark.parametrize("case", ["c16", "c8"])
 def test_levels_and_spectrogram_of_speech(speech, case):
     x = speech[f"{case}.up48_f32"][np.newaxis]
-    normalised, mean, peak = normalise(x.astype(np.float64))
+    own = level(x.astype(np.float64))
+    normalised = normalise(x.astype(np.float64), own)
     check(normalised[0], speech[f"{case}.norm"], 1e-15)
-    check(mean[0], speech[f"{case}.mean"], 1e-15)
-    check(peak[0], speech[f"{case}.max"], 1e-15)
-    check(denormalise(normalised, mean, peak), x, 1e-15)
+    check(own.mean[0], speech[f"{case}.mean"], 1e-15)
+    check(own.peak[0], speech[f"{case}.max"], 1e-15)
+    check(denormalise(normalised, own), x, 1e-15)
     got = log_mel(normalised)[0]
     check(got, speech[f"{case}.mel"], 1e-10)
     # The original in float32 has noise where it is quiet, and little of it elsewhere.
@@ -292,7 +289,7 @@ def write_originals(folder, states):
 
 def test_the_originals_files_load(weights, golden, tmp_path):
     write_originals(tmp_path, originals(SMALL, golden["voc.filter"]))
-    got, want = flatten(load.load(tmp_path, SMALL)), flatten(weights)
+    got, want = flatten(load.load(tmp_path)), flatten(weights)
     assert got.keys() == want.keys()
     for name, value in want.items():
         np.testing.assert_array_equal(got[name], np.float32(value), err_msg=name)
@@ -305,7 +302,7 @@ def test_other_files_than_the_originals_are_refused(golden, tmp_path):
 
     def refused(match):
         with pytest.raises(WeightsError, match=match) as error:
-            load.load(tmp_path, SMALL)
+            load.load(tmp_path)
         assert "\n" not in str(error.value)
         assert len(str(error.value)) < 400
 
@@ -316,8 +313,10 @@ def test_other_files_than_the_originals_are_refused(golden, tmp_path):
     vae.write_bytes(first[: len(first) // 2])
     refused(r"vae\.pth: not a whole checkpoint")
     vae.write_bytes(first)
-    with pytest.raises(WeightsError, match=r"vae\.pth: tensor .* has shape"):
-        load.load(tmp_path)  # of another size
+    bias = {**states["vae.pth"], "decoder.conv_out.bias": np.zeros(2, np.float32)}
+    write_originals(tmp_path, {"vae.pth": bias})
+    refused(r"vae\.pth: tensor decoder\.conv_out\.bias has shape \(2,\); expected \(1,\)")
+    vae.write_bytes(first)
     vocoder.unlink()
     refused(r"no sr_vocoder\.pth in it: hf download")
     name = "ups.0.0.weight_v"
@@ -393,7 +392,7 @@ def write_bundle(folder, weights, bits):
 def test_a_bundle_loads_within_its_steps(weights, golden, tmp_path, bits):
     steps = write_bundle(tmp_path, weights, bits)
     assert len(steps) > 200
-    params = load.load(tmp_path, SMALL)
+    params = load.load(tmp_path)
     for part, name in (("vae", "vae"), ("unet", "ldm"), ("vocoder", "voc")):
         got = flatten(params[part])
         for key, want in flatten(weights[part]).items():
@@ -406,11 +405,10 @@ def test_a_bundle_loads_within_its_steps(weights, golden, tmp_path, bits):
     assert error < {4: 0.4, 8: 0.04}[bits]
 
 
-def test_weights_convert_and_stay_on_disk(weights, tmp_path, monkeypatch):
+def test_weights_convert_and_stay_on_disk(weights, tmp_path):
     path = tmp_path / "flashsr.safetensors"
-    load.save(weights, path, SMALL)
-    monkeypatch.setenv("NOVASR_FLASHSR", str(path))
-    params = load.load(sizes=SMALL)
+    load.save(weights, path)
+    params = load.load(path)
     got, want = flatten(params), flatten(weights)
     assert got.keys() == want.keys()
     for name, value in want.items():
@@ -421,17 +419,15 @@ def test_weights_convert_and_stay_on_disk(weights, tmp_path, monkeypatch):
     assert len(safetensors.numpy.load_file(path)) == len(want)
 
 
-def test_what_is_no_set_of_weights_is_refused(weights, tmp_path, monkeypatch):
-    monkeypatch.delenv("NOVASR_FLASHSR", raising=False)
+def test_what_is_no_set_of_weights_is_refused(weights, tmp_path):
     path = tmp_path / "flashsr.safetensors"
 
     def refused(match, source=path):
         with pytest.raises(WeightsError, match=match) as error:
-            load.load(source, SMALL)
+            load.load(source)
         assert "\n" not in str(error.value)
         assert len(str(error.value)) < 400
 
-    refused("FlashSR needs weights: hf download", None)
     refused("it has to be a folder")
     refused(r"no vae\.pth and no student_ldm\.pth and no sr_vocoder\.pth in it: hf", tmp_path)
     refused("vae lacks the tensor encoder.conv_in.weight and 251 more", {"unet": weights["unet"]})
@@ -442,9 +438,11 @@ def test_what_is_no_set_of_weights_is_refused(weights, tmp_path, monkeypatch):
     refused(r"unet\.out\.2\.bias holds NaN", broken)
     broken["unet"]["out"]["2"]["bias"] = np.zeros(9)
     refused(r"out\.2\.bias has shape \(9,\); expected \(8,\)", broken)
-    load.save(weights, path, SMALL)
-    with pytest.raises(WeightsError, match=r"has shape .*; expected"):
-        load.load(path)  # of another size
+    load.save(weights, path)
+    with pytest.raises(WeightsError, match="is no bundle, but the variant int4 is asked for"):
+        load.load(path, "int4")
+    with pytest.raises(ValueError, match="got 'int2'"):
+        load.load(path, "int2")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     refused("not a whole file")
@@ -459,7 +457,7 @@ def test_what_is_no_set_of_weights_is_refused(weights, tmp_path, monkeypatch):
 def test_what_is_no_bundle_is_refused(weights, tmp_path):
     def refused(match):
         with pytest.raises(WeightsError, match=match) as error:
-            load.load(tmp_path, SMALL)
+            load.load(tmp_path)
         assert "\n" not in str(error.value)
         assert len(str(error.value)) < 400
 

@@ -34,7 +34,7 @@ from jax import lax
 from novasr_np.networks.novasr.spec import CHANNELS, CONTEXT, UPSAMPLING
 from novasr_np.tensors import cast
 
-from ...layers import PRECISIONS, correlate, fir
+from ...layers import PRECISIONS, correlate, cos_turns, fir
 from ...layers.conv import Array
 
 
@@ -134,7 +134,7 @@ def interior(p: Folded, x: Array, *, precision: str = "highest") -> jax.Array:
 def wave0(p: Folded, x: Array, *, precision: str = "highest") -> jax.Array:
     """x [B, n + 24] -> [B, n + 15, 6 * 32]: six phases at 96 kHz for each input sample."""
     turns = _taps(x, p.wave0, x.shape[1] - 9) + p.wave0_bias
-    return _store(_cos(turns), precision)
+    return _store(cos_turns(turns), precision)
 
 
 def hidden(p: Folded, x: Array, wave: Array, *, precision: str = "highest") -> jax.Array:
@@ -149,7 +149,7 @@ def hidden(p: Folded, x: Array, wave: Array, *, precision: str = "highest") -> j
 def wave1(p: Folded, h: Array, *, precision: str = "highest") -> tuple[jax.Array, ...]:
     """h as `hidden` gives it -> the even and the odd samples at 96 kHz, [B, 3 n + 22, 32] each."""
     steps = h.shape[1] - 5
-    return tuple(_store(_cos(fir(h, p.up1[s::2], steps)), precision) for s in range(2))
+    return tuple(_store(cos_turns(fir(h, p.up1[s::2], steps)), precision) for s in range(2))
 
 
 def output(p: Folded, x: Array, h: Array, wave: tuple[Array, ...]) -> jax.Array:
@@ -173,29 +173,6 @@ def _taps(x, kernel, count):
 def _store(wave, precision):
     """Cosines wait in memory for the next step as narrow as the product's operands."""
     return wave.astype(PRECISIONS[precision][1] or wave.dtype)
-
-
-def _fit_quarter_wave():
-    """Coefficients P with ``q P(q^2) = sin(2 pi q)`` for 0 <= q <= 1/4, to 4e-9."""
-    q = (1 + np.cos(np.linspace(0, np.pi, 401))) / 8  # Chebyshev's points: all but minimax
-    powers = q[:, np.newaxis] ** np.arange(1, 11, 2)
-    return np.linalg.lstsq(powers, np.sin(2 * np.pi * q), rcond=None)[0]
-
-
-_QUARTER_WAVE = _fit_quarter_wave()
-
-
-def _cos(turns):
-    """``cos(2 pi turns)``: within 2e-7 in float32, XLA's own in float64."""
-    r = turns - jnp.round(turns)
-    if turns.dtype == jnp.float64:
-        return jnp.cos(2 * np.pi * r)
-    q = 0.25 - jnp.abs(r)
-    square = q * q
-    p = jnp.full_like(q, _QUARTER_WAVE[-1])
-    for coefficient in _QUARTER_WAVE[-2::-1]:
-        p = p * square + np.float32(coefficient)
-    return q * p
 
 
 def filter_taps(xp: Any, upsample: Array, downsample: Array) -> tuple[Array, Array, Array]:

@@ -17,7 +17,7 @@ from jax import lax
 
 from novasr_np.networks.novasr.spec import CHANNELS, CONTEXT, UPSAMPLING
 
-from ...layers import correlate, fir
+from ...layers import correlate, cos_turns, fir
 from ...layers.conv import Array
 from ...networks.novasr import folded
 
@@ -157,12 +157,12 @@ _filter.defvjp(lambda taps, x: (_filter(taps, x), None), _filter_backward)
 
 @jax.custom_vjp
 def _cos(turns):
-    return folded._cos(turns)
+    return cos_turns(turns)
 
 
 def _cos_backward(turns, dy):
     # d cos(2 pi t) / dt, with the sine as a cosine a quarter of a turn earlier
-    return (-2 * np.pi * dy * folded._cos(turns - 0.25),)
+    return (-2 * np.pi * dy * cos_turns(turns - 0.25),)
 
 
 _cos.defvjp(lambda turns: (_cos(turns), turns), _cos_backward)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from ...errors import WeightsError
 from ...layers import weight_norm
 from ...tensors import flatten, nest
 from ..record import Params
-from .mapped import read_mapped
-from .mlx import read_bundle
+from .mapped import is_model, read_mapped
+from .mlx import bits_of, read_bundle
 from .spec import (
     FULL,
     UNUSED,
@@ -28,51 +28,106 @@ from .spec import (
 )
 
 NAME = "FlashSR"
-_VARIABLE = "NOVASR_FLASHSR"
 _MOST = 1 << 31  # bytes that are read of one of the original's files; the largest has 1.03 GB
+_WIDTHS = 32  # every width is a multiple of these
 _MISSING = (
-    "hf download jakeoneijk/FlashSR_weights --repo-type dataset --local-dir flashsr, and then "
-    f"--weights flashsr or {_VARIABLE}=flashsr"
+    "hf download jakeoneijk/FlashSR_weights --repo-type dataset --local-dir flashsr (or a bundle, "
+    "aufklarer/FlashSR-MLX-4bit or -8bit), and then --weights flashsr"
 )
 
 
-def load(
-    source: str | os.PathLike[str] | Mapping[str, Any] | None = None, sizes: Sizes = FULL
-) -> Params:
+PARTS = ("vae", "unet", "vocoder")
+VARIANTS = ("full", "int8", "int4")  # the original's files or ours; bundles of 8 and of 4 bits
+
+# By which tensor, under any of its names, a size can be told, and on which axis.
+_TELLING = (
+    ("mels", "conv_pre.weight", 1),
+    ("latent", "post_quant_conv.weight", 1),
+    ("latent", "out.2.weight", 0),
+    ("vae", "encoder.conv_in.weight", 0),
+    ("unet", "time_embed.0.weight", 1),
+    ("vocoder", "conv_pre.weight", 0),
+)
+
+
+def load(source: str | os.PathLike[str] | Mapping[str, Any], variant: str | None = None) -> Params:
     """The weights as ``{"vae": tree, "unet": tree, "vocoder": tree}``, float32.
 
     source: a folder with the original's three files, vae.pth, student_ldm.pth and sr_vocoder.pth,
-    or with a bundle of the port to MLX, config.json and model.safetensors, of 4 or 8 bits; a
-    safetensors file that `save` wrote, which stays on disk until it is used; or such a
-    tree, which is checked; None for what the environment variable NOVASR_FLASHSR names.
+    or with a bundle of the port to MLX, config.json and model.safetensors, of 4 or 8 bits, or with
+    folders of these; a safetensors file that `save` wrote, which stays on disk until it is used; or
+    such a tree, which is checked.
+    variant: one of `VARIANTS`; None for the first of them that is there.
+
+    The networks' widths are told by the tensors; those of the published weights are `spec.FULL`.
 
     Raises WeightsError if it is no complete, finite set of these weights, before anything of their
     size is read where names or shapes are not theirs, and says where they are to be had if there
-    are none; OSError if a file cannot be read.
+    are none; OSError if a file cannot be read; ValueError for another variant.
     """
+    if variant is not None and variant not in VARIANTS:
+        raise ValueError(f"variant must be one of {VARIANTS}, got {variant!r}")
     if isinstance(source, Mapping):
-        return _checked(source, sizes)
-    source = source or os.environ.get(_VARIABLE)
-    if not source:
-        raise WeightsError(f"{NAME} needs weights: {_MISSING}")
+        return _checked(source)
     path = Path(source)
     if not path.exists():
         raise WeightsError(f"no {path}; it has to be a folder or a safetensors file: {_MISSING}")
+    path, variant = found(path, variant)
     try:
-        if path.is_dir():
-            bundled = (path / "config.json").exists()
-            return _checked((_bundle if bundled else _originals)(path, sizes), sizes)
-        return _checked(nest(_own(path, sizes)), sizes)
+        if path.is_file():
+            return _checked(nest(_own(path)))
+        return _checked((_originals if variant == "full" else _bundle)(path))
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
 
 
-def save(params: Params, path: str | os.PathLike[str], sizes: Sizes = FULL) -> None:
+def holds(path: Path) -> bool:
+    """Whether these weights may be there: in a folder, as no other's are, or a file of `save`."""
+    return path.is_dir() or is_model(path, NAME)
+
+
+def found(path: Path, variant: str | None = None) -> tuple[Path, str]:
+    """Which of the weights that a path holds are asked for: where they are, and their variant.
+
+    Raises WeightsError if there are none.
+    """
+    if not path.is_dir():
+        if variant not in (None, "full"):
+            raise WeightsError(f"{path} is no bundle, but the variant {variant} is asked for")
+        return path, "full"
+    there = sorted(_variants(path), key=lambda found: VARIANTS.index(found[1]))
+    for place, kind in there:
+        if variant in (None, kind):
+            return place, kind
+    if there:
+        kinds = ", ".join(kind for _, kind in there)
+        raise WeightsError(f"{path}: no weights of the variant {variant}; there are {kinds}")
+    missing = [file.name for file in _files(path) if not file.exists()]
+    raise WeightsError(f"{path}: no {' and no '.join(missing)} in it: {_MISSING}")
+
+
+def _variants(folder: Path) -> Iterator[tuple[Path, str]]:
+    """(folder, variant) of the weights in a folder, and in the folders in it."""
+    for place in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
+        if all(map(Path.exists, _files(place))):
+            yield place, "full"
+        if (place / "config.json").exists() and (place / "model.safetensors").exists():
+            try:
+                yield place, f"int{bits_of(place)}"
+            except WeightsError as error:
+                raise WeightsError(f"{place}: {error}") from error
+
+
+def _files(folder: Path) -> list[Path]:
+    return [folder / name for name in UNUSED]
+
+
+def save(params: Params, path: str | os.PathLike[str]) -> None:
     """Write all three parts as one safetensors file, float32, a tensor at a time.
 
     Raises WeightsError as `load`, OSError if the file cannot be written.
     """
-    tensors = flatten(_checked(params, sizes))
+    tensors = flatten(_checked(params))
     header: dict[str, Any] = {"__metadata__": {"model": NAME, "licence": "not stated"}}
     end = 0
     for name, value in tensors.items():
@@ -86,13 +141,14 @@ def save(params: Params, path: str | os.PathLike[str], sizes: Sizes = FULL) -> N
             file.write(np.ascontiguousarray(value, "<f4").tobytes())
 
 
-def folded(state: Mapping[str, np.ndarray], sizes: Sizes = FULL) -> dict[str, np.ndarray]:
-    """The vocoder's tensors as in `spec.vocoder_tensors`, in float64 where they are folded.
+def folded(state: Mapping[str, np.ndarray], dtype: Any = np.float64) -> dict[str, np.ndarray]:
+    """The vocoder's tensors as in `spec.vocoder_tensors`; those that are folded, in `dtype`.
 
-    By `weight_norm`, whose first axis is the input's channels for the transposed convolutions.
-    Raises WeightsError for other names or shapes.
+    In float64, by `weight_norm`, whose first axis is the input's channels for the transposed
+    convolutions. Raises WeightsError for other names or shapes.
     """
     shapes = {name: value.shape for name, value in state.items()}
+    sizes = _told_by(shapes)
     check_table(shapes, original_tensors(sizes)["sr_vocoder.pth"], f"{NAME}'s vocoder")
     made = {}
     for name in vocoder_tensors(sizes):
@@ -100,8 +156,24 @@ def folded(state: Mapping[str, np.ndarray], sizes: Sizes = FULL) -> dict[str, np
             made[name] = state[name]
         else:
             with np.errstate(invalid="ignore"):  # NaN, where v is 0, is found when all is checked
-                made[name] = weight_norm(state[f"{name}_v"], state[f"{name}_g"])
+                weight = weight_norm(state[f"{name}_v"], state[f"{name}_g"])
+            made[name] = weight.astype(dtype)
     return made
+
+
+def _told_by(shapes: Mapping[str, tuple[int, ...]]) -> Sizes:
+    """The networks' sizes, told by a few tensors' shapes; as published where these are missing."""
+    told: dict[str, int] = {}
+    for name, shape in shapes.items():
+        bare = name.removesuffix("_v")
+        for size, tensor, axis in _TELLING:
+            if (bare == tensor or bare.endswith(f".{tensor}")) and len(shape) > axis:
+                told[size] = shape[axis]
+    sizes = FULL._replace(**told)
+    possible = sizes.mels % 8 == 0 and all(
+        width > 0 and width % _WIDTHS == 0 for width in (sizes.vae, sizes.unet, sizes.vocoder)
+    )
+    return sizes if possible else FULL
 
 
 def check_table(shapes: Mapping[str, tuple[int, ...]], table: Table, what: str) -> None:
@@ -125,10 +197,11 @@ def _tables(sizes: Sizes) -> dict[str, Table]:
     }
 
 
-def _checked(parts: Mapping[str, Any], sizes: Sizes) -> Params:
+def _checked(parts: Mapping[str, Any]) -> Params:
     """The parts in the tables' order, float32, every number finite."""
     checked: Params = {}
-    for part, table in _tables(sizes).items():
+    shapes = {name: np.shape(value) for name, value in flatten(parts).items()}
+    for part, table in _tables(_told_by(shapes)).items():
         state = flatten(parts.get(part, {}))
         check_table({n: np.shape(v) for n, v in state.items()}, table, f"{NAME}'s {part}")
         for name in table:
@@ -139,24 +212,22 @@ def _checked(parts: Mapping[str, Any], sizes: Sizes) -> Params:
     return checked
 
 
-def _originals(folder: Path, sizes: Sizes) -> Params:
-    tables = original_tensors(sizes)
-    if missing := [file for file in tables if not (folder / file).exists()]:
-        raise WeightsError(f"no {' and no '.join(missing)} in it: {_MISSING}")
-    vae, unet, vocoder = (_original(folder / file, tables) for file in tables)
+def _originals(folder: Path) -> Params:
+    vae, unet, vocoder = map(_original, _files(folder))
     return {
         "vae": nest(vae),
         "unet": nest(unet)["model"],
-        "vocoder": nest(folded(vocoder, sizes)),
+        "vocoder": nest(folded(vocoder, np.float32)),
     }
 
 
-def _original(path: Path, tables: Mapping[str, Table]) -> dict[str, np.ndarray]:
+def _original(path: Path) -> dict[str, np.ndarray]:
     """What is used of one of the original's files."""
     file = path.name
 
     def choose(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
         used = {n: shape for n, shape in shapes.items() if not n.startswith(UNUSED[file])}
+        tables = original_tensors(_told_by(used))
         for other, table in tables.items():
             if other != file and table.keys() <= used.keys():
                 raise WeightsError(f"it holds the tensors of {other}")
@@ -170,13 +241,15 @@ def _original(path: Path, tables: Mapping[str, Table]) -> dict[str, np.ndarray]:
         raise WeightsError(f"{file}: {error}") from error
 
 
-def _own(path: Path, sizes: Sizes) -> dict[str, np.ndarray]:
+def _own(path: Path) -> dict[str, np.ndarray]:
     """The tensors of a file that `save` wrote, each still on disk."""
     entries, metadata = read_mapped(path)
     if metadata.get("model") != NAME:
         raise WeightsError(f"weights of {metadata.get('model')!r}, expected {NAME!r}")
-    table = {f"{part}.{name}": s for part, t in _tables(sizes).items() for name, s in t.items()}
-    check_table({name: entry.shape for name, entry in entries.items()}, table, NAME)
+    shapes = {name: entry.shape for name, entry in entries.items()}
+    tables = _tables(_told_by(shapes))
+    table = {f"{part}.{name}": shape for part, t in tables.items() for name, shape in t.items()}
+    check_table(shapes, table, NAME)
     return {name: entry.array() for name, entry in entries.items()}
 
 
@@ -185,14 +258,13 @@ _IN_BUNDLE = {"vae": "vae", "unet": "ldm", "vocoder": "voc"}
 _UNUSED = "voc.audio_block.downsamples.4."
 
 
-def _bundle(folder: Path, sizes: Sizes) -> Params:
-    table = {
-        f"{_IN_BUNDLE[part]}.{name}": shape
-        for part, shapes in _tables(sizes).items()
-        for name, shape in shapes.items()
-    }
-
+def _bundle(folder: Path) -> Params:
     def check(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+        table = {
+            f"{_IN_BUNDLE[part]}.{name}": shape
+            for part, tensors in _tables(_told_by(shapes)).items()
+            for name, shape in tensors.items()
+        }
         used = {name: s for name, s in shapes.items() if not name.startswith(_UNUSED)}
         check_table(used, table, "the bundle")
         return list(used)

@@ -28,27 +28,41 @@ class Entry(NamedTuple):
         return values.astype(np.uint32 if self.kind == "U32" else np.float32, copy=False)
 
 
+def is_model(path: Path, name: str) -> bool:
+    """Whether a file is one of these whose metadata name that model."""
+    try:
+        return _header(path)[0].get("__metadata__", {}).get("model") == name
+    except (WeightsError, OSError, AttributeError):
+        return False
+
+
 def read_mapped(path: Path) -> tuple[dict[str, Entry], dict[str, str]]:
     """The tensors and the metadata of a file, of which only the header is read.
 
     Raises WeightsError unless the tensors are of the four kinds and fill the file, OSError if it
     cannot be read.
     """
-    try:
-        with open(path, "rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(size)) if 0 < size <= _MOST else None
-        if not isinstance(header, dict):
-            raise WeightsError("not a safetensors file")
-        metadata = header.pop("__metadata__", None) or {}
-        data = np.memmap(path, np.uint8, "r")[8 + size :]
-        entries = {name: _entry(name, given, data) for name, given in header.items()}
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise WeightsError(f"not a safetensors file: {error}") from error
+    header, begin = _header(path)
+    metadata = header.pop("__metadata__", None) or {}
+    data = np.memmap(path, np.uint8, "r")[begin:]
+    entries = {name: _entry(name, given, data) for name, given in header.items()}
     total = sum(entry.raw.size for entry in entries.values())
     if total != data.size:
         raise WeightsError(f"not a whole file: {total} bytes of tensors, but {data.size} are there")
     return entries, metadata
+
+
+def _header(path: Path) -> tuple[dict[str, Any], int]:
+    """What a file says of itself, and where its data begin."""
+    try:
+        with open(path, "rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size)) if 0 < size <= _MOST else None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise WeightsError(f"not a safetensors file: {error}") from error
+    if not isinstance(header, dict):
+        raise WeightsError("not a safetensors file")
+    return header, 8 + size
 
 
 def _entry(name: str, given: Any, data: np.ndarray) -> Entry:

@@ -5,25 +5,26 @@ from functools import cache
 import numpy as np
 
 from ...dsp.sinc import hann
+from ..record import Level
 from .spec import FLOOR, HIGHEST, HOP, LOWEST, N_FFT, SAMPLE_RATE
 
 _LEAST = 1e-8  # added to a peak, so that silence divides by something
 
 
-def normalise(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows without their means, with peaks of a half: ``(x - mean) / (peak + 1e-8) / 2``.
-
-    x [B, T] -> the same [B, T], mean [B, 1], and the peak of x - mean, [B, 1].
-    """
+def level(x: np.ndarray) -> Level:
+    """The means of rows x [B, T], and the peaks of what is left without them, [B, 1] each."""
     mean = x.mean(axis=-1, keepdims=True)
-    centred = x - mean
-    peak = np.abs(centred).max(axis=-1, keepdims=True)
-    return centred / (peak + _LEAST) / 2, mean, peak
+    return Level(mean, np.abs(x - mean).max(axis=-1, keepdims=True))
 
 
-def denormalise(y: np.ndarray, mean: np.ndarray, peak: np.ndarray) -> np.ndarray:
+def normalise(x: np.ndarray, level: Level) -> np.ndarray:
+    """Rows [B, T] without their means, with peaks of a half: ``(x - mean) / (peak + 1e-8) / 2``."""
+    return (x - level.mean) / (level.peak + _LEAST) / 2
+
+
+def denormalise(y: np.ndarray, level: Level) -> np.ndarray:
     """Undo `normalise`: ``2 y (peak + 1e-8) + mean``."""
-    return 2 * y * (peak + _LEAST) + mean
+    return 2 * y * (level.peak + _LEAST) + level.mean
 
 
 def log_mel(x: np.ndarray, mels: int = 256) -> np.ndarray:

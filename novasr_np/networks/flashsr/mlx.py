@@ -47,6 +47,11 @@ def read_bundle(
     return made
 
 
+def bits_of(folder: Path) -> int:
+    """Of a bundle's codes: 4 or 8. Raises as `read_bundle`."""
+    return _config(folder / "config.json")[0]
+
+
 def dequantise(words: np.ndarray, scales: np.ndarray, biases: np.ndarray, bits: int) -> np.ndarray:
     """``w = scale code + bias``, 64 neighbours with the same two: float32 [O, I].
 

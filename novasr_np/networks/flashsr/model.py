@@ -1,13 +1,55 @@
 """FlashSR whole: windows of sound at 48 kHz, whatever of them is missing, to full ones."""
 
+from collections import deque
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-from ..record import Params
+from ..record import Level, Params
 from . import sampler, unet, vae, vocoder
-from .mel import denormalise, log_mel, normalise
-from .spec import LAST, LATENT_SCALE, STEP
+from .mel import denormalise, level, log_mel, normalise
+from .spec import LAST, LATENT_SCALE, STEP, Sizes, sizes_of
+
+
+class Given(NamedTuple):
+    """Windows as the networks take them, all in float32 or all in float64."""
+
+    normalised: np.ndarray  # [B, T], T a multiple of 30,720; a window has 245,760
+    mel: np.ndarray  # [B, 1, T / 480, M], the spectrogram of that
+    noise: np.ndarray  # [B, Z, T / 3840, M / 8], standard normal: what the diffusion starts from
+    eps: np.ndarray | None  # the same again, to draw the condition; None for its mean
+    embedding: np.ndarray  # [E], of the step of the diffusion that the noise is taken for
+    alpha: float  # the schedule's, at that step
+    sigma: float
+
+
+def prepare(
+    sizes: Sizes,
+    x: np.ndarray,
+    level: Level,
+    noise: np.ndarray,
+    eps: np.ndarray | None = None,
+    t: int = LAST,
+    schedule: sampler.Schedule | None = None,
+) -> Given:
+    """Bring x [B, T] to its level, and to its spectrogram; in x's dtype.
+
+    sizes: of the networks (`sizes_of`). noise, eps: as `Given` has them. t: the step of the
+    diffusion, 0 .. 999, schedule: None for the original's.
+    """
+    # Up to the spectrogram in float64: beside a loud bin, a quiet one is rounding noise in float32.
+    exact = normalise(x.astype(np.float64), level)
+    alpha, sigma = (float(part[t]) for part in schedule or sampler.schedule())
+    return Given(
+        exact.astype(x.dtype),
+        log_mel(exact, sizes.mels)[:, np.newaxis].astype(x.dtype),
+        noise.astype(x.dtype),
+        None if eps is None else eps.astype(x.dtype),
+        sampler.embedding(t, sizes.unet),
+        alpha,
+        sigma,
+    )
 
 
 def stages(
@@ -20,60 +62,68 @@ def stages(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, activation) for every stage, in order; the last is ``wave`` [B, T].
 
-    x [B, T], float32 or float64, T a multiple of 30,720 (a window has 245,760); params:
-    ``{"vae": tree, "unet": tree, "vocoder": tree}`` as the tables of `spec`, used in x's dtype.
-
-    noise: standard normal [B, Z, T / 3840, M / 8], with Z channels of the latent and M mels, what
-    the diffusion starts from. eps: the same again, to draw the condition from its distribution as
-    the original does; None for its mean, the likeliest. t: the step that the noise is taken for,
-    999 as it was trained. schedule: None for the original's.
+    x [B, T], float32 or float64, T a multiple of 30,720 (a window has 245,760), each row at a level
+    of its own; params: ``{"vae": tree, "unet": tree, "vocoder": tree}`` as the tables of `spec`,
+    used in x's dtype. noise, eps: as `Given` has them. t: the step of the diffusion, 0 .. 999; 999
+    is what it was trained for. schedule: None for the original's.
 
     Raises TypeError for another dtype, ValueError for another shape.
     """
     _check(params, x, noise, eps, t)
-    noise = noise.astype(x.dtype)
-    # Up to the spectrogram in float64: beside a loud bin, a quiet one is rounding noise in float32.
-    exact = normalise(x.astype(np.float64))
-    normalised, mean, peak = (part.astype(x.dtype) for part in exact)
-    yield "norm.mean", mean
-    yield "norm.max", peak
-    yield "norm", normalised
-    mel = log_mel(exact[0], _mels(params))[:, np.newaxis].astype(x.dtype)
-    yield "mel", mel
+    own = level(x.astype(np.float64))
+    yield "norm.mean", own.mean.astype(x.dtype)
+    yield "norm.max", own.peak.astype(x.dtype)
+    given = prepare(sizes_of(params), x, own, noise, eps, t, schedule)
+    yield "norm", given.normalised
+    yield "mel", given.mel
+    y = given.normalised
+    for name, y in inner_stages(params, given):
+        yield name, y
+    yield "wave", denormalise(y, Level(*(part.astype(x.dtype) for part in own)))
 
+
+def inner_stages(params: Params, given: Given) -> Iterator[tuple[str, np.ndarray]]:
+    """`stages` between the levels; the last is ``wave_norm`` [B, T]."""
+    dtype = given.noise.dtype
     moments = np.zeros(0)
-    for name, moments in vae.encode(params["vae"], mel):
+    for name, moments in vae.encode(params["vae"], given.mel):
         yield name, moments
-    latent = vae.posterior(moments, None if eps is None else eps.astype(x.dtype))
-    cond = latent * x.dtype.type(LATENT_SCALE)
+    latent = vae.posterior(moments, given.eps)
+    cond = latent * dtype.type(LATENT_SCALE)
     yield "cond", cond
 
     v = np.zeros(0)
-    for name, v in unet.stages(params["unet"], np.concatenate([noise, cond], axis=1), t):
+    both = np.concatenate([given.noise, cond], axis=1)
+    for name, v in unet.stages(params["unet"], both, given.embedding):
         yield (name if name == "v" else f"unet.{name}"), v
-    x0 = sampler.step(noise, v, schedule or sampler.schedule(), t)
+    x0 = sampler.step(given.noise, v, given.alpha, given.sigma)
     yield "x0", x0
 
-    for name, mel in vae.decode(params["vae"], x0 / x.dtype.type(LATENT_SCALE)):
+    for name, mel in vae.decode(params["vae"], x0 / dtype.type(LATENT_SCALE)):
         yield name, mel
     yield "mel_out", mel
     bands = np.ascontiguousarray(np.swapaxes(mel[:, 0], 1, 2))
     wave = np.zeros(0)
-    for name, wave in vocoder.stages(params["vocoder"], bands, normalised):
+    for name, wave in vocoder.stages(params["vocoder"], bands, given.normalised):
         yield ("wave_norm" if name == "wave" else f"voc.{name}"), wave
-    yield "wave", denormalise(wave, mean, peak)
 
 
 def forward(
     params: Params, x: np.ndarray, noise: np.ndarray, eps: np.ndarray | None = None
 ) -> np.ndarray:
     """The last of `stages`: [B, T] -> [B, T]."""
-    *_, (_, y) = stages(params, x, noise, eps)
+    return _last(stages(params, x, noise, eps))
+
+
+def normalised(params: Params, given: Given) -> np.ndarray:
+    """The last of `inner_stages`: [B, T]."""
+    return _last(inner_stages(params, given))
+
+
+def _last(stages: Iterator[tuple[str, np.ndarray]]) -> np.ndarray:
+    """What the last of them gives; of the others none is kept."""
+    ((_, y),) = deque(stages, maxlen=1)
     return y
-
-
-def _mels(params: Params) -> int:
-    return params["vocoder"]["conv_pre"]["weight"].shape[1]
 
 
 def _check(
@@ -83,8 +133,8 @@ def _check(
         raise TypeError(f"the network takes float32 or float64, got {x.dtype}")
     if x.ndim != 2 or x.shape[1] == 0 or x.shape[1] % STEP:
         raise ValueError(f"the network takes [B, T], T a multiple of {STEP}, got shape {x.shape}")
-    channels = params["vae"]["post_quant_conv"]["weight"].shape[1]
-    shape = (len(x), channels, x.shape[1] // STEP * 8, _mels(params) // 8)
+    sizes = sizes_of(params)
+    shape = (len(x), sizes.latent, x.shape[1] // STEP * 8, sizes.mels // 8)
     for name, given in (("noise", noise), ("eps", eps)):
         if given is not None and given.shape != shape:
             raise ValueError(f"{name} has shape {given.shape}, expected {shape}")

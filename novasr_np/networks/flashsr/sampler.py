@@ -1,10 +1,11 @@
 """FlashSR's one step of diffusion: DPM-Solver++ (arXiv 2211.01095), which is a single line then."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from .spec import LAST, TIMESTEPS
+from .spec import TIMESTEPS
 
 
 class Schedule(NamedTuple):
@@ -34,6 +35,9 @@ def mlx_schedule() -> Schedule:
     return Schedule(np.sqrt(power), np.sqrt(np.maximum(1 - power, 1e-12)))
 
 
+SCHEDULES: dict[str, Callable[[], Schedule]] = {"original": schedule, "mlx": mlx_schedule}
+
+
 def betas() -> np.ndarray:
     """The share of noise that each step adds, float32 [1000]."""
     c = _cosine(np.arange(TIMESTEPS + 1))
@@ -46,10 +50,19 @@ def powers() -> np.ndarray:
     return np.cumprod(alphas, dtype=np.float64).astype(np.float32)
 
 
-def step(x: np.ndarray, v: np.ndarray, schedule: Schedule, t: int = LAST) -> np.ndarray:
-    """``alpha[t] x - sigma[t] v``: the latent that noise x and the U-Net's v stand for."""
-    alpha, sigma = (x.dtype.type(part[t]) for part in schedule)
-    return alpha * x - sigma * v
+def step(x: np.ndarray, v: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
+    """``alpha x - sigma v``: the latent that noise x and the U-Net's v stand for."""
+    return x.dtype.type(alpha) * x - x.dtype.type(sigma) * v
+
+
+def embedding(t: int, width: int) -> np.ndarray:
+    """A step as cosines, then sines, ``exp(-ln(10000) i / n) t``, i = 0 .. n - 1, n = width / 2.
+
+    In float64: the original's float32 is off by up to 3.2e-5 (arXiv 1706.03762, but cosines first).
+    """
+    half = width // 2
+    angle = t * np.exp(-np.log(10_000) * np.arange(half) / half)
+    return np.concatenate([np.cos(angle), np.sin(angle)])
 
 
 def _cosine(i: np.ndarray) -> np.ndarray:

@@ -3,11 +3,12 @@
 Data only; the rest of this folder stands on it. The networks read their widths off the tensors.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SAMPLE_RATE = 48_000  # Hz, of input and output alike
 WINDOW = 245_760  # samples, 5.12 s: what the networks were trained on
 STEP = 30_720  # samples: any multiple of these runs, 64 frames, 8 rows of the latent
+ROW = 3_840  # samples, 80 ms, of a row of the latent
 
 # The spectrogram: logarithms of magnitudes, a frame every 10 ms.
 HOP, N_FFT = 480, 2048  # samples
@@ -40,6 +41,18 @@ class Sizes(NamedTuple):
 
 
 FULL = Sizes()
+
+
+def sizes_of(params: dict[str, Any]) -> Sizes:
+    """How wide the networks are that a tree of weights is for."""
+    vocoder, mels, _ = params["vocoder"]["conv_pre"]["weight"].shape
+    return Sizes(
+        mels=mels,
+        latent=params["vae"]["post_quant_conv"]["weight"].shape[1],
+        vae=params["vae"]["encoder"]["conv_in"]["weight"].shape[0],
+        unet=params["unet"]["time_embed"]["0"]["weight"].shape[1],
+        vocoder=vocoder,
+    )
 
 
 def vae_tensors(sizes: Sizes = FULL) -> Table:

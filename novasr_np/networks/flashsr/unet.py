@@ -7,22 +7,26 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
-from ...layers import attention, conv2d, gelu, group_norm, layer_norm, linear, repeat2, silu
+from ...layers import attention, conv2d, gelu, group_norm, layer_norm, linear, silu
 from ...tensors import cast
 from ..record import Params
+from .blocked import upsampling_conv2d
 from .spec import GROUPS, HEAD
 
 Stages = Generator[tuple[str, np.ndarray], None, np.ndarray]
 
 
-def stages(params: Params, x: np.ndarray, t: int) -> Iterator[tuple[str, np.ndarray]]:
+def stages(
+    params: Params, x: np.ndarray, embedding: np.ndarray
+) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, activation) for every stage, in order; the last is ``v`` [B, Z, H, W].
 
     x [B, 2 Z, H, W], the noise first, then the condition, float32 or float64, H and W multiples of
-    8; t: the step of the diffusion, 0 .. 999; params: as `spec.unet_tensors`, used in x's dtype.
+    8; embedding [E]: of the step of the diffusion (`sampler.embedding`); params: as
+    `spec.unet_tensors`, used in x's dtype.
     """
     p = cast(params, x.dtype)
-    emb = embedding(t, p["time_embed"]["0"]["weight"].shape[1])[np.newaxis].astype(x.dtype)
+    emb = embedding[np.newaxis].astype(x.dtype)
     yield "t_emb", emb
     emb = linear(silu(linear(emb, **p["time_embed"]["0"])), **p["time_embed"]["2"])
     yield "time_embed", emb
@@ -34,17 +38,7 @@ def stages(params: Params, x: np.ndarray, t: int) -> Iterator[tuple[str, np.ndar
     for i, block in enumerate(_list(p["output_blocks"])):
         h = np.concatenate([h, kept.pop()], axis=1)
         h = yield from _block(f"output_blocks.{i}", block, h, emb)
-    yield "v", conv2d(silu(group_norm(h, **p["out"]["0"], groups=GROUPS)), **p["out"]["2"])
-
-
-def embedding(t: int, width: int) -> np.ndarray:
-    """A step as cosines, then sines, ``exp(-ln(10000) i / n) t``, i = 0 .. n - 1, n = width / 2.
-
-    In float64: the original's float32 is off by up to 3.2e-5 (arXiv 1706.03762, but cosines first).
-    """
-    half = width // 2
-    angle = t * np.exp(-np.log(10_000) * np.arange(half) / half)
-    return np.concatenate([np.cos(angle), np.sin(angle)])
+    yield "v", conv2d(group_norm(h, **p["out"]["0"], groups=GROUPS, then=silu), **p["out"]["2"])
 
 
 def _block(name: str, p: Params, h: np.ndarray, emb: np.ndarray) -> Stages:
@@ -58,7 +52,7 @@ def _block(name: str, p: Params, h: np.ndarray, emb: np.ndarray) -> Stages:
         elif "op" in layer:
             h = conv2d(h, **layer["op"], stride=2)
         elif "conv" in layer:
-            h = conv2d(repeat2(h), **layer["conv"])
+            h = upsampling_conv2d(h, **layer["conv"])
         else:
             h = conv2d(h, **layer)
         yield inner, h
@@ -69,12 +63,12 @@ def _block(name: str, p: Params, h: np.ndarray, emb: np.ndarray) -> Stages:
 def _residual(name: str, p: Params, x: np.ndarray, emb: np.ndarray) -> Stages:
     """Two convolutions beside x; the step of the diffusion shifts the channels between them."""
     first, last = p["in_layers"], p["out_layers"]
-    h = conv2d(silu(group_norm(x, **first["0"], groups=GROUPS)), **first["2"])
+    h = conv2d(group_norm(x, **first["0"], groups=GROUPS, then=silu), **first["2"])
     yield f"{name}.in_layers", h
     shift = linear(silu(emb), **p["emb_layers"]["1"])
     yield f"{name}.emb_layers", shift
     h = h + shift[:, :, np.newaxis, np.newaxis]
-    h = conv2d(silu(group_norm(h, **last["0"], groups=GROUPS)), **last["3"])
+    h = conv2d(group_norm(h, **last["0"], groups=GROUPS, then=silu), **last["3"])
     yield f"{name}.out_layers", h
     if "skip_connection" in p:
         x = conv2d(x, **p["skip_connection"])

@@ -3,13 +3,14 @@
 Arrays are [B, channel, frame, mel] here. The latent has an eighth of the frames and of the mels.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 
-from ...layers import attention, conv2d, group_norm, repeat2, silu
+from ...layers import attention, conv2d, group_norm, silu
 from ...tensors import cast
 from ..record import Params
+from .blocked import upsampling_conv2d
 from .spec import GROUPS, VAE_LEVELS
 
 _EPSILON = 1e-6  # of every normalisation
@@ -36,7 +37,7 @@ def encode(params: Params, mel: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
             h = conv2d(h, **level["downsample"]["conv"], stride=2, pads=(0, 1))
             yield f"enc.down.{i}.downsample", h
     h = yield from _middle("enc.mid", part["mid"], h)
-    h = conv2d(silu(_norm(part["norm_out"], h)), **part["conv_out"])
+    h = conv2d(_norm(part["norm_out"], h, silu), **part["conv_out"])
     yield "enc.conv_out", h
     yield "moments", conv2d(h, **p["quant_conv"])
 
@@ -71,9 +72,9 @@ def decode(params: Params, latent: np.ndarray) -> Iterator[tuple[str, np.ndarray
             h = _residual(level["block"][str(j)], h)
             yield f"dec.up.{i}.block.{j}", h
         if "upsample" in level:
-            h = conv2d(repeat2(h), **level["upsample"]["conv"])
+            h = upsampling_conv2d(h, **level["upsample"]["conv"])
             yield f"dec.up.{i}.upsample", h
-    yield "dec.conv_out", conv2d(silu(_norm(part["norm_out"], h)), **part["conv_out"])
+    yield "dec.conv_out", conv2d(_norm(part["norm_out"], h, silu), **part["conv_out"])
 
 
 def _middle(name: str, p: Params, h: np.ndarray) -> Stages:
@@ -87,9 +88,10 @@ def _middle(name: str, p: Params, h: np.ndarray) -> Stages:
 
 
 def _residual(p: Params, x: np.ndarray) -> np.ndarray:
-    h = conv2d(silu(_norm(p["norm1"], x)), **p["conv1"])
-    h = conv2d(silu(_norm(p["norm2"], h)), **p["conv2"])
-    return h + (conv2d(x, **p["nin_shortcut"]) if "nin_shortcut" in p else x)
+    h = conv2d(_norm(p["norm1"], x, silu), **p["conv1"])
+    h = conv2d(_norm(p["norm2"], h, silu), **p["conv2"])
+    h += conv2d(x, **p["nin_shortcut"]) if "nin_shortcut" in p else x
+    return h
 
 
 def _attention(p: Params, x: np.ndarray) -> np.ndarray:
@@ -105,5 +107,7 @@ def _tokens(x: np.ndarray) -> np.ndarray:
     return np.swapaxes(x.reshape(*x.shape[:2], -1), 1, 2)
 
 
-def _norm(p: Params, x: np.ndarray) -> np.ndarray:
-    return group_norm(x, **p, groups=GROUPS, epsilon=_EPSILON)
+def _norm(
+    p: Params, x: np.ndarray, then: Callable[[np.ndarray], np.ndarray] | None = None
+) -> np.ndarray:
+    return group_norm(x, **p, groups=GROUPS, epsilon=_EPSILON, then=then)

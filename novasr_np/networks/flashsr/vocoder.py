@@ -4,24 +4,16 @@ BigVGAN's generator (arXiv 2206.04658). Behind each upsampling it is told the gi
 rate: a pyramid of strided convolutions brings it down, to 1/2, 1/4, 1/8 and 1/48.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from ...layers import (
-    conv1d,
-    conv_transpose1d,
-    downsample2,
-    prelu,
-    snake_beta,
-    upsample2,
-)
+from ...layers import prelu
 from ...tensors import cast
 from ..record import Params
+from . import blocked
+from .blocked import conv1d, conv_transpose1d
 from .spec import DILATIONS, RATES, TAPS
-
-_PIECE = 4096  # steps of a residual block at a time: less memory, and caches that still hold it
-_ACTIVATION_REACH = 5  # steps that an activation looks to either side
 
 
 def stages(params: Params, mel: np.ndarray, wave: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -46,9 +38,10 @@ def stages(params: Params, mel: np.ndarray, wave: np.ndarray) -> Iterator[tuple[
             branch = residual(p["resblocks"][str(len(TAPS) * i + j)], h)
             yield f"level.{i}.amp.{j}", branch
             total += branch
-        h = total / len(TAPS)
+        total /= len(TAPS)
+        h = total
         yield f"level.{i}", h
-    h = _in_pieces(lambda x: activation(p["activation_post"], x), h, _ACTIVATION_REACH)
+    h = activation(p["activation_post"], h)
     yield "activation_post", h
     h = conv1d(h, **p["conv_post"])
     yield "conv_post", h
@@ -68,34 +61,18 @@ def pyramid(p: Params, wave: np.ndarray) -> Iterator[np.ndarray]:
 
 def residual(p: Params, x: np.ndarray) -> np.ndarray:
     """Three times ``x + conv(act(conv(act(x))))``, the first of each pair dilated: [B, C, T]."""
-
-    def whole(x: np.ndarray) -> np.ndarray:
-        for i, dilation in enumerate(DILATIONS):
-            h = activation(p["activations"][str(2 * i)], x)
-            h = conv1d(h, **p["convs1"][str(i)], dilation=dilation)
-            h = activation(p["activations"][str(2 * i + 1)], h)
-            x = x + conv1d(h, **p["convs2"][str(i)])
-        return x
-
-    half = p["convs1"]["0"]["weight"].shape[-1] // 2
-    return _in_pieces(whole, x, sum(half * d + half + 2 * _ACTIVATION_REACH for d in DILATIONS))
+    for i, dilation in enumerate(DILATIONS):
+        h = activation(p["activations"][str(2 * i)], x)
+        h = conv1d(h, **p["convs1"][str(i)], dilation=dilation)
+        h = activation(p["activations"][str(2 * i + 1)], h)
+        h = conv1d(h, **p["convs2"][str(i)])
+        h += x
+        x = h
+    return x
 
 
 def activation(p: Params, x: np.ndarray) -> np.ndarray:
     """The snake at twice the rate, so that what it adds does not alias; all ends are held."""
-    u = upsample2(x, p["upsample"]["filter"].reshape(-1))
+    up, down = p["upsample"]["filter"], p["downsample"]["lowpass"]["filter"]
     # The original adds its 1e-9 to b where our layer adds epsilon to 2 b.
-    u = snake_beta(u, **p["act"], epsilon=2e-9)
-    return downsample2(u, p["downsample"]["lowpass"]["filter"].reshape(-1), pad="edge")
-
-
-def _in_pieces(
-    function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, reach: int
-) -> np.ndarray:
-    """function(x), which looks `reach` steps to either side, made a piece at a time."""
-    y, steps = np.empty_like(x), x.shape[-1]
-    for first in range(0, steps, _PIECE):
-        begin, last = max(0, first - reach), min(steps, first + _PIECE)
-        piece = function(x[..., begin : last + reach])
-        y[..., first:last] = piece[..., first - begin : last - begin]
-    return y
+    return blocked.activation(x, up.reshape(-1), **p["act"], down=down.reshape(-1), epsilon=2e-9)

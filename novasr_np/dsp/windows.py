@@ -1,0 +1,39 @@
+"""Put windows of sound that overlap together again: each fades into the next."""
+
+from typing import Any
+
+import numpy as np
+
+
+def fade_in(overlap: int, fade: int) -> np.ndarray:
+    """The later window's share of an overlap, ``sin(pi u / 2)^2``, float64 [overlap].
+
+    u goes from 0 to 1 within the `fade` samples in the middle; before, the earlier window is heard
+    alone, and behind them the later one. The earlier window's share is the rest, so a sound that
+    is the same in both passes unchanged.
+    """
+    place = np.arange(overlap) + 0.5 - (overlap - fade) / 2
+    return np.sin(np.pi / 2 * np.clip(place / fade, 0, 1)) ** 2
+
+
+class OverlapAdd:
+    """One sound of windows [channels, length], of which each begins length - overlap later."""
+
+    def __init__(self, overlap: int, fade: int, dtype: Any) -> None:
+        self._share = fade_in(overlap, fade).astype(dtype) if overlap else np.zeros(0, dtype)
+        self._tail: np.ndarray | None = None
+
+    def push(self, y: np.ndarray) -> np.ndarray:
+        """Take the next window, give what no later one changes, [channels, length - overlap]."""
+        overlap = len(self._share)
+        stop = y.shape[-1] - overlap
+        sure = y[:, :stop].copy()
+        if self._tail is not None:
+            sure[:, :overlap] = self._tail + self._share * (sure[:, :overlap] - self._tail)
+        self._tail = y[:, stop:].copy()
+        return sure
+
+    def rest(self) -> np.ndarray:
+        """What is left of the last window, [channels, overlap]."""
+        assert self._tail is not None
+        return self._tail
