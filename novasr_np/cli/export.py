@@ -8,7 +8,7 @@ from .. import weights
 from ..atomic import atomic_write
 from ..errors import missing_extra
 from ..layers.onnx_nodes import OPSETS
-from ..networks import Network
+from ..networks import Network, Windowed
 from .messages import EXIT_DONE, usage, wrote
 from .options import add_if_exists, add_weights, refuse_existing
 
@@ -40,7 +40,8 @@ def add(commands: Any) -> None:
         "stablehlo",
         help="StableHLO by jax.export, for cpu, cuda and tpu (extra jax)",
         description="x [batch, time] -> what the bare network gives, float32, with the weights "
-        "inside; time in whole steps of the network, which for airband are 80 samples. "
+        "inside (FlashSR's are an argument: its windows, see novasr_jax/to_stablehlo.py); time in "
+        "whole steps of the network, which for airband are 80 samples. "
         "Such files are good for half a year of JAX versions: make them anew.",
         allow_abbrev=False,
     )
@@ -79,13 +80,13 @@ def _stablehlo(args: argparse.Namespace) -> int:
             from novasr_jax.to_stablehlo import to_stablehlo  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise missing_extra("needs JAX", "jax") from error
-        _write(args.output, to_stablehlo(params), weights.network_of(params), "StableHLO")
+        _write(args.output, to_stablehlo(params), weights.any_network_of(params), "StableHLO")
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     return EXIT_DONE
 
 
-def _write(output: str, data: bytes, network: Network, what: str) -> None:
+def _write(output: str, data: bytes, network: Network | Windowed, what: str) -> None:
     with atomic_write(Path(output)) as file:
         file.write(data)
     wrote(output, f"{network.name} as {what}")

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import check, runner, shared
+from jax import export as jax_export
 from test_flashsr import SMALL, originals, write_bundle, write_originals
 
 import novasr_np
 from novasr_jax import upsample as jax_upsample
+from novasr_jax.networks import WINDOWED as JAX_WINDOWED
+from novasr_jax.to_stablehlo import to_stablehlo
 from novasr_np import networks, windows
 from novasr_np.errors import WeightsError
 from novasr_np.networks.flashsr import load, model, spec, window
@@ -294,6 +297,7 @@ def test_wrong_usage_is_told_before_the_work(cli, arguments, match):
     assert "Traceback" not in err
 
 
+@pytest.mark.slow  # to compile
 def test_jax_batches_of_windows_are_the_same(weights):
     clips = [sound(WINDOW + 2_000, 2), sound(500)[0], sound(WINDOW, seed=3)[0], sound(0)[0]]
     options = {**OVERLAP, "seed": 4}
@@ -304,6 +308,18 @@ def test_jax_batches_of_windows_are_the_same(weights):
         check(y, want, 1e-4 * max(want.std(), 1e-6) if want.size else 0)
     alone = jax_upsample(clips[1], weights=weights, options=options, batch=2)
     check(alone, got[1], 1e-6)
+
+
+@pytest.mark.slow  # to compile
+def test_stablehlo_takes_the_weights_as_an_argument(weights):
+    program = jax_export.deserialize(to_stablehlo(weights))
+    assert program.platforms == ("cpu", "cuda", "tpu")
+    x = sound(WINDOW, 2)
+    prepare = window.prepare(weights, networks.WINDOWED["FlashSR"].checked(OVERLAP), np.float32)
+    given, _ = prepare(x, np.zeros(2, int), None)
+    ours = JAX_WINDOWED["FlashSR"]
+    got = program.call(ours.fold(weights, np.float32, "highest"), ours.inputs(given))
+    check(got, model.normalised(weights, given), 1e-4)
 
 
 def test_what_jax_cannot_do(weights):
@@ -319,6 +335,7 @@ def test_what_jax_cannot_do(weights):
     assert jax_upsample([], weights=weights, options=OVERLAP) == []
 
 
+@pytest.mark.slow  # to compile
 def test_a_corpus(cli, weights, tmp_path):
     (tmp_path / "in").mkdir()
     x = written("in/a.wav", 48_000, WINDOW, 1)

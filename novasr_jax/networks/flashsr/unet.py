@@ -94,7 +94,7 @@ def _transformer(name: str, p: Params, x: Any, precision: str) -> Stages:
     yield f"{name}.norm", h
     h = conv2d(h, **p["proj_in"], precision=precision)
     yield f"{name}.proj_in", h
-    tokens = h.reshape(len(h), -1, h.shape[-1])  # [B, H W, C]
+    tokens = h.reshape(h.shape[0], -1, h.shape[-1])  # [B, H W, C]
     block, inner = p["transformer_blocks"]["0"], f"{name}.transformer_blocks.0"
     for i in (1, 2):
         h = layer_norm(tokens, **block[f"norm{i}"])
