@@ -18,6 +18,7 @@ from novasr_jax.networks import WINDOWED as JAX_WINDOWED
 from novasr_jax.to_stablehlo import to_stablehlo
 from novasr_np import networks, windows
 from novasr_np.errors import WeightsError
+from novasr_np.networks.flashsr import NETWORK as FLASHSR
 from novasr_np.networks.flashsr import load, model, spec, window
 from novasr_np.networks.flashsr.lowpass import cutoff, low_pass
 from novasr_np.networks.flashsr.mel import level
@@ -177,6 +178,57 @@ def test_other_rates_lengths_and_dtypes(weights):
     assert upsample(x[:1], weights).shape == (1,)
     silence = upsample(np.zeros(5_000, np.float32), weights)
     assert np.abs(silence).max() < 1e-7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["noise", "sweep"])
+def test_thirty_seconds_have_no_seams_unless_windows_do_not_overlap(weights, kind):
+    """At the borders: in level, of 10 ms, within 0.1 dB; from sample to sample within -80 dB.
+
+    Measured against what is heard without the border: the window before goes on, or the one behind
+    has begun already. `test_windows` has the same with a network whose whole output is known.
+    """
+    n = np.arange(30 * spec.SAMPLE_RATE)
+    sweep = 0.5 * np.sin(np.pi * 12_000 / n.size * n**2 / spec.SAMPLE_RATE)  # up to 12 kHz
+    x = np.float32(sweep if kind == "sweep" else sound(n.size)[0])[np.newaxis]
+    outputs, made = {}, []
+    for overlap in (7 * spec.ROW, 0):
+        options = FLASHSR.checked({"overlap": overlap})
+        run = windows.runner(FLASHSR, weights, options, np.float32)
+
+        def kept(*given, run=run):
+            made.append(run(*given))
+            return made[-1]
+
+        live = windows.Live(FLASHSR, options, kept, 1, np.float32, windows.measure(FLASHSR, [x]))
+        outputs[overlap] = live.push(x, last=True)[0]
+    y, level = outputs[7 * spec.ROW], np.sqrt(np.mean(outputs[7 * spec.ROW] ** 2))
+    hop, frame = spec.WINDOW - 7 * spec.ROW, spec.SAMPLE_RATE // 100
+
+    def step_and_click(y, at, without):
+        """without: [2 frames] around the border, as if there were none."""
+        parts = [
+            np.mean(np.float64(part[frame:]) ** 2)
+            for part in (y[at - frame :][: 2 * frame], without)
+        ]
+        jump = np.diff(np.float64(y[at - 1 : at + 1]) - without[frame - 1 : frame + 1])[0]
+        return abs(10 * np.log10(parts[0] / parts[1])), 20 * np.log10(abs(jump) / level + 1e-12)
+
+    for k in range(1, len(made[0])):
+        begin, end = k * hop + spec.ROW, k * hop + 6 * spec.ROW
+        for at, number, first in ((begin, k - 1, (k - 1) * hop), (end, k, k * hop)):
+            without = made[0][number][at - frame - first :][: 2 * frame]
+            # At its end the fade is over in the frame behind, and all but over in the one before.
+            step, click = step_and_click(y, at, without)
+            assert step < 0.1, (k, at)
+            assert click < -80, (k, at)
+    cut = outputs[0]
+    found = []
+    for at in range(spec.WINDOW, n.size - frame, spec.WINDOW):
+        found.append(step_and_click(cut, at, y[at - frame : at + frame]))
+    steps, clicks = map(np.array, zip(*found, strict=True))
+    assert (steps > 0.1).any()
+    assert (clicks > -80).all()
 
 
 def test_low_band_is_kept(weights):
