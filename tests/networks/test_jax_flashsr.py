@@ -1,0 +1,347 @@
+"""FlashSR in JAX against the original's outputs, and its layers against those in numpy."""
+
+import re
+
+import numpy as np
+import pytest
+import test_flashsr
+from conftest import check
+from test_flashsr import compare, compare_stages
+
+jax = pytest.importorskip("jax", reason="needs the extra jax")
+
+import jax.numpy as jnp  # noqa: E402
+
+from novasr_jax import layers  # noqa: E402
+from novasr_jax.networks.flashsr import model, unet, vae, vocoder  # noqa: E402
+from novasr_np import layers as in_numpy  # noqa: E402
+from novasr_np.networks.flashsr.model import Given  # noqa: E402
+from novasr_np.networks.flashsr.sampler import embedding, schedule  # noqa: E402
+from novasr_np.networks.flashsr.spec import LAST, STEP  # noqa: E402
+from novasr_np.tensors import cast, flatten  # noqa: E402
+
+golden, weights = test_flashsr.golden, test_flashsr.weights  # fixtures
+# Large programs are compiled here to be run once: the compiler is not to try hard.
+QUICK = {"xla_backend_optimization_level": 0}
+WIDTH = test_flashsr.SMALL.unet
+SLOW = pytest.mark.slow
+
+
+def both(*slow):
+    """The dtypes, some of them for the long run only."""
+    dtypes = (np.float64, np.float32)
+    each = [pytest.param(d, marks=SLOW if d in slow else (), id=d.__name__) for d in dtypes]
+    return pytest.mark.parametrize("dtype", each)
+
+
+@pytest.fixture
+def wide(request):
+    """JAX with 64-bit numbers where the test's dtype has them."""
+    if request.getfixturevalue("dtype") is np.float64:
+        request.getfixturevalue("x64")
+
+
+def run(function, *given):
+    return jax.jit(function, compiler_options=QUICK)(*given)
+
+
+def channels_first(stages, signals=False):
+    """Images, or signals too, as numpy's stages have them; sequences have channels last there."""
+    axes = (3, 4) if signals else (4,)
+    stages = {name: np.asarray(x) for name, x in stages.items()}
+    return {name: np.moveaxis(x, -1, 1) if x.ndim in axes else x for name, x in stages.items()}
+
+
+def channels_last(x, dtype=None):
+    return np.moveaxis(np.asarray(x, dtype), 1, -1)
+
+
+@both(np.float32)
+def test_vocoder(weights, golden, dtype, wide):
+    p = cast(weights["vocoder"], dtype)
+    bands, wave = channels_last(golden["voc.mel"], dtype), golden["voc.lr"].astype(dtype)
+    got = run(lambda *given: dict(vocoder.stages(*given)), p, bands, wave)
+    first = p["resblocks"]["0"]["activations"]["0"]
+    filter = golden["voc.filter"].astype(dtype)
+    x = channels_last(golden["voc.act.in"], dtype)
+    got["act.up"] = layers.upsample2(x, filter)
+    got["act.snake"] = layers.snake_beta(got["act.up"], **first["act"], epsilon=2e-9)
+    got["act.out"] = vocoder.activation(first, x)
+    got["act.tiny"] = vocoder.activation(first, channels_last(golden["act.tiny.in"], dtype))
+    got = channels_first(got, signals=True)
+    compare(got.pop("act.tiny"), golden["act.tiny.out"], dtype, "act.tiny")
+    compare_stages(got, golden, "voc", dtype, given=("mel", "lr", "act.in", "filter"))
+
+
+@both(np.float32)
+def test_autoencoder(weights, golden, dtype, wide):
+    p = cast(weights["vae"], dtype)
+    x, z = (channels_last(golden[f"vae.{name}"], dtype) for name in "xz")
+    got = run(lambda p, x, z: dict(vae.encode(p, x)) | dict(vae.decode(p, z)), p, x, z)
+    compare_stages(channels_first(got), golden, "vae", dtype, given=("x", "z"))
+    moments, eps = (channels_last(golden[f"posterior.{x}"], dtype) for x in ("moments", "eps"))
+    got = channels_first({"sample": vae.posterior(moments, eps)})
+    compare_stages(got, golden, "posterior", dtype, given=("moments", "eps"))
+    np.testing.assert_array_equal(vae.posterior(moments), moments[..., :4])
+
+
+@both(np.float32)
+def test_unet(weights, golden, dtype, wide):
+    p = cast(weights["unet"], dtype)
+    x = np.concatenate([golden["unet.x"], golden["unet.cond"]], axis=1)
+    program = jax.jit(lambda *given: dict(unet.stages(*given)), compiler_options=QUICK)
+    made = {
+        t: program(p, channels_last(x, dtype), embedding(t, WIDTH)[np.newaxis].astype(dtype))
+        for t in (1, 500, LAST)
+    }
+    got = {**made[LAST], "v.t1": made[1]["v"], "v.t500": made[500]["v"]}
+    given = ("x", "cond", "v.f32_embedding")
+    compare_stages(channels_first(got), golden, "unet", dtype, given)
+
+
+@pytest.fixture(scope="module")
+def windows(golden):
+    """Two: one's condition is drawn, the other's is the mean, as without a draw."""
+    x = golden["e2e.audio_int16"] / 32768
+    normalised = (x - golden["e2e.norm.mean"]) / (golden["e2e.norm.max"] + 1e-8) / 2
+    eps = golden["e2e.eps"].copy()
+    eps[1] = 0
+    step = embedding(LAST, WIDTH), *(float(part[LAST]) for part in schedule())
+    return Given(normalised, golden["e2e.mel"], golden["e2e.x_T"], eps, *step)
+
+
+def given(windows, dtype):
+    return [np.asarray(part, dtype) for part in model.inputs(windows)]
+
+
+def products(lowered):
+    """Of each convolution and matrix product: its operands' types, its result's, its text."""
+    text = lowered.as_text().splitlines()
+    lines = [line for line in text if re.search(r"\.(convolution|dot_general)\b", line)]
+    return [(*re.findall(r"tensor<[\dx]*x(\w+)>", line), line) for line in lines]
+
+
+def test_every_product_is_in_bf16_if_one_is(weights, windows):
+    folded = model.fold(weights, np.float32, "bf16")
+    for name, tensor in flatten(folded).items():
+        kernel = tensor.ndim > 1 and not name.endswith("filter")
+        assert tensor.dtype == (jnp.bfloat16 if kernel else np.float32), name
+    function = jax.jit(model.forward, static_argnames="precision")
+    found = products(function.lower(folded, *given(windows, np.float32), precision="bf16"))
+    assert len(found) > 300
+    for *types, line in found:
+        assert types == ["bf16", "bf16", "f32"], line
+
+
+@both(np.float64, np.float32)
+def test_windows_end_to_end_exported_for_all_platforms(weights, golden, windows, dtype, wide):
+    export = pytest.importorskip("jax.export")
+    arguments = model.fold(weights, dtype), *given(windows, dtype)
+    function = jax.jit(lambda *given: dict(model.stages(*given)))
+    exported = export.export(function, platforms=("cpu", "cuda", "tpu"))(*arguments)
+    again = export.deserialize(exported.serialize())
+    assert set(again.platforms) == {"cpu", "cuda", "tpu"}
+    got = channels_first(run(again.call, *arguments))
+    level = golden["e2e.norm.max"] + 1e-8, golden["e2e.norm.mean"]
+    got["wave"] = (2 * got["wave_norm"] * level[0] + level[1]).astype(dtype)
+    inputs = {"audio_int16", "eps", "x_T", "norm.mean", "norm.max"}
+    names = {name.removeprefix("e2e.") for name in golden if name.startswith("e2e.")} - inputs
+    for name in sorted(names):
+        kind, stage = name.split(".", 1) if "." in name else ("", name)
+        rows = {"sample": slice(0, 1), "mean": slice(1, 2), "": slice(None)}[kind]
+        compare(got[stage][rows], golden[f"e2e.{name}"][rows], dtype, name)
+
+
+@SLOW
+@pytest.mark.parametrize(
+    ("precision", "least", "most"), [("highest", 0, 1e-5), ("bf16", 1e-3, 0.05)]
+)
+def test_rows_of_a_batch_do_not_see_each_other(weights, golden, windows, precision, least, most):
+    """And what the precision costs in the end."""
+    folded = model.fold(weights, np.float32, precision)
+    arguments = given(windows, np.float32)
+    function = jax.jit(model.forward, static_argnames="precision", compiler_options=QUICK)
+    got = np.asarray(function(folded, *arguments, precision=precision))
+    want = golden["e2e.mean.wave_norm"][1]
+    error = np.sqrt(np.mean((got[1] - want) ** 2) / np.mean(want**2))
+    assert least < error < most
+    broken = [np.concatenate([np.full_like(part[:1], np.nan), part[1:]]) for part in arguments]
+    other = np.asarray(function(folded, *broken, precision=precision))
+    assert np.isnan(other[0]).all()
+    np.testing.assert_array_equal(other[1], got[1])
+
+
+@SLOW
+def test_vmap_has_more_windows(weights, windows):
+    stacked = [np.stack([part] * 3) for part in given(windows, np.float32)]
+    made = jax.eval_shape(jax.vmap(model.forward, (None, *[0] * 7)), model.fold(weights), *stacked)
+    assert made.shape == (3, 2, STEP)
+
+
+def test_what_a_window_cannot_be(weights, windows):
+    folded, right = model.fold(weights), given(windows, np.float32)
+
+    def refused(error, match, precision="highest", **changed):
+        places = {name: Given._fields.index(name) for name in changed}
+        wrong = list(right)
+        for name, place in places.items():
+            wrong[place] = changed[name]
+        with pytest.raises(error, match=match):
+            jax.eval_shape(lambda *x: model.forward(*x, precision=precision), folded, *wrong)
+
+    x, mel, noise, *_ = right
+    refused(ValueError, "at least 30720 samples", normalised=x[:, 1:])
+    refused(
+        ValueError,
+        r"a multiple of 30720, got shape \(2, 30721\)",
+        normalised=x[:, [0, *range(STEP)]],
+    )
+    refused(ValueError, r"takes \[B, T\]", normalised=x[0])
+    refused(ValueError, r"mel has shape \(2, 64, 128\), expected \(2, 1, 64, 128\)", mel=mel[:, 0])
+    refused(
+        ValueError, r"noise has shape \(2, 7, 8, 16\), expected \(2, 8, 8, 16\)", noise=noise[:, 1:]
+    )
+    refused(ValueError, r"eps has shape \(1, 8, 8, 16\), expected \(2, 8, 8, 16\)", eps=noise[1:])
+    refused(TypeError, "float32 or float64, got int16", normalised=x.astype(np.int16))
+    refused(ValueError, "'double'", "double")
+
+
+def image(*shape):
+    return np.random.default_rng(len(shape)).normal(size=shape)
+
+
+def last(x):
+    """Channels last instead of first, of images."""
+    return np.moveaxis(x, -3, -1)
+
+
+SHAPES = pytest.mark.parametrize("shape", [(6, 3, 2), (2, 3, 6, 4, 5)])
+OPTIONS = [{}, {"stride": 2}, {"stride": 2, "pads": (0, 1)}, {"pads": (2, 1)}]
+
+
+@SHAPES
+def test_layers_of_images(shape, x64):
+    x, weight, bias, scale = image(*shape), image(5, 6, 3, 3), image(5), image(6)
+    cases = [("conv2d", (weight, bias), options) for options in OPTIONS]
+    cases += [("group_norm", (scale, 2 * scale, 3), o) for o in ({}, {"epsilon": 0.3})]
+    cases += [("gelu", (), {}), ("repeat2", (), {})]
+    got = run(lambda x: [getattr(layers, n)(x, *a, **o) for n, a, o in cases], last(x))
+    for y, (name, arguments, options) in zip(got, cases, strict=True):
+        want = getattr(in_numpy, name)(x, *arguments, **options)
+        check(y, last(want), 1e-12, f"{name} {options}")
+
+
+@SHAPES
+def test_upsampling_conv2d(shape, x64):
+    x, weight, bias = image(*shape), image(5, 6, 3, 3), image(5)
+    want = in_numpy.conv2d(in_numpy.repeat2(x), weight, bias)
+    check(run(layers.upsampling_conv2d, last(x), weight, bias), last(want), 1e-12)
+
+
+def test_layers_of_signals(x64):
+    x, y = image(2, 3, 20), image(2, 3, 5)
+    cases = [("conv1d", (x, image(4, 3, 5)), {"stride": 3})]
+    unpadded = {"stride": 2, "padded": False, "dilation": 2}
+    cases.append(("conv1d", (x, image(4, 3, 6), image(4)), unpadded))
+    for taps, stride, padding in ((4, 2, 1), (7, 3, 2), (2, 3, 0), (20, 10, 5)):
+        arguments = y, image(3, 4, taps), image(4), stride, padding
+        cases.append(("conv_transpose1d", arguments, {}))
+    got = run(lambda: [getattr(layers, n)(a[0].swapaxes(1, 2), *a[1:], **o) for n, a, o in cases])
+    for z, (name, arguments, options) in zip(got, cases, strict=True):
+        want = getattr(in_numpy, name)(*arguments, **options)
+        check(z, want.swapaxes(1, 2), 1e-12, f"{name} {options}")
+
+
+def test_attention(x64):
+    q, k, v = image(3, 2, 5, 12)
+    for heads in (1, 3):
+        got = run(lambda *x, heads=heads: layers.attention(*x, heads), q, k, v)
+        check(got, in_numpy.attention(q, k, v, heads), 1e-12)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 40])
+def test_snake_beta_at_twice(steps, x64):
+    """With filters that are not symmetric, and not the same."""
+    x, (up, down), (alpha, beta) = image(2, 3, steps), image(2, 12), image(2, 3)
+    u = in_numpy.snake_beta(in_numpy.upsample2(x, up), alpha, beta, epsilon=0.3)
+    want = in_numpy.downsample2(u, down, pad="edge")
+    got = run(layers.snake_beta_at_twice, x.swapaxes(1, 2), up, down, alpha, beta, 0.3)
+    check(got.swapaxes(1, 2), want, 1e-12)
+
+
+def test_cosine_of_turns(x64):
+    turns = np.concatenate([np.linspace(-2, 2, 4001), [1e3, -12345.25]])
+    for dtype, near in ((np.float64, 1e-14), (np.float32, 2e-7)):
+        rounded = turns.astype(dtype)
+        want = np.cos(2 * np.pi * (np.float64(rounded) % 1))
+        check(run(layers.cos_turns, rounded), want, near)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_half_precision_is_of_the_operands_alone(precision):
+    """What is given rounded comes out as in full precision; what is not does not."""
+    half = layers.PRECISIONS[precision][1]
+    cases = {
+        "conv2d": ((1, 6, 5, 4), (7, 4, 3, 3), (7,)),
+        "upsampling_conv2d": ((1, 6, 5, 4), (7, 4, 3, 3), (7,)),
+        "conv_transpose1d": ((1, 9, 4), (4, 3, 4), (3,), 2, 1),
+        "conv1d": ((1, 9, 4), (7, 4, 3), (7,)),
+        "linear": ((5, 4), (3, 4), (3,)),
+        "attention": ((5, 4), (5, 4), (5, 4)),
+    }
+    # These round more inside: the sums of taps, and the shares.
+    near = {"upsampling_conv2d": 0.1, "attention": 0.01}
+    exact, rounded = {}, {}
+    for name, (*shapes, third) in {n: (*c[:2], c[2]) for n, c in cases.items()}.items():
+        x, y, z = (image(*shape).astype(np.float32) for shape in (*shapes, third))
+        exact[name] = x, y, z
+        rounded[name] = *(np.asarray(v.astype(half), np.float32) for v in (x, y)), z
+
+    def made(given, precision):
+        return {
+            name: getattr(layers, name)(*x, *cases[name][3:], precision=precision)
+            for name, x in given.items()
+        }
+
+    made = jax.jit(made, static_argnums=1, compiler_options=QUICK)
+    got, same = made(exact, precision), made(rounded, precision)
+    want, other = made(rounded, "highest"), made(exact, "highest")
+    # A CPU has this precision only; on accelerators it has to be asked for.
+    for *_, line in products(made.lower(exact, "highest")):
+        assert line.count("HIGHEST") == 2, line
+    for name in cases:
+        assert got[name].dtype == np.float32
+        check(same[name], want[name], near.get(name, 1e-5), name)
+        if name != "upsampling_conv2d":
+            check(got[name], same[name], near.get(name, 0), name)
+        assert np.abs(got[name] - other[name]).max() > 1e-4, name
+
+
+def test_gradients_and_vmap_of_layers(x64):
+    x, weight = image(2, 4, 3, 6), image(6, 6, 3, 3)
+    taps, values = image(12), weight[0, :, 0, 0]
+    functions = {
+        "conv2d": lambda x: layers.conv2d(x, weight, 0, stride=2),
+        "upsampling_conv2d": lambda x: layers.upsampling_conv2d(x, weight, 0),
+        "group_norm": lambda x: layers.group_norm(x, values, 0, 3),
+        "attention": lambda x: layers.attention(x[0], x[1], x[1] * values, 2),
+        "snake_beta_at_twice": lambda x: layers.snake_beta_at_twice(x, taps, taps, values, values),
+    }
+    direction = image(*x.shape, 1)[..., 0]
+
+    def moved(step):
+        return {name: f(x + step * direction) for name, f in functions.items()}
+
+    def energies(step):
+        return {name: (y**2).sum() for name, y in moved(step).items()}
+
+    slopes, high, low = run(
+        lambda h: (jax.jacobian(energies)(0.0), energies(h), energies(-h)), 1e-6
+    )
+    for name, slope in slopes.items():
+        quotient = (high[name] - low[name]) / 2e-6
+        assert abs(slope - quotient) <= 1e-6 * abs(quotient), name
+    steps = np.array([0.0, 1.0, 2.0])
+    each, alone = run(lambda steps: (jax.vmap(moved)(steps), moved(steps[2])), steps)
+    for name, y in alone.items():
+        check(each[name][2], y, 1e-11, name)
