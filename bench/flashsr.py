@@ -1,6 +1,6 @@
 """FlashSR's cost and error, one window of 5.12 s: numpy and JAX beside torch, in one run.
 
-    python -m bench.flashsr [--rounds 1] [--untuned] [--weights FILE] [-o bench/FLASHSR.md]
+    python -m bench.flashsr [--rounds 1] [--weights FILE] [-o bench/FLASHSR.md]
 
 Needs NOVASR_SHARED, for the original's outputs. Weights are drawn as for these, 2.5 GB, and each
 engine maps the same file, in a process of its own. Exits with 1 and no table if an engine's error
@@ -18,9 +18,11 @@ import resource
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +34,7 @@ from novasr_np.networks.flashsr import load, model, spec
 from novasr_np.networks.flashsr.mel import denormalise, level
 from novasr_np.networks.record import Level, Params
 from novasr_np.tensors import nest
-from novasr_np.threads import available_cores
+from novasr_np.threads import available_cores, sharing
 
 _SMALL = spec.Sizes(mels=128, latent=8, vae=32, unet=32, vocoder=96)
 _MOST = 1e-4  # error, max-abs over the original's standard deviation
@@ -122,12 +124,13 @@ def draw(sizes: spec.Sizes, path: Path) -> None:
 
 
 def in_numpy(params: Params, x: np.ndarray, noise: np.ndarray) -> Parts:
-    for _ in model.stages(params, *_short(x, noise)):
-        pass
-    yield _READY, x
-    for name, y in model.stages(params, x, noise):
-        if name in _PARTS:
-            yield _PARTS[name], y
+    with sharing():
+        for _ in model.stages(params, *_short(x, noise)):
+            pass
+        yield _READY, x
+        for name, y in model.stages(params, x, noise):
+            if name in _PARTS:
+                yield _PARTS[name], y
 
 
 def in_torch(params: Params, x: np.ndarray, noise: np.ndarray) -> Parts:
@@ -161,7 +164,7 @@ def in_jax(params: Params, x: np.ndarray, noise: np.ndarray) -> Parts:
 
     from novasr_jax.networks.flashsr import model as network  # noqa: PLC0415
 
-    p = jax.device_put(network.fold(params))
+    p = network.fold(params, place=jax.device_put)
     inputs = network.inputs(_given(params, x, noise)[0])
     run = jax.jit(partial(network.forward, precision="highest")).lower(p, *inputs).compile()
     yield _READY, x
@@ -177,15 +180,28 @@ def _given(params: Params, x: np.ndarray, noise: np.ndarray) -> tuple[model.Give
     return given, Level(*(part.astype(x.dtype) for part in own))
 
 
+_HOW = """
+One window in float32, each engine in a process of its own, in turns. CPU seconds are those of all
+its threads; kernel seconds, which go into fresh memory, are among them; wall seconds are noisy
+where others work beside. Tuned is by environment variables: threads that wait sleep instead of
+spinning, and freed memory is kept instead of being given back and cleared again. What an engine
+does but once, compiling or a first 0.64 s of sound, is `before` and in no other column. Memory is
+the most that the process had, the mapped weights included. Errors are max-abs against the original
+in float64, over its standard deviation.
+"""
+
 _ENGINES = {"numpy": in_numpy, "jax": in_jax, "torch": in_torch}  # by their packages
 
-# Seconds of CPU are then work: threads that wait sleep, and memory that is freed is kept. Without,
-# threads of torch spin, and the kernel clears its memory afresh in each layer.
-_TUNED = {
-    "OMP_WAIT_POLICY": "passive",
-    "OPENBLAS_THREAD_TIMEOUT": "4",
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+# As they come; and so that seconds of CPU are work alone: threads that wait sleep, and memory that
+# is freed is kept. Else torch's threads spin, and the kernel clears memory afresh in each layer.
+_SETTINGS = {
+    "As installed": {},
+    "Tuned": {
+        "OMP_WAIT_POLICY": "passive",
+        "OPENBLAS_THREAD_TIMEOUT": "4",
+        "MALLOC_MMAP_MAX_": "0",
+        "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+    },
 }
 
 
@@ -213,10 +229,10 @@ def _clocks() -> np.ndarray:
     return np.array([used.ru_utime + used.ru_stime, used.ru_stime, time.perf_counter()])
 
 
-def run(engine: str, weights: Path, small: bool, tuned: bool) -> dict:
+def run(engine: str, weights: Path, small: bool, setting: str) -> dict:
     command = [sys.executable, "-m", "bench.flashsr", "--engine", engine]
     command += ["--weights", str(weights), *(["--small"] if small else [])]
-    environment = os.environ | (_TUNED if tuned else {})
+    environment = os.environ | _SETTINGS[setting]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, env=environment)
     return json.loads(done.stdout) if done.returncode == 0 else sys.exit(f"{engine} failed")
 
@@ -251,23 +267,13 @@ def about(args: argparse.Namespace) -> Iterator[str]:
     chip = cpuinfo.get_cpu_info().get("brand_raw", "an unknown processor")
     versions = [f"Python {platform.python_version()}"]
     versions += [f"{n} {importlib.metadata.version(n)}" for n in _ENGINES if _installed(n)]
-    flags = f" --rounds {args.rounds}{' --small' * args.small}{' --untuned' * args.untuned}"
-    tuned = "spin or sleep and freed memory comes and goes, as they do by default"
-    if not args.untuned:
-        tuned = "sleep and freed memory is kept, by environment variables"
+    flags = f" --rounds {args.rounds}{' --small' * args.small}"
     yield "# FlashSR"
     yield ""
     yield f"Written by `python -m bench.flashsr{flags}`, all in one run: {chip},"
     yield f"{available_cores()} cores, {', '.join(versions)}."
     yield ""
-    yield (
-        "One window in float32, each engine in a process of its own, in turns. CPU seconds are "
-        "those of all its threads; kernel seconds, which go into fresh memory, are among them; "
-        "wall seconds are noisy where others work beside. Threads that wait "
-        f"{tuned}. What an engine does but once, compiling or a first 0.64 s of sound, is `before` "
-        "and in no other column. Memory is the most that the process had, the mapped weights "
-        "included. Errors are max-abs against the original in float64, over its standard deviation."
-    )
+    yield from textwrap.wrap(_HOW, 100)
     yield ""
 
 
@@ -281,7 +287,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--weights", type=Path, help="where they are drawn to, or have been")
     parser.add_argument("--small", action="store_true", help="a quick check")
-    parser.add_argument("--untuned", action="store_true", help="threads and malloc as they come")
     parser.add_argument("--engine", choices=_ENGINES, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.engine:
@@ -289,22 +294,24 @@ def main() -> None:
         return
     given = case(args.small)
     engines = [engine for engine in _ENGINES if _installed(engine)]
-    runs: dict[str, list[dict]] = {engine: [] for engine in engines}
+    runs: dict[str, dict[str, list[dict]]] = {
+        setting: {engine: [] for engine in engines} for setting in _SETTINGS
+    }
     with tempfile.TemporaryDirectory() as folder:
         weights = args.weights or Path(folder) / "flashsr.safetensors"
         if not weights.exists():
             draw(given.sizes, weights)
-        for _ in range(args.rounds):
-            for engine in engines:
-                done = run(engine, weights, args.small, not args.untuned)
-                if not done["error"] <= _MOST:
-                    sys.exit(f"{engine}: error {done['error']:.1e}, at most {_MOST:.0e} expected")
-                runs[engine].append(done)
+        for _, setting, engine in product(range(args.rounds), _SETTINGS, engines):
+            done = run(engine, weights, args.small, setting)
+            if not done["error"] <= _MOST:
+                sys.exit(f"{engine}: error {done['error']:.1e}, at most {_MOST:.0e} expected")
+            runs[setting][engine].append(done)
     lines = [*about(args)]
-    lines += table(runs, given.x.shape[1] / spec.SAMPLE_RATE)
+    for setting, its in runs.items():
+        lines += [f"## {setting}", "", *table(its, given.x.shape[1] / spec.SAMPLE_RATE), ""]
     print("\n".join(lines))
     if args.output:
-        args.output.write_text("\n".join(lines) + "\n")
+        args.output.write_text("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def rates(
     host = jax.tree.map(np.asarray, drawn(sizes, device))
     first: dict[int, np.ndarray] = {}
     for precision in precisions:
-        folded = jax.device_put(NETWORK.fold(host, np.float32, precision), device)
+        folded = NETWORK.fold(host, np.float32, precision, partial(jax.device_put, device=device))
         weights = sum(leaf.nbytes for leaf in jax.tree.leaves(folded)) / 1e9
         for batch in batches:
             given = jax.device_put(inputs(sizes, samples, batch)[0], device)

@@ -55,7 +55,9 @@ def prepare(
     return Model(
         network=network,
         prepare=network.prepare(params, options, dtype),
-        folded=jax.device_put(WINDOWED[network.name].fold(params, dtype, precision), everywhere),
+        folded=WINDOWED[network.name].fold(
+            params, dtype, precision, partial(jax.device_put, device=everywhere)
+        ),
         batch=rows_of_a_batch(batch, suits, chosen),
         precision=precision,
         rows=rows,

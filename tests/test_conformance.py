@@ -254,7 +254,7 @@ def check_port(line, name, capsys):
 @EMBEDDED
 def test_the_engine_stays_in_its_memory(fuzz, name):
     """Random pieces and hostile weights, with the sanitizers of addresses and of the undefined."""
-    subprocess.run([fuzz, weights_path(name), "3000", "1"], check=True, timeout=300)
+    subprocess.run([fuzz, weights_path(name), "1000", "1"], check=True, timeout=300)
 
 
 def test_the_command_names_faults_and_fails(weights_file, capsys):

@@ -28,7 +28,8 @@ class Windowed(NamedTuple):
     """The functions of a network that hears windows, under the name that it has in `novasr_np`."""
 
     name: str
-    # (params, dtype, precision) -> the weights as forward takes them, on the host
+    # (params, dtype, precision, place) -> the weights as forward takes them; place: what puts each
+    # on its devices, to be left out for the host
     fold: Callable[..., Any]
     # what the host gives (`Windowed.prepare` of novasr_np) -> arrays [B, ...], of which each row is
     # a window's

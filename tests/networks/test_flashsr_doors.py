@@ -56,6 +56,20 @@ def short_windows(monkeypatch):
 
 
 @pytest.fixture
+def quick(monkeypatch, short_windows):
+    """Windows of which every part of what is given can be heard, without the networks' work."""
+
+    def stand_in(params, given):
+        rows = given.noise[:, 0, :, 0] + (0 if given.eps is None else given.eps[:, 0, :, 0])
+        step = np.float32(given.alpha + given.embedding.sum())
+        made = given.normalised / 2 + np.repeat(rows, spec.ROW, axis=-1) / 100
+        return (made + step / 1_000 + given.mel.mean() / 1_000).astype(given.normalised.dtype)
+
+    short = networks.WINDOWED["FlashSR"]
+    monkeypatch.setitem(networks.WINDOWED, "FlashSR", dataclasses.replace(short, forward=stand_in))
+
+
+@pytest.fixture
 def cli(weights_file, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NOVASR_WEIGHTS", str(weights_file))
@@ -119,7 +133,7 @@ def test_two_windows_fade_into_each_other(weights):
     check(upsample(x, weights), want, 1e-6)
 
 
-def test_every_option_counts_beyond_one_window(weights):
+def test_every_option_counts_beyond_one_window(weights, quick):
     x = sound(WINDOW + 5_000)[0]
     plain = upsample(x, weights)
     np.testing.assert_array_equal(upsample(x, weights, seed=0), plain)
@@ -154,7 +168,7 @@ def test_low_pass_comes_first(weights):
         check(upsample(x, weights, low_pass=given, exact_windows=True), want, 1e-6)
 
 
-def test_channels_share_level_and_noise(weights):
+def test_channels_share_level_and_noise(weights, quick):
     x = sound(WINDOW + 3_000)[0]
     both = upsample(np.stack([x, x]), weights)
     np.testing.assert_array_equal(both[0], both[1])
@@ -164,7 +178,7 @@ def test_channels_share_level_and_noise(weights):
     assert np.abs(quiet[1] - upsample(x / 4, weights)).max() > 1e-4
 
 
-def test_other_rates_lengths_and_dtypes(weights):
+def test_other_rates_lengths_and_dtypes(weights, quick):
     x = sound(4_000)[0]
     y = upsample(x, weights, 16_000)
     assert (y.shape, y.dtype) == ((12_000,), np.float32)
@@ -201,7 +215,8 @@ def test_thirty_seconds_have_no_seams_unless_windows_do_not_overlap(weights, kin
             return made[-1]
 
         live = windows.Live(FLASHSR, options, kept, 1, np.float32, windows.measure(FLASHSR, [x]))
-        outputs[overlap] = live.push(x, last=True)[0]
+        # Three windows side by side show enough.
+        outputs[overlap] = live.push(x if overlap else x[:, : 3 * spec.WINDOW], last=True)[0]
     y, level = outputs[7 * spec.ROW], np.sqrt(np.mean(outputs[7 * spec.ROW] ** 2))
     hop, frame = spec.WINDOW - 7 * spec.ROW, spec.SAMPLE_RATE // 100
 
@@ -224,14 +239,14 @@ def test_thirty_seconds_have_no_seams_unless_windows_do_not_overlap(weights, kin
             assert click < -80, (k, at)
     cut = outputs[0]
     found = []
-    for at in range(spec.WINDOW, n.size - frame, spec.WINDOW):
+    for at in (spec.WINDOW, 2 * spec.WINDOW):
         found.append(step_and_click(cut, at, y[at - frame : at + frame]))
     steps, clicks = map(np.array, zip(*found, strict=True))
     assert (steps > 0.1).any()
     assert (clicks > -80).all()
 
 
-def test_low_band_is_kept(weights):
+def test_low_band_is_kept(weights, quick):
     n = np.arange(WINDOW)
     x = np.float32(0.3 * np.sin(2 * np.pi * 1_000 / spec.SAMPLE_RATE * n))
     kept = novasr_np.upsample(x, weights=weights, options=OVERLAP, keep_lowband=4_000)
@@ -294,7 +309,7 @@ def written(name, rate, samples, channels=2, seed=0, subtype="FLOAT"):
 ALWAYS = ("--overlap", "0.16", "--keep-lowband", "off")
 
 
-def test_a_file(cli, weights):
+def test_a_file(cli, weights, quick):
     x = written("a.wav", 48_000, 2 * WINDOW + 100)
     status, _, err = cli("upsample", "a.wav", *ALWAYS, "--seed", "7", "--timestep", "900")
     assert (status, "1 done: 1.28 s of audio" in err) == (0, True)
@@ -303,7 +318,7 @@ def test_a_file(cli, weights):
     check(y.T, upsample(x, weights, seed=7, timestep=900), 2e-6)
 
 
-def test_a_file_at_another_rate_and_mono(cli, weights):
+def test_a_file_at_another_rate_and_mono(cli, weights, quick):
     x = written("a.flac", 22_050, 20_000, subtype="PCM_16")
     x, _ = soundfile.read("a.flac", dtype="float32")
     status, _, _ = cli(
@@ -319,7 +334,7 @@ def test_a_file_at_another_rate_and_mono(cli, weights):
     check(y, want, 2e-6)
 
 
-def test_files_keep_their_low_band(cli):
+def test_files_keep_their_low_band(cli, quick):
     written("a.wav", 16_000, 8_000, 1)
     status, _, _ = cli("upsample", "a.wav", "--overlap", "0.16", "--json")
     assert status == 0

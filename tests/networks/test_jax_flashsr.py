@@ -133,7 +133,8 @@ def test_every_product_is_in_bf16_if_one_is(weights, windows):
         assert types == ["bf16", "bf16", "f32"], line
 
 
-@both(np.float64, np.float32)
+@SLOW
+@pytest.mark.parametrize("dtype", [np.float32])
 def test_windows_end_to_end_exported_for_all_platforms(weights, golden, windows, dtype, wide):
     export = pytest.importorskip("jax.export")
     arguments = model.fold(weights, dtype), *given(windows, dtype)
@@ -153,18 +154,16 @@ def test_windows_end_to_end_exported_for_all_platforms(weights, golden, windows,
 
 
 @SLOW
-@pytest.mark.parametrize(
-    ("precision", "least", "most"), [("highest", 0, 1e-5), ("bf16", 1e-3, 0.05)]
-)
-def test_rows_of_a_batch_do_not_see_each_other(weights, golden, windows, precision, least, most):
-    """And what the precision costs in the end."""
+def test_rows_of_a_batch_do_not_see_each_other(weights, golden, windows):
+    """And what half precision costs in the end."""
+    precision = "bf16"
     folded = model.fold(weights, np.float32, precision)
     arguments = given(windows, np.float32)
     function = jax.jit(model.forward, static_argnames="precision", compiler_options=QUICK)
     got = np.asarray(function(folded, *arguments, precision=precision))
     want = golden["e2e.mean.wave_norm"][1]
     error = np.sqrt(np.mean((got[1] - want) ** 2) / np.mean(want**2))
-    assert least < error < most
+    assert 1e-3 < error < 0.05
     broken = [np.concatenate([np.full_like(part[:1], np.nan), part[1:]]) for part in arguments]
     other = np.asarray(function(folded, *broken, precision=precision))
     assert np.isnan(other[0]).all()

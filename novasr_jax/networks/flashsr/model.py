@@ -4,7 +4,7 @@ What comes before and after is done on the host, `novasr_np.networks.flashsr.win
 has to be computed in float64.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -21,11 +21,17 @@ from . import unet, vae, vocoder
 Params = dict[str, Any]
 
 
-def fold(params: Params, dtype: Any = np.float32, precision: str = "highest") -> Params:
+def fold(
+    params: Params,
+    dtype: Any = np.float32,
+    precision: str = "highest",
+    place: Callable[[np.ndarray], Any] = np.asarray,
+) -> Params:
     """Weights as `novasr_np.networks.flashsr.load.load` gives them, as `forward` takes them.
 
     Kernels have their taps first and their output channels last, as convolutions read them; for
-    "fp16" and "bf16" those of all products are rounded, to half the memory.
+    "fp16" and "bf16" those of all products are rounded, to half the memory. place: where each goes
+    as soon as it is made, so that the host never has them all.
     """
     operands = PRECISIONS[precision][1]
 
@@ -34,7 +40,7 @@ def fold(params: Params, dtype: Any = np.float32, precision: str = "highest") ->
         kernel = np.asarray(value).transpose(_kernel_axes(value.ndim))
         return kernel.astype(operands if half else dtype, order="C")
 
-    return nest({name: folded(name, value) for name, value in flatten(params).items()})
+    return nest({name: place(folded(name, value)) for name, value in flatten(params).items()})
 
 
 def inputs(given: Any) -> tuple[Any, ...]:
