@@ -15,7 +15,7 @@ EIGHT = "--xla_force_host_platform_device_count=8"
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs the extra jax")
 def test_with_eight_devices():
-    files = [HERE / "test_jax_batches.py", HERE / "test_jax_api.py"]
+    files = [HERE / f"test_jax_{name}.py" for name in ("batches", "api", "windows")]
     files += [f"{HERE}/networks/test_speechsr.py::test_golden_outputs_in_jax"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files],
