@@ -36,7 +36,10 @@ def atomic_write(path: Path) -> Iterator[BufferedWriter]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            if fcntl is None:
+                file.close()  # Windows does not rename a file that is open
+            # Locked until it has its name, or a run that begins just now takes it for a leftover.
+            os.replace(temporary, path)
     except OSError as error:
         if error.filename not in (temporary, str(temporary)):
             raise
