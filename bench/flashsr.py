@@ -36,7 +36,7 @@ from novasr_np.networks.record import Level, Params
 from novasr_np.tensors import nest
 from novasr_np.threads import available_cores, sharing
 
-_SMALL = spec.Sizes(mels=128, latent=8, vae=32, unet=32, vocoder=96)
+SMALL = spec.Sizes(mels=128, latent=8, vae=32, unet=32, vocoder=96)
 _MOST = 1e-4  # error, max-abs over the original's standard deviation
 _READY = "preparing"  # what an engine yields before it is timed
 
@@ -65,19 +65,19 @@ class Case(NamedTuple):
 
 def case(small: bool) -> Case:
     if small:
-        golden = _golden("small")
+        golden = golden_file("small")
         x, noise, y = (golden[f"e2e.{name}"][:1] for name in ("audio_int16", "x_T", "mean.wave"))
         places, value, deviation = np.arange(y.size), y[0], y.std()
     else:
-        golden = _golden("full")
+        golden = golden_file("full")
         x, noise = golden["audio"][np.newaxis], drawn("x_T", (1, 16, 64, 32))
         places, value, deviation = (golden[f"wave.{name}"] for name in ("index", "value", "stats"))
         deviation = deviation[1]
     x, noise = (x / 32768).astype(np.float32), noise.astype(np.float32)
-    return Case(_SMALL if small else spec.FULL, x, noise, places, value, float(deviation))
+    return Case(SMALL if small else spec.FULL, x, noise, places, value, float(deviation))
 
 
-def _golden(which: str) -> dict[str, np.ndarray]:
+def golden_file(which: str) -> dict[str, np.ndarray]:
     path = SHARED / "golden" / f"flashsr_{which}.npz"
     if not path.exists():
         sys.exit(f"no file {path}: set NOVASR_SHARED to the folder with the reference material")
@@ -105,7 +105,7 @@ def drawn(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def draw(sizes: spec.Sizes, path: Path) -> None:
     """Write all weights as one file."""
-    taps = _golden("small")["voc.filter"]
+    taps = golden_file("small")["voc.filter"]
     states = {
         file: {
             name: taps.reshape(shape).astype(np.float32)

@@ -16,14 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bench.flashsr import SMALL
 from bench.gpu import seconds_per_call
 from novasr_jax.layers import PRECISIONS
 from novasr_jax.networks.flashsr import NETWORK
 from novasr_np.networks.flashsr import load, model, spec
 from novasr_np.networks.flashsr.mel import level
 from novasr_np.tensors import nest
-
-_SMALL = spec.Sizes(mels=128, latent=8, vae=32, unet=32, vocoder=96)
 
 
 def main() -> None:
@@ -41,7 +40,7 @@ def main() -> None:
     device = jax.local_devices(backend=args.device)[0]
     print(f"{device.device_kind}, one of {jax.local_device_count()}; jax {jax.__version__}\n")
     parity(device, args.precisions)
-    sizes, samples = (_SMALL, spec.STEP) if args.small else (spec.FULL, spec.WINDOW)
+    sizes, samples = (SMALL, spec.STEP) if args.small else (spec.FULL, spec.WINDOW)
     rates(device, sizes, samples, args.batches, args.precisions)
 
 
@@ -81,9 +80,9 @@ def inputs(sizes: spec.Sizes, samples: int, batch: int, dtype: type = np.float32
 
 
 def parity(device: jax.Device, precisions: list[str]) -> None:
-    params = jax.tree.map(np.asarray, drawn(_SMALL, device))
-    given, _ = inputs(_SMALL, spec.STEP, 2)
-    truth = model.normalised(load.load(params), inputs(_SMALL, spec.STEP, 2, np.float64)[1])
+    params = jax.tree.map(np.asarray, drawn(SMALL, device))
+    given, _ = inputs(SMALL, spec.STEP, 2)
+    truth = model.normalised(load.load(params), inputs(SMALL, spec.STEP, 2, np.float64)[1])
     print("| precision | SNR to float64, dB |\n|---|---:|")
     for precision in precisions:
         folded = jax.device_put(NETWORK.fold(params, np.float32, precision), device)

@@ -16,7 +16,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from bench.flashsr import _golden, case, draw
+from bench.flashsr import case, draw, golden_file
 from novasr_jax.networks.flashsr import model as in_jax
 from novasr_np.networks.flashsr import load, model, spec
 from novasr_np.networks.flashsr.mel import denormalise, level
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="where they are drawn to, or have been")
     parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()
-    golden = _golden("full")
+    golden = golden_file("full")
     given = case(small=False)
     with tempfile.TemporaryDirectory() as folder:
         weights = args.weights or Path(folder) / "flashsr.safetensors"

@@ -69,30 +69,21 @@ def upsample(
     )
     for keep in kept:
         low_band(keep, channels=0)  # raises here what it would raise after the work
+    chosen: dict[str, Any] = {
+        "batch": batch,
+        "segment": segment,
+        "precision": precision,
+        "devices": devices,
+    }
     if isinstance(network, Windowed):
-        if segment is not None:
-            raise ValueError(
-                f"{network.name} hears windows of {network.window} samples, no segments"
-            )
         checked = network.checked(options, network.window)
-        large = windows.prepare(
-            *(network, params, checked, dtype), batch=batch, precision=precision, devices=devices
+        made = _in_windows(
+            windows.prepare(network, params, checked, dtype, **chosen), checked, rows
         )
-        made = _in_windows(large, checked, rows)
-    elif options:
-        raise ValueError(f"{network.name} has no options, got {', '.join(options)}")
     else:
-        model = prepare(
-            network,
-            params,
-            dtype,
-            batch=batch,
-            segment=segment,
-            precision=precision,
-            devices=devices,
-        )
+        network.refuse(options)
         padded = [np.pad(row, ((0, 0), (0, network.padding(row.shape[-1])))) for row in rows]
-        made = run_all(model, padded)
+        made = run_all(prepare(network, params, dtype, **chosen), padded)
     ys = []
     for original, keep, row, y in zip(originals, kept, rows, made, strict=True):
         whole = y[:, : network.duration(original.shape[-1], sample_rate)]

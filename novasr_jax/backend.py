@@ -44,8 +44,7 @@ class Backend:
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         if isinstance(network, Windowed):
             return self._windowed(network, params, dtype)
-        if self.options:
-            raise ValueError(f"{network.name} has no options, got {', '.join(self.options)}")
+        network.refuse(self.options)
         model = batches.prepare(
             network,
             params,
@@ -62,10 +61,6 @@ class Backend:
         return Runner(network, dtype, partial(batches.run, model), chunk, model.segment)
 
     def _windowed(self, network: Windowed, params: dict[str, Any], dtype: Any) -> Runner:
-        if self.segment is not None:
-            raise ValueError(
-                f"{network.name} hears windows of {network.window} samples, no segments"
-            )
         options = network.checked(self.options, network.window)
         model = windows.prepare(
             network,
@@ -73,6 +68,7 @@ class Backend:
             options,
             dtype,
             batch=self.batch,
+            segment=self.segment,
             precision=self.precision,
             devices=self.device,
         )

@@ -41,12 +41,15 @@ def prepare(
     dtype: Any = np.float32,
     *,
     batch: int | None = None,
+    segment: int | None = None,
     precision: str = "highest",
     devices: str | Sequence[jax.Device] | None = None,
 ) -> Model:
     """Put a tree of weights on devices, ready to `run`. Arguments and errors as `batches.prepare`;
-    options: `Windowed.checked` ones. batch: windows over all devices.
+    options: `Windowed.checked` ones. batch: windows over all devices. segment: None, or ValueError.
     """
+    if segment is not None:
+        raise ValueError(f"{network.name} hears windows of {network.window} samples, no segments")
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
     chosen = chosen_devices(devices)

@@ -83,8 +83,8 @@ def resample(
 
     x [..., T] float32 or float64 at `sample_rate` Hz -> [..., ceil(new_rate T / sample_rate)] at
     `new_rate` Hz, None for 16 kHz, in the same dtype. At that rate already, x is returned as it is.
-    resampler: "upstream" (`dsp.resample`; its stop band is leaky, as the original's is) or "soxr"
-    (steep, quality VHQ, needs the extra ``soxr``).
+    resampler: "upstream" or "hann" (`dsp.resample`; their stop bands are leaky, as the originals'
+    are), or "soxr" (steep, quality VHQ, needs the extra ``soxr``).
 
     Raises ValueError for another resampler or a rate out of range, TypeError for a rate that is no
     whole number or another dtype, ModuleNotFoundError if soxr is asked for and absent.

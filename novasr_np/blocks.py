@@ -96,8 +96,7 @@ class Backend:
             options = network.checked(self.options, network.window)
             compute = windows.runner(network, params, options, dtype, self.threads)
             return windowed_runner(network, options, compute, dtype)
-        if self.options:
-            raise ValueError(f"{network.name} has no options, got {', '.join(self.options)}")
+        network.refuse(self.options)
         workers = Workers(self.threads)
         model = prepare(network, params, dtype)
         chunk = _CHUNK_SECONDS * network.rate_in

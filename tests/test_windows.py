@@ -4,6 +4,7 @@ The stand-in hears 2,000 samples at a time. It filters, with zeros beyond the ed
 that up to 100 samples there are wrong, as a trained network's are.
 """
 
+import dataclasses
 from functools import partial
 from typing import NamedTuple
 
@@ -18,9 +19,7 @@ from novasr_np.networks import WINDOWED
 from novasr_np.networks.flashsr.mel import denormalise, normalise
 
 WINDOW, ROW, REACH = 2_000, 100, 100
-NETWORK = WINDOWED["FlashSR"].__class__(
-    **{**vars(WINDOWED["FlashSR"]), "window": WINDOW, "row": ROW, "name": "stand-in"}
-)
+NETWORK = dataclasses.replace(WINDOWED["FlashSR"], window=WINDOW, row=ROW, name="stand-in")
 TAPS = np.hanning(2 * REACH + 3)[1:-1]
 TAPS /= TAPS.sum()
 BLOCK = 96  # samples, of which a level is the mean

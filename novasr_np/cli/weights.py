@@ -46,7 +46,7 @@ def _add_variant(parser: argparse.ArgumentParser) -> None:
 def _show(args: argparse.Namespace) -> int:
     try:
         path = weights.weights_path(args.file)
-        if any((path / name).exists() for name in inflect.PUBLISHED.values()):
+        if inflect.holds(path):
             return _show_speech(args.file)
         if network := windowed_at(path):
             return _show_windowed(network, path, args.variant)
@@ -104,7 +104,7 @@ def _show_speech(folder: str) -> int:
 def _convert(args: argparse.Namespace) -> int:
     try:
         refuse_existing(args.output, args.if_exists)
-        if any(os.path.exists(os.path.join(args.input, n)) for n in inflect.PUBLISHED.values()):
+        if inflect.holds(Path(args.input)):
             inflect.save(inflect.load(args.input), args.output)
             wrote(args.output, f"{inflect.NAME} as safetensors")
             return EXIT_DONE

@@ -189,6 +189,11 @@ class Network(Doors):
         """So many samples, rounded down to whole steps."""
         return samples // self.step * self.step
 
+    def refuse(self, options: Mapping[str, Any] | None) -> None:
+        """Raise ValueError if there are options: only networks that hear windows have some."""
+        if options:
+            raise ValueError(f"{self.name} has no options, got {', '.join(options)}")
+
     @property
     def context(self) -> int:
         """Input samples on both sides together."""

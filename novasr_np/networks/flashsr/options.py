@@ -8,10 +8,7 @@ from .spec import HIGHEST, LAST, ROW, WINDOW
 
 
 class Options(NamedTuple):
-    """How FlashSR is used. The defaults are how it was trained, but for windows, which overlap.
-
-    Raises nothing by itself; `checked` does.
-    """
+    """How FlashSR is used. The defaults are how it was trained, but for windows, which overlap."""
 
     seed: int = 0  # of the noise: another one, another sound above the input's band
     timestep: int = LAST  # 0 .. 999; it was trained for the last only

@@ -23,6 +23,11 @@ _WHERE = (
 )
 
 
+def holds(path: Path) -> bool:
+    """Whether one of the original's files is in a folder."""
+    return any((path / name).exists() for name in PUBLISHED.values())
+
+
 def load(source: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Params:
     """The weights as ``{"acoustic": tree, "vocoder": tree}``.
 
