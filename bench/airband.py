@@ -49,7 +49,7 @@ def clips(found: dict) -> Iterator[str]:
     yield "|---|---|---:|---:|---:|---:|"
     truth = {}
     for name, params in weights().items():
-        truth[name] = NETWORKS[name].forward(params, np.float64(x))
+        truth[name] = NETWORKS[name].compute.forward(params, np.float64(x))
     for threads in sorted({1, available_cores()}):
         rows = []
         for name, params in weights().items():

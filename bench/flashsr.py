@@ -164,9 +164,9 @@ def in_jax(params: Params, x: np.ndarray, noise: np.ndarray) -> Parts:
 
     from novasr_jax.networks.flashsr import model as network  # noqa: PLC0415
 
-    p = network.fold(params, place=jax.device_put)
+    p = network.compute.fold(params, place=jax.device_put)
     inputs = network.inputs(_given(params, x, noise)[0])
-    run = jax.jit(partial(network.forward, precision="highest")).lower(p, *inputs).compile()
+    run = jax.jit(partial(network.compute.forward, precision="highest")).lower(p, *inputs).compile()
     yield _READY, x
     given, own = _given(params, x, noise)
     yield "spectrogram", given.mel

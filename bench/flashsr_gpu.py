@@ -85,8 +85,8 @@ def parity(device: jax.Device, precisions: list[str]) -> None:
     truth = model.normalised(load.load(params), inputs(SMALL, spec.STEP, 2, np.float64)[1])
     print("| precision | SNR to float64, dB |\n|---|---:|")
     for precision in precisions:
-        folded = jax.device_put(NETWORK.fold(params, np.float32, precision), device)
-        y = NETWORK.forward(folded, jax.device_put(given, device), precision)
+        folded = jax.device_put(NETWORK.compute.fold(params, np.float32, precision), device)
+        y = NETWORK.compute.forward(folded, jax.device_put(given, device), precision)
         print(f"| {precision} | {_snr(y, truth):.1f} |", flush=True)
     print()
 
@@ -103,14 +103,16 @@ def rates(
     host = jax.tree.map(np.asarray, drawn(sizes, device))
     first: dict[int, np.ndarray] = {}
     for precision in precisions:
-        folded = NETWORK.fold(host, np.float32, precision, partial(jax.device_put, device=device))
+        folded = NETWORK.compute.fold(
+            host, np.float32, precision, partial(jax.device_put, device=device)
+        )
         weights = sum(leaf.nbytes for leaf in jax.tree.leaves(folded)) / 1e9
         for batch in batches:
             given = jax.device_put(inputs(sizes, samples, batch)[0], device)
             row = f"| {precision} | {batch} |"
             start = time.perf_counter()
             try:
-                program = NETWORK.forward.lower(folded, given, precision).compile()
+                program = NETWORK.compute.forward.lower(folded, given, precision).compile()
                 compiled = time.perf_counter() - start
                 y = np.asarray(program(folded, given))
                 taken = seconds_per_call(partial(program, folded, given))

@@ -245,10 +245,10 @@ def airband(device, batch_sizes) -> None:
             y = batches.run(model, x[np.newaxis], 0, True)[0]
             snr = 10 * np.log10((truth**2).sum() / ((np.float64(y) - truth) ** 2).sum())
             given = jax.device_put(
-                signal(rows * (model.segment + network.context)).reshape(rows, -1), model.rows
+                signal(rows * (model.segment + network.cut.context)).reshape(rows, -1), model.rows
             )
             start = jax.device_put(np.zeros(rows, np.int32), model.rows)
-            interior = NETWORKS[network.name].interior
+            interior = NETWORKS[network.name].compute.interior
             taken = seconds_per_call(
                 partial(interior, model.folded, given, start=start, precision=precision)
             )

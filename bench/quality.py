@@ -23,13 +23,13 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from novasr_np.blocks import Backend
 from scipy import signal
 
 from bench import metrics
 from bench.data import SHARED, upstream
 from bench.report import quote
 from novasr_np import load_weights, upsample
-from novasr_np.blocks import Backend
 from novasr_np.dsp.sinc import hann, windowed_sinc
 from novasr_np.networks.novasr.spec import SAMPLE_RATE_IN, SAMPLE_RATE_OUT, UPSAMPLING
 from novasr_np.networks.speechsr.model import forward as two_branches

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import cpuinfo
 import numpy as np
+from novasr_np.blocks import Backend
 
 from bench.data import speech, upstream
 from novasr_np import load_weights
-from novasr_np.blocks import Backend
 from novasr_np.threads import available_cores
 from novasr_np.weights import network_of
 
@@ -40,7 +40,7 @@ def ours_and_onnx(params: dict, threads: int) -> Iterator[tuple[str, Callable]]:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        model = network.to_onnx(params).SerializeToString()
+        model = network.ports.to_onnx(params).SerializeToString()
         session = onnxruntime.InferenceSession(model, options)
         yield "ONNX Runtime", lambda x: session.run(None, {"input": x[None, None]})[0][0, 0]
     except ModuleNotFoundError:

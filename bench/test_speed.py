@@ -12,11 +12,11 @@ from functools import cache
 import numpy as np
 import pytest
 import soundfile
+from novasr_np.blocks import Backend
 
 from bench.data import speech, upstream
 from novasr_np import Stream, forward, load_weights, upsample
 from novasr_np.blas import one_thread
-from novasr_np.blocks import Backend
 from novasr_np.networks.novasr import to_onnx
 from novasr_np.threads import available_cores
 from novasr_np.weights import network_of

@@ -122,7 +122,7 @@ def browser(ort: Path | None) -> Iterator[str]:
             for kind, file in (("SIMD", "engine.wasm"), ("relaxed SIMD", "engine-relaxed.wasm")):
                 rows.append([f"engine, {kind} | {network}", "wasm", file, f"{weights}.safetensors"])
             if ort:
-                model = NETWORKS[network].to_onnx(load_weights(weights))
+                model = NETWORKS[network].ports.to_onnx(load_weights(weights))
                 (root / f"{weights}.onnx").write_bytes(model.SerializeToString())
                 rows.append([f"ONNX Runtime Web | {network}", "ort", f"{weights}.onnx"])
         (root / "ort.wasm.min.js").write_text("")
@@ -148,7 +148,7 @@ def browser(ort: Path | None) -> Iterator[str]:
     yield "| | network | x real time | x ONNX Runtime Web | ready in, ms | max-abs |"
     yield "|---|---|---:|---:|---:|---:|"
     truth = {
-        name: NETWORKS[name].forward(load_weights(weights), np.float64(x[: 2 * 16_000]))
+        name: NETWORKS[name].compute.forward(load_weights(weights), np.float64(x[: 2 * 16_000]))
         for name, weights in _SETS.items()
     }
     medians = {row["name"]: float(np.median(row["times"])) for row in found}

@@ -1,22 +1,23 @@
 """The front door: arrays at any rate in, the same sound at the network's rate out."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from novasr_np.dsp import band, crossover
-from novasr_np.dsp.resample import resample
-from novasr_np.networks import Network, Windowed
-from novasr_np.samples import as_samples
-from novasr_np.weights import Source, any_network_of, load_weights, network_of
-from novasr_np.windows import Live, measure
+from novasr_np.errors import WeightsError
+from novasr_np.pipeline.arrays import upsample_arrays
+from novasr_np.samples import as_audio, check_levels
+from novasr_np.weights import Source, Weights, as_weights, load_weights
 
-from . import windows
-from .batches import prepare, run_all
+from .backend import Backend
 from .networks import NETWORKS
+
+# So that loaded weights go through ``jit`` and ``grad`` as their tree does.
+jax.tree_util.register_pytree_node(
+    Weights, lambda w: ((w.params,), w.network), lambda network, parts: Weights(network, *parts)
+)
 
 
 def upsample(
@@ -25,7 +26,7 @@ def upsample(
     *,
     weights: Source = None,
     resampler: str = "upstream",
-    keep_lowband: bool | float | None = None,
+    keep_lowband: str | float | bool | None = None,
     batch: int | None = None,
     segment: int | None = None,
     precision: str = "highest",
@@ -55,60 +56,24 @@ def upsample(
     batch does not fit a device.
     """
     several = isinstance(x, (list, tuple))
-    originals = [as_samples(clip) for clip in (x if several else [x])]
-    params = load_weights(weights)
-    network = any_network_of(params)
-    sample_rate = network.rate_in if sample_rate is None else sample_rate
-    by = network.resampler(resampler)
-    clips = [resample(clip, sample_rate, network.rate_in, by) for clip in originals]
-    dtype = jax.dtypes.canonicalize_dtype(np.result_type(np.float32, *clips))
-    rows = [_rows(clip, dtype) for clip in clips]
-    kept = [_kept(keep_lowband, network, _rows(clip, dtype), sample_rate) for clip in originals]
-    low_band = partial(
-        crossover.make, sample_rate=sample_rate, rate_out=network.rate_out, dtype=dtype
-    )
-    for keep in kept:
-        low_band(keep, channels=0)  # raises here what it would raise after the work
-    chosen: dict[str, Any] = {
-        "batch": batch,
-        "segment": segment,
-        "precision": precision,
-        "devices": devices,
-    }
-    if isinstance(network, Windowed):
-        checked = network.checked(options, network.window)
-        made = _in_windows(
-            windows.prepare(network, params, checked, dtype, **chosen), checked, rows
-        )
-    else:
-        network.refuse(options)
-        padded = [np.pad(row, ((0, 0), (0, network.padding(row.shape[-1])))) for row in rows]
-        made = run_all(prepare(network, params, dtype, **chosen), padded)
-    ys = []
-    for original, keep, row, y in zip(originals, kept, rows, made, strict=True):
-        whole = y[:, : network.duration(original.shape[-1], sample_rate)]
-        if (filter := low_band(keep, channels=len(row))) is not None:
-            crossover.keep_low(filter, _rows(original, dtype), whole)
-        ys.append(whole.reshape(*original.shape[:-1], whole.shape[-1]))
+    clips = [check_levels(as_audio(clip)) for clip in (x if several else [x])]
+    loaded = load_weights(weights)
+    floats = [np.float64 if clip.dtype == np.float64 else np.float32 for clip in clips]
+    dtype = jax.dtypes.canonicalize_dtype(np.result_type(np.float32, *floats))
+    backend = Backend(devices, precision, batch, segment, options=options)
+    with backend.open(loaded, dtype) as runner:
+        rate = loaded.network.rate_in if sample_rate is None else sample_rate
+        ys = upsample_arrays(runner, clips, rate, resampler=resampler, keep_lowband=keep_lowband)
     return ys if several else ys[0]
 
 
-def _in_windows(model: windows.Model, options: Any, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Whole sounds [channels, T] through a network that hears windows, in common batches."""
-    network, run = model.network, partial(windows.run, model)
-    sounds = [Live(network, options, run, len(x), x.dtype, measure(network, [x])) for x in xs]
-    cut = [sound.cut(x, True) for sound, x in zip(sounds, xs, strict=True)]
-    made = windows.run_all(model, [x for x, *_ in cut], [(rows, level) for _, rows, level in cut])
-    return [sound.mix(y, True) for sound, y in zip(sounds, made, strict=True)]
-
-
 def forward(
-    params: dict[str, Any], x: Any, length: Any = None, *, precision: str = "highest"
+    weights: Source, x: Any, length: Any = None, *, precision: str = "highest"
 ) -> jax.Array:
     """Run the bare network that the weights are for: NovaSR gives 3T - 4 samples at 48 kHz.
 
-    x [..., T] at the network's rate, float32, or float64 where JAX's 64-bit mode is on. params as
-    `load_weights` gives them. Pure, for ``jit`` (precision static), ``vmap``, ``grad`` and
+    x [..., T] at the network's rate, float32, or float64 where JAX's 64-bit mode is on. weights as
+    for `load_weights`. Pure, for ``jit`` (precision static), ``vmap``, ``grad`` and
     ``jax.export``.
 
     length: how many samples of each signal are its own, an integer [...] up to T, traced or not;
@@ -120,18 +85,10 @@ def forward(
 
     Raises TypeError for another dtype, ValueError for too few samples or an unknown precision.
     """
-    return NETWORKS[network_of(params).name].forward(params, x, length, precision=precision)
-
-
-def _kept(keep_lowband: Any, network: Network | Windowed, x: np.ndarray, sample_rate: int) -> Any:
-    """Up to where the low band of x [channels, T] is kept, as `novasr_np.upsample` has it."""
-    keep = network.keeps(keep_lowband, sample_rate)
-    if keep is True and keep_lowband is None:
-        return crossover.below(band.edge([x], sample_rate), sample_rate, network.rate_out)
-    return keep
-
-
-def _rows(x: np.ndarray, dtype: Any) -> np.ndarray:
-    """[..., T] -> [channels, T]."""
-    channels = int(np.prod(x.shape[:-1]))
-    return x.reshape(channels, x.shape[-1]).astype(dtype, copy=False)
+    loaded = as_weights(weights)
+    compute = NETWORKS[loaded.network.name].forward
+    if compute is None:
+        raise WeightsError(
+            f"{loaded.network.name} hears windows, which the host prepares: use `upsample`"
+        )
+    return compute(loaded.params, x, length, precision=precision)

@@ -1,46 +1,38 @@
 """Compute the pieces that many threads wait for in common batches."""
 
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Thread
-from typing import Any
 
-import numpy as np
+from novasr_np.pipeline.feed import Piece
 
 
 class Batcher:
-    """What `batches.run` computes, with the pieces that other threads wait for in the same batch.
+    """Runs pieces together with those that other threads wait for.
 
-    run_all: several pieces and their places -> what becomes of each (`batches.run_all`).
+    run: computes pieces (`compute.run`).
 
     While one batch is computed the next gathers, so that batches are full when enough threads
-    have work, whatever the lengths of their signals. A context manager; leaving it ends the one
-    thread that computes.
+    have work, whatever the lengths of their sounds. One thread computes, until `close`.
     """
 
-    def __init__(self, run_all: Callable[[Sequence, Sequence], list[np.ndarray]]) -> None:
-        self._run_all = run_all
-        self._waiting: queue.SimpleQueue[tuple | None] = queue.SimpleQueue()
+    def __init__(self, run: Callable[[list[Piece]], None]) -> None:
+        self._run = run
+        self._waiting: queue.SimpleQueue[tuple[list[Piece], Future] | None] = queue.SimpleQueue()
         self._thread = Thread(target=self._serve, daemon=True)
         self._thread.start()
 
-    def run(self, x: np.ndarray, *place: Any) -> np.ndarray:
-        """As `batches.run`; called by any thread, and raises what the common batch raised."""
+    def run(self, pieces: list[Piece]) -> None:
+        """As `compute.run`; called by any thread, and raises what the common batch raised."""
         future: Future = Future()
-        self._waiting.put((x, place, future))
-        return future.result()
+        self._waiting.put((pieces, future))
+        future.result()
 
     def close(self) -> None:
         """End the thread, after what waits."""
         self._waiting.put(None)
         self._thread.join()
-
-    def __enter__(self) -> "Batcher":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _serve(self) -> None:
         while first := self._waiting.get():
@@ -50,12 +42,11 @@ class Batcher:
                     self._waiting.put(None)
                     break
                 batch.append(item)
-            xs, places, futures = zip(*batch, strict=True)
             try:
-                ys = self._run_all(xs, places)
+                self._run([piece for pieces, _ in batch for piece in pieces])
             except Exception as error:
-                for future in futures:
+                for _, future in batch:
                     future.set_exception(error)
                 continue
-            for future, y in zip(futures, ys, strict=True):
-                future.set_result(y)
+            for _, future in batch:
+                future.set_result(None)

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .api import forward, resample, stages, upsample
+    from .api import Stream, forward, resample, stages, upsample
     from .errors import AudioError, WeightsError
     from .fastsr import FastSR
     from .samples import count_saturated
-    from .stream import Stream
     from .tts import say
     from .weights import load_weights, save_weights
 
@@ -36,11 +35,10 @@ __all__ = [
 
 # Imported when asked for, so that the command has begun before numpy is loaded.
 _ROOMS = {
-    "api": ("forward", "resample", "stages", "upsample"),
+    "api": ("Stream", "forward", "resample", "stages", "upsample"),
     "errors": ("AudioError", "WeightsError"),
     "fastsr": ("FastSR",),
     "samples": ("count_saturated",),
-    "stream": ("Stream",),
     "tts": ("say",),
     "weights": ("load_weights", "save_weights"),
 }

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import Backend
 from .dsp.resample import resample
-from .weights import load_weights, network_of
+from .pipeline.arrays import run_bare
+from .pipeline.threads import Backend
+from .weights import load_weights
 
 
 class Tensor(np.ndarray):
@@ -61,12 +62,12 @@ class FastSR:
     """
 
     def __init__(self, ckpt_path: Any = None, half: bool = True, device: str | None = None) -> None:
-        params = load_weights(_OURS if ckpt_path is None else ckpt_path)
-        self.network = network_of(params)
+        loaded = load_weights(_OURS if ckpt_path is None else ckpt_path)
+        self.network = loaded.network
         self.half = half
         self.device = "cpu"
         self.hps: dict[str, Any] = {}
-        self._runner = self._backend().open(self.network, params)
+        self._runner = self._backend().open(loaded)
 
     @staticmethod
     def _backend() -> Any:
@@ -94,7 +95,7 @@ class FastSR:
     def model(self, x: Any) -> Tensor:
         """As `infer`, but [B, 1, 3T - 4] for B = 1 as well."""
         x = np.asarray(x, np.float32)
-        least = self.network.min_samples
+        least = self.network.cut.min_samples
         if x.ndim != 3 or x.shape[1] != 1 or x.shape[2] < least:
             raise ValueError(f"expected samples [B, 1, T], T at least {least}; got shape {x.shape}")
-        return self._runner.run(x[:, 0], 0, True)[:, np.newaxis].view(Tensor)
+        return run_bare(self._runner, x[:, 0])[:, np.newaxis].view(Tensor)

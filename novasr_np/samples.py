@@ -9,18 +9,18 @@ import numpy as np
 MAX_LEVEL = 1e9
 # So few samples in so many channels are the axes in the other order.
 _FEW, _MANY = 16, 256
+_BLOCK = 1 << 16  # samples of each channel that are checked at a time
 # |y| from here on is full scale in 16 bits: the tanh at a network's end is saturated.
 SATURATION = 32767 / 32768
 
 
-def as_samples(x: Any, offset: int = 0) -> np.ndarray:
-    """Check audio [..., T]; int16 becomes float32 in [-1, 1), float32 and float64 stay.
+def as_audio(x: Any) -> np.ndarray:
+    """Check that x can be audio [..., T], float32, float64 or int16, in the machine's byte order.
 
-    offset: where x begins in its signal, in samples, for the message.
+    Its values are not looked at (`check_levels`).
 
-    Raises TypeError for another dtype or the name of a file, ValueError for a scalar, NaN, infinity
-    or a level above `MAX_LEVEL`, with its place, and for 256 or more channels of up to 16 samples,
-    which are soundfile's [samples, channels].
+    Raises TypeError for another dtype or the name of a file, ValueError for a scalar, and for 256
+    or more channels of up to 16 samples, which are soundfile's [samples, channels].
     """
     if isinstance(x, (str, bytes, os.PathLike)):
         raise TypeError(
@@ -36,19 +36,34 @@ def as_samples(x: Any, offset: int = 0) -> np.ndarray:
             f"audio is [..., samples], got shape {x.shape}, {x.shape[-2]} channels of "
             f"{x.shape[-1]} samples: did you mean {'x.T' if x.ndim == 2 else 'x.swapaxes(-1, -2)'}?"
         )
-    if x.dtype == np.int16:
-        return x.astype(np.float32) / np.float32(32768)
-    if x.dtype not in (np.float32, np.float64):
+    if x.dtype not in (np.int16, np.float32, np.float64):
         raise TypeError(f"audio is float32, float64 or int16, got {x.dtype}")
-    valid = np.abs(x) <= MAX_LEVEL  # False for NaN, too
-    if not valid.all():
-        first = tuple(int(i) for i in np.argwhere(~valid)[0])
-        place = (*first[:-1], first[-1] + offset)
-        raise ValueError(
-            f"audio must be finite, with full scale 1 and no value above {MAX_LEVEL:.0e}; "
-            f"got {x[first]} at index {place}"
-        )
     return x
+
+
+def check_levels(x: np.ndarray, offset: int = 0) -> np.ndarray:
+    """Audio as it is. offset: where x begins in its sound, in samples, for the message.
+
+    Raises ValueError for NaN, infinity or a level above `MAX_LEVEL`, with its place.
+    """
+    if x.dtype == np.int16:
+        return x
+    for start in range(0, x.shape[-1], _BLOCK):  # so that no copy has the size of x
+        block = x[..., start : start + _BLOCK]
+        valid = np.abs(block) <= MAX_LEVEL  # False for NaN, too
+        if not valid.all():
+            first = tuple(int(i) for i in np.argwhere(~valid)[0])
+            place = (*first[:-1], first[-1] + start + offset)
+            raise ValueError(
+                f"audio must be finite, with full scale 1 and no value above {MAX_LEVEL:.0e}; "
+                f"got {block[first]} at index {place}"
+            )
+    return x
+
+
+def as_float(x: np.ndarray) -> np.ndarray:
+    """Audio with full scale 1: int16 becomes float32 in [-1, 1), float32 and float64 stay."""
+    return x.astype(np.float32) / np.float32(32768) if x.dtype == np.int16 else x
 
 
 def count_saturated(y: np.ndarray) -> int:

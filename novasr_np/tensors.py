@@ -76,7 +76,7 @@ def check_finite(folded: Any, network: str, dtype: Any) -> None:
     if isinstance(folded, tuple):
         for part in folded:
             check_finite(part, network, dtype)
-    elif not np.isfinite(folded).all():
+    elif isinstance(folded, np.ndarray) and not np.isfinite(folded).all():
         raise WeightsError(
             f"weights of {network}: their exponentials or products are too large for "
             f"{np.dtype(dtype)}"
@@ -86,7 +86,7 @@ def check_finite(folded: Any, network: str, dtype: Any) -> None:
 def check_output(y: np.ndarray, network: str) -> np.ndarray:
     """What a network gave, as it is. Raises WeightsError if a sample is NaN or infinite."""
     if not np.isfinite(y).all():
-        raise WeightsError(f"with these weights {network} makes NaN of the sound")
+        raise WeightsError(f"{network} returned NaN with these weights")
     return y
 
 

@@ -1,4 +1,4 @@
-"""Share the pieces of a layer between threads, in networks so wide that one is slow.
+"""Share pieces of work between threads.
 
 numpy lets go of the interpreter's lock while it computes, so threads with a piece each run side by
 side. Its BLAS is to be held to one thread meanwhile (`blas.one_thread`).
@@ -16,39 +16,71 @@ import numpy as np
 from .samples import whole_number
 
 _Piece = TypeVar("_Piece")
-_pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
 
 
-@contextmanager
-def sharing(threads: int | None = None) -> Iterator[None]:
-    """Inside the block `each` uses so many threads, which end with it.
+class Threads:
+    """Threads that stay until they are closed.
 
-    threads: None for one on each core this process may use. Raises ValueError if it is less than 1,
-    TypeError if it is no whole number.
+    count: how many; None for one on each core this process may use. Raises ValueError if it is less
+    than 1, TypeError if it is no whole number.
     """
-    threads = whole_number("threads", available_cores() if threads is None else threads)
-    if threads == 1:
-        yield
-        return
-    # The threads themselves have no pool: a piece is not shared any further.
-    with ThreadPoolExecutor(threads, initializer=_pool.set, initargs=(None,)) as pool:
-        token = _pool.set(pool)
+
+    def __init__(self, count: int | None = None) -> None:
+        count = whole_number("threads", available_cores() if count is None else count)
+        # A piece is not shared any further: the threads themselves share with none.
+        self._pool = (
+            ThreadPoolExecutor(count, initializer=_sharing.set, initargs=(None,))
+            if count > 1
+            else None
+        )
+
+    def each(self, work: Callable[[_Piece], None], pieces: Iterable[_Piece]) -> None:
+        """Call ``work(piece)`` for every piece, several at once; raises what it raises."""
+        errors = np.geterr()
+
+        def one(piece: _Piece) -> None:
+            with np.errstate(**errors):  # a thread has its own
+                work(piece)
+
+        for _ in self._pool.map(one, pieces) if self._pool else map(work, pieces):
+            pass
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Inside the block the function `each` uses these threads."""
+        token = _sharing.set(self)
         try:
             yield
         finally:
-            _pool.reset(token)
+            _sharing.reset(token)
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+
+_sharing: ContextVar[Threads | None] = ContextVar("sharing", default=None)
+
+
+@contextmanager
+def sharing(count: int | None = None) -> Iterator[None]:
+    """Inside the block `each` uses so many threads, which end with it. Raises as `Threads`."""
+    threads = Threads(count)
+    try:
+        with threads.shared():
+            yield
+    finally:
+        threads.close()
 
 
 def each(work: Callable[[_Piece], None], pieces: Iterable[_Piece]) -> None:
-    """Call ``work(piece)`` for every piece, inside `sharing` several at once; raises as it does."""
-    pool, errors = _pool.get(), np.geterr()
-
-    def one(piece: _Piece) -> None:
-        with np.errstate(**errors):  # a thread has its own
+    """Call ``work(piece)`` for every piece, on the threads of the block around, if any."""
+    if threads := _sharing.get():
+        threads.each(work, pieces)
+    else:
+        for piece in pieces:
             work(piece)
-
-    for _ in pool.map(one, pieces) if pool else map(work, pieces):
-        pass
 
 
 def available_cores() -> int:

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .api import Stream
 from .networks import NETWORKS
 from .networks.inflect import load, model
 from .networks.inflect.spec import MAX_FRAMES, SAMPLE_RATE, Options
 from .networks.inflect.text import MAX_TOKENS, Pronouncer, Spoken, sentences, to_ids
-from .stream import Stream
 from .weights import DEFAULT
 
 RATES = (SAMPLE_RATE, NETWORKS["airband"].rate_out)  # Hz

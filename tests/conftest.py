@@ -92,7 +92,7 @@ def random_params(seed: int, network: Network = NETWORKS["NovaSR"]) -> dict:
     """Weights of the network's shapes, at a scale that keeps outputs off the tanh's rails."""
     rng = np.random.default_rng(seed)
     flat = {}
-    for name, shape in network.tensors.items():
+    for name, shape in network.weights.tensors.items():
         leaf = name.split(".")[-1]
         if leaf == "filter":
             value = rng.normal(1 / 12, 0.05, 12)
@@ -120,7 +120,7 @@ def weights_file(params, tmp_path_factory) -> Path:
 def upstream(request) -> tuple[int, dict]:
     """(version, params) of the original's published checkpoints."""
     path = shared(f"upstream/pytorch_model_v{request.param}.bin")
-    return request.param, load_weights(path)
+    return request.param, load_weights(path).params
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The front door: its definition, its lengths, its dtypes and what it refuses."""
 
+import tracemalloc
 from pathlib import Path
 
 import hypothesis
@@ -132,7 +133,7 @@ def test_nan_never_becomes_sound(params, samples, threads, recwarn):
     """Weights that are finite when folded, with sums that are not."""
     changed = scaled(params, "conv_pre", "weight", 1e34)
     x = np.full(samples, 1e9, np.float32) * np.float32((-1.0) ** np.arange(samples))
-    with pytest.raises(WeightsError, match="makes NaN of the sound"):
+    with pytest.raises(WeightsError, match="returned NaN with these weights"):
         upsample(x, weights=changed, threads=threads)
     assert not recwarn.list
 
@@ -145,3 +146,17 @@ def test_weights_are_checked_even_for_no_samples(params):
 def test_saturation_is_counted():
     y = np.array([0, 0.5, 32767 / 32768, 1, -1, -0.9999], np.float32)
     assert count_saturated(y) == 3
+
+
+@pytest.mark.parametrize("minutes", [10, pytest.param(60, marks=pytest.mark.slow)])
+def test_memory_does_not_grow_with_the_length(minutes):
+    """Beside x and y at most the 100 MB that the docstring promises."""
+    x = np.tile(np.int16(9000 * np.sin(np.arange(16_000))), 60 * minutes)
+    upsample(x[:16_000], threads=2)
+    tracemalloc.start()
+    try:
+        y = upsample(x, threads=2)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - y.nbytes < 100e6

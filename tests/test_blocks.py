@@ -7,10 +7,15 @@ import pytest
 from conftest import TOLERANCE, check, shared
 
 from novasr_np import blas, forward, stages, upsample
-from novasr_np.blocks import Workers, prepare, run
 from novasr_np.networks import NETWORKS
 from novasr_np.networks.novasr import model
+from novasr_np.networks.record import Facts
+from novasr_np.pipeline.arrays import run_bare
+from novasr_np.pipeline.feed import Piece, open_feed
+from novasr_np.pipeline.threads import Backend
 from novasr_np.tensors import cast
+from novasr_np.threads import Threads
+from novasr_np.weights import Weights
 
 NOVASR = NETWORKS["NovaSR"]
 
@@ -29,8 +34,8 @@ def whole(params, x):
 def test_any_length_block_and_thread_count(params, samples, block, threads, channels, dtype):
     x = np.random.default_rng(samples).uniform(-1, 1, (channels, samples))
     padded = np.concatenate([x, np.zeros((channels, 2))], -1).astype(dtype)
-    with Workers(threads, block) as workers:
-        y = run(prepare(NOVASR, params, dtype), workers, padded, 0, True)
+    with Backend(threads, block=block).open(Weights(NOVASR, params), dtype) as runner:
+        y = run_bare(runner, padded)
     assert y.dtype == dtype
     check(y[:, : 3 * samples], whole(params, x), TOLERANCE[dtype][0])
 
@@ -50,10 +55,37 @@ def test_a_piece_of_the_inside(params, before, samples, after):
     want = forward(params, x)[:, 3 * (before + 11) : 3 * (before + 11 + samples)]
     x[:, :before] = np.nan
     x[:, total - after :] = np.nan
-    with Workers(1, 64) as workers:
-        piece = x[:, before : total - after]
-        y = run(prepare(NOVASR, params, np.float64), workers, piece, 100, False)
-    check(y, want, 1e-12)
+    y = np.zeros(3 * samples)
+    piece = Piece(False, x[0, before : total - after], 100, Facts(16_000, 1), 0, y)
+    with Backend(1, block=200).open(Weights(NOVASR, params), np.float64) as runner:
+        runner.run([piece] if samples else [])
+    check(y, want[0], 1e-12)
+
+
+@hypothesis.given(
+    samples=st.integers(0, 700),
+    block=st.integers(1, 120),
+    chunks=st.lists(st.integers(0, 300), max_size=6),
+    bare=st.booleans(),
+)
+def test_whole_blocks_begin_where_they_would_in_one_chunk(samples, block, chunks, bare):
+    """Of the same pieces, however the sound comes, but perhaps for the last two."""
+    x = np.random.default_rng(samples).uniform(-1, 1, (2, samples)).astype(np.float32)
+    how = {"block": block, "whole_blocks": True, "bare": bare}
+
+    def cut(sizes):
+        feed, pieces, at = open_feed(NOVASR, Facts(16_000, 2), np.float32, **how), [], 0
+        for size in sizes:
+            pieces += feed.cut(x[:, at : at + size], False)
+            at += size
+        pieces += feed.cut(x[:, at:], True)
+        return pieces, feed.mix(True).shape
+
+    (once, shape), (often, other) = cut([]), cut(chunks)
+    assert shape == other
+    assert sum(len(p.y) for p in once) == sum(len(p.y) for p in often) == np.prod(shape)
+    inside = [{(p.start, len(p.x)) for p in pieces if not p.at_end} for pieces in (once, often)]
+    assert len(inside[0] ^ inside[1]) <= 2
 
 
 @pytest.mark.parametrize("channel", [0, 2])
@@ -76,21 +108,24 @@ def test_golden_through_the_front_door(upstream):
                 check(y[:same], golden[f"{case}.y"][:same], tolerance, f"{case} {dtype}")
 
 
-def test_errors_in_a_thread_come_out(params):
-    def broken(number, memory):
+def test_errors_in_a_thread_come_out():
+    def broken(number):
         raise RuntimeError(f"piece {number}")
 
-    for threads in (1, 2):
-        with Workers(threads) as workers, pytest.raises(RuntimeError, match="piece 0"):
-            workers.each(broken, [(0,), (1,), (2,)], dict)
+    for count in (1, 2):
+        threads = Threads(count)
+        with pytest.raises(RuntimeError, match="piece 0"):
+            threads.each(broken, [0, 1, 2])
+        threads.close()
 
 
-def test_door(params):
+def test_threads_and_blocks_below_one_are_refused(params):
+    weights = Weights(NOVASR, params)
     for threads in (0, -1):
         with pytest.raises(ValueError, match=f"at least 1, got {threads}"):
-            Workers(threads)
+            Backend(threads).open(weights)
     with pytest.raises(ValueError, match="got 0"):
-        Workers(1, 0)
+        Backend(1, block=0).open(weights)
     with pytest.raises(ValueError, match="threads"):
         upsample(np.zeros(9), weights=params, threads=0)
 

@@ -36,7 +36,7 @@ NOVASR = partial(upsample, weights="novasr-open")
 
 @pytest.fixture(scope="module")
 def ours():
-    return load_weights("novasr-open")
+    return load_weights("novasr-open").params
 
 
 def port(params, **options):
@@ -47,7 +47,7 @@ def port(params, **options):
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_the_originals_checkpoints_have_their_grades(version):
-    params = load_weights(shared(f"upstream/pytorch_model_v{version}.bin"))
+    params = load_weights(shared(f"upstream/pytorch_model_v{version}.bin")).params
     single = verify(lambda x, _: forward(params, x), params, SOME)
     assert (single.grade, single.faults) == ("float32", [])
     double = verify(lambda x, _: np.float32(forward(params, np.float64(x))), params, SOME)
@@ -58,7 +58,7 @@ def test_the_originals_checkpoints_have_their_grades(version):
 def test_the_originals_onnx_drifts(version):
     """Within a second already it is no better than half precision, because of its index."""
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
-    params = load_weights(shared(f"upstream/pytorch_model_v{version}.bin"))
+    params = load_weights(shared(f"upstream/pytorch_model_v{version}.bin")).params
     model = ports.onnx(str(shared(f"upstream/novasr_v{version}.onnx")))
     report = verify(model, params, list(cases.cases(16_000, 0))[:2])
     assert report.grade == "float16"

@@ -20,12 +20,13 @@ import pytest
 import soundfile
 from conftest import runner, speech, speech_like
 
-from novasr_np import blocks, load_weights
+from novasr_np import load_weights
 from novasr_np.cli import main
 from novasr_np.corpus import ledger, local, manifest
 from novasr_np.corpus.plan import Task
 from novasr_np.corpus.worker import run_rows
 from novasr_np.files.convert import Options
+from novasr_np.pipeline.threads import Backend
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="file locks are different here")
 COMMAND = (sys.executable, "-m", "novasr_np.cli", "corpus")
@@ -554,31 +555,31 @@ def test_two_runs_at_once(cli):
 
 # In a worker's process: the samples tell what is to happen.
 class Deadly:
-    def open(self, network, params):
-        runner = blocks.Backend(1).open(network, params)
+    def open(self, weights):
+        runner = Backend(1).open(weights)
 
-        def run(x, at_start, at_end):
-            if x.size and np.abs(x).max() > 0.9:
+        def run(pieces):
+            if any(np.abs(piece.x).max(initial=0) > 0.9 for piece in pieces):
                 with open("deaths", "a") as file:
-                    file.write(f"{x.size}\n")
+                    file.write(f"{max(piece.start + len(piece.x) for piece in pieces)}\n")
                 os.kill(os.getpid(), signal.SIGKILL)
-            return runner.run(x, at_start, at_end)
+            runner.run(pieces)
 
         return dataclasses.replace(runner, run=run)
 
 
 class Full:
-    def open(self, network, params):
-        def run(x, at_start, at_end):
+    def open(self, weights):
+        def run(pieces):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        return dataclasses.replace(blocks.Backend(1).open(network, params), run=run)
+        return dataclasses.replace(Backend(1).open(weights), run=run)
 
 
 def task(weights_file, backend):
     Path("staging").mkdir(exist_ok=True)
-    params = load_weights(weights_file)
-    return Task("out", "staging", Options(format="wav"), params, backend, "w", "s")
+    weights = load_weights(weights_file)
+    return Task("out", "staging", Options(format="wav"), weights, backend, "w", "s")
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -601,7 +602,7 @@ def test_a_full_disk_ends_the_run_and_spoils_nothing(cli, weights_file):
     many(3, samples=2000)
     found = manifest.read_rows("in", "wav")
     with ledger.Ledger("out") as kept:
-        numpy = task(weights_file, blocks.Backend(1))
+        numpy = task(weights_file, Backend(1))
         whole = dataclasses.replace(numpy, staging=str(kept.staging))
         run_rows(found[:1], whole, kept, partial(local.processes, jobs=1), lambda _: None)
         refusing = dataclasses.replace(whole, backend=Full())

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import soundfile
 from conftest import speech_like
+from novasr_np.blocks import Runner
 
 from novasr_np import load_weights
-from novasr_np.blocks import Runner
 from novasr_np.corpus.plan import Task
 from novasr_np.files.convert import Options
 

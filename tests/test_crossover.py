@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from conftest import check, speech_like
 
-from novasr_np import Stream, upsample
-from novasr_np.dsp.crossover import Crossover, cutoff, keep_low
+from novasr_np import Stream, resample, upsample
+from novasr_np.dsp.band import edge
+from novasr_np.dsp.crossover import Crossover, highest
 
 RATES = [8000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 8_009]
 
 
 def keep(x, rate, y, hertz):
-    keep_low(Crossover(hertz, rate, 48_000, len(x), y.dtype), x, y)
+    y[:] = Crossover(hertz, rate, 48_000, len(x), y.dtype).push(x, y.copy(), last=True)
 
 
 def sine(hertz, rate, samples):
@@ -21,7 +22,7 @@ def sine(hertz, rate, samples):
 @pytest.mark.parametrize("rate", RATES)
 def test_each_band_has_its_source(rate):
     """-97 dB: below the edge nothing of the network is left, above it nothing of the input."""
-    hertz = cutoff(True, rate, 48_000)
+    hertz = highest(rate, 48_000)
     samples = rate // 4 + 1
     length = -(-samples * 48_000 // rate)
     inside = slice(1000, -1000)
@@ -89,13 +90,36 @@ def test_long_signals_go_in_pieces(params):
     check(stream.push(x, last=True), y, 1e-12)
 
 
-def test_door(params):
+def test_what_is_no_frequency_is_refused(params):
     x = np.zeros(10)
-    for bad in ("auto", [7000], 1j):
-        with pytest.raises(TypeError, match="keep_lowband is True, False or a number of Hz"):
+    for bad in ("7000", [7000], 1j):
+        with pytest.raises(TypeError, match="keep_lowband must be 'auto', Hz or None, got "):
             upsample(x, weights=params, keep_lowband=bad)
     for bad in (0, -1, 7468, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="expected more than 0, and at most 7467"):
+        with pytest.raises(ValueError, match="must be more than 0 and at most 7467 Hz"):
             upsample(x, weights=params, keep_lowband=bad)
-    with pytest.raises(ValueError, match="at most 22400 of sound sampled at 96000 Hz"):
+    with pytest.raises(
+        ValueError, match="at most 22400 Hz of sound sampled at 96000 Hz, got 30000"
+    ):
         Stream(params, 96_000, keep_lowband=30_000)
+
+
+def test_auto_ends_where_the_sound_does(params):
+    """At 48 kHz with nothing above 8 kHz: True is taken for auto, and the highs are the network's.
+
+    A stream cannot look, and keeps 7/8 of what its rate can hold.
+    """
+    x = resample(speech_like(48_000), 16_000, "soxr", 48_000)
+    auto = upsample(x, 48_000, weights=params, keep_lowband="auto")
+    np.testing.assert_array_equal(upsample(x, 48_000, weights=params, keep_lowband=True), auto)
+    by_hand = 7 / 8 * edge([x[np.newaxis]], 48_000)
+    np.testing.assert_array_equal(upsample(x, 48_000, weights=params, keep_lowband=by_hand), auto)
+    alone = upsample(x, 48_000, weights=params, keep_lowband=False)
+    np.testing.assert_array_equal(upsample(x, 48_000, weights=params), alone)
+
+    def highs(y):
+        return np.abs(np.fft.rfft(y)[len(y) * 9 // 48 : len(y) * 20 // 48]).mean()
+
+    assert highs(auto) > 0.6 * highs(alone)
+    stream = Stream(params, 48_000, keep_lowband="auto")
+    assert highs(stream.push(x, last=True)) < 0.35 * highs(alone)

@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 jax = pytest.importorskip("jax", reason="needs the extra jax")
 
 import novasr_np  # noqa: E402
-from novasr_jax import batches  # noqa: E402
-from novasr_np import blocks  # noqa: E402
+from novasr_jax import compute  # noqa: E402
 from novasr_np.networks import NETWORKS  # noqa: E402
+from novasr_np.networks.record import Facts  # noqa: E402
+from novasr_np.pipeline.feed import open_feed  # noqa: E402
+from novasr_np.pipeline.threads import Backend  # noqa: E402
+from novasr_np.weights import Weights  # noqa: E402
 
 NOVASR = NETWORKS["NovaSR"]
 BATCH, SEGMENT = 8, 50
@@ -19,7 +22,28 @@ BATCH, SEGMENT = 8, 50
 
 @pytest.fixture(scope="module")
 def net(params):
-    return batches.prepare(NOVASR, params, batch=BATCH, segment=SEGMENT)
+    return model(params, batch=BATCH, segment=SEGMENT)
+
+
+def model(params, **options):
+    return compute.make_model(Weights(NOVASR, params), **options)
+
+
+def feeds(count, segment):
+    facts = Facts(16_000, 1)
+    return [open_feed(NOVASR, facts, np.float32, block=segment, bare=True) for _ in range(count)]
+
+
+def run_all(net, clips):
+    """Whole clips [1, T] in common batches."""
+    sounds = feeds(len(clips), net.segment)
+    cut = [sound.cut(clip, True) for sound, clip in zip(sounds, clips, strict=True)]
+    compute.run(net, [piece for pieces in cut for piece in pieces])
+    return [sound.mix(True) for sound in sounds]
+
+
+def run(net, clip):
+    return run_all(net, [clip])[0]
 
 
 @pytest.fixture(scope="module")
@@ -31,25 +55,33 @@ def whole(params, x):
     return novasr_np.forward(params, np.float64(x))
 
 
-@pytest.mark.parametrize("start", [0, 100])
-@pytest.mark.parametrize("at_end", [True, False])
-def test_any_piece_equals_numpys(start, at_end, net, params, noise):
-    """Lengths around every border of the plan."""
-    truth = blocks.prepare(NOVASR, params, np.float64)
-    lengths = [*range(26), *range(46, 52), 24 + SEGMENT, 25 + SEGMENT, 1000]
-    for n in [n for n in lengths if n >= 2 or not (start == 0 and at_end)]:
-        x = noise[None, :n]
-        with blocks.Workers(1) as workers:
-            want = blocks.run(truth, workers, np.float64(x), start, at_end)
-        got = batches.run(net, x, start, at_end)
-        check(got, want, JAX_TOLERANCE[0], f"{n} samples")
+@pytest.mark.parametrize("size", [1, 13, 26, 50, 1000])
+def test_any_piece_equals_numpys(size, net, params, noise):
+    """Pieces of every kind, from sounds of lengths around every border, in chunks."""
+    lengths = [*range(2, 26), *range(46, 52), 24 + SEGMENT, 25 + SEGMENT, 1000]
+    with Backend(1).open(Weights(NOVASR, params), np.float64) as runner:
+        for n in lengths:
+            ys = []
+            for dtype, compute_pieces in (
+                (np.float64, runner.run),
+                (np.float32, lambda pieces: compute.run(net, pieces)),
+            ):
+                x = noise[None, :n].astype(dtype)
+                feed = open_feed(NOVASR, Facts(16_000, 1), dtype, block=SEGMENT)
+                parts = []
+                for start in range(0, n, size):
+                    compute_pieces(feed.cut(x[:, start : start + size], False))
+                    parts.append(feed.mix(False))
+                compute_pieces(feed.cut(x[:, :0], True))
+                ys.append(np.concatenate([*parts, feed.mix(True)], axis=-1))
+            check(ys[1], ys[0], JAX_TOLERANCE[0], f"{n} samples in chunks of {size}")
 
 
 @settings(max_examples=15)
 @given(lengths=st.lists(st.integers(2, 300), max_size=30))
 def test_clips_that_share_batches_do_not_meet(lengths, net, params, noise):
     clips = [noise[None, n : 2 * n] for n in lengths]
-    ys = batches.run_all(net, clips)
+    ys = run_all(net, clips)
     assert len(ys) == len(clips)
     for x, y in zip(clips, ys, strict=True):
         check(y, whole(params, x), JAX_TOLERANCE[0], f"{x.shape[-1]} samples")
@@ -57,17 +89,17 @@ def test_clips_that_share_batches_do_not_meet(lengths, net, params, noise):
 
 def test_nan_in_the_padding_reaches_nothing(net, params, noise, monkeypatch):
     clips = [noise[None, :n] for n in (3, 30, 47, 48, 49, 123, 1000)]
-    monkeypatch.setattr(batches, "_PADDING", np.nan)
-    for x, y in zip(clips, batches.run_all(net, clips), strict=True):
+    monkeypatch.setattr(compute, "_PADDING", np.nan)
+    for x, y in zip(clips, run_all(net, clips), strict=True):
         check(y, whole(params, x), JAX_TOLERANCE[0], f"{x.shape[-1]} samples")
 
 
 @pytest.mark.parametrize("batch", [8, 16, 40])
 @pytest.mark.parametrize("segment", [1, 333])
 def test_any_batch_and_segment(batch, segment, params, noise):
-    net = batches.prepare(NOVASR, params, batch=batch, segment=segment)
+    net = model(params, batch=batch, segment=segment)
     x = noise[None, :700]
-    check(batches.run(net, x, 0, True), whole(params, x), JAX_TOLERANCE[0])
+    check(run(net, x), whole(params, x), JAX_TOLERANCE[0])
 
 
 def test_nothing_is_compiled_for_another_length(net, noise):
@@ -77,15 +109,15 @@ def test_nothing_is_compiled_for_another_length(net, noise):
         if "backend_compile" in event:
             compiled.append(event)
 
-    other = batches.prepare(NOVASR, random_params(9), batch=BATCH, segment=SEGMENT + 1)
+    other = model(random_params(9), batch=BATCH, segment=SEGMENT + 1)
     jax.monitoring.register_event_duration_secs_listener(listen)
-    batches.warm_up(other)
+    run(other, noise[None, : 2 * NOVASR.cut.context + 1])
     at_first = len(compiled)
     # The forward of true ends has the shape that other tests compiled, or not.
     assert at_first in (4, 5)
     lengths = np.random.default_rng(10).integers(2, 3000, 200)
     for n in lengths:
-        batches.run(other, noise[None, :n], 0, True)
+        run(other, noise[None, :n])
     assert len(compiled) == at_first
 
 
@@ -101,7 +133,7 @@ def test_a_device_holds_two_batches_whatever_the_length(net, monkeypatch):
             return put(*arguments)
 
         monkeypatch.setattr(jax, "device_put", watched)
-        batches.run(net, np.zeros((1, 16_000 * seconds), np.float32), 0, True)
+        run(net, np.zeros((1, 16_000 * seconds), np.float32))
         monkeypatch.setattr(jax, "device_put", put)
         return max(held)
 
@@ -111,8 +143,8 @@ def test_a_device_holds_two_batches_whatever_the_length(net, monkeypatch):
 
 
 def test_all_devices_share_the_rows(net):
-    assert len(net.rows.device_set) == len(jax.devices())
-    assert net.rows.shard_shape((BATCH, 5)) == (BATCH // len(jax.devices()), 5)
+    assert len(net.sharding.device_set) == len(jax.devices())
+    assert net.sharding.shard_shape((BATCH, 5)) == (BATCH // len(jax.devices()), 5)
     assert net.folded.conv1.sharding.is_fully_replicated
 
 
@@ -131,7 +163,7 @@ def test_all_devices_share_the_rows(net):
 )
 def test_what_does_not_fit_is_refused(options, error, words, params):
     with pytest.raises(error, match=words):
-        batches.prepare(NOVASR, params, **options)
+        model(params, **options)
 
 
 def test_batch_that_devices_cannot_share_is_refused(params):
@@ -139,16 +171,16 @@ def test_batch_that_devices_cannot_share_is_refused(params):
     if len(devices) == 1:
         pytest.skip("one device shares any batch (test_jax_devices has eight)")
     with pytest.raises(ValueError, match=f"multiple of the {len(devices)} devices, got 1"):
-        batches.prepare(NOVASR, params, batch=1)
+        model(params, batch=1)
 
 
 def test_golden(upstream):
     version, params = upstream
-    net = batches.prepare(NOVASR, params, batch=BATCH, segment=1000)
+    net = model(params, batch=BATCH, segment=1000)
     with np.load(shared(f"golden/novasr_v{version}.npz")) as golden:
         cases = sorted(key[:-2] for key in golden if key.endswith(".x"))
         xs = [golden[f"{case}.x"].astype(np.float32)[None] for case in cases]
         wants = [golden[f"{case}.y"][None] for case in cases]
     assert len(cases) > 10
-    for case, x, y, want in zip(cases, xs, batches.run_all(net, xs), wants, strict=True):
+    for case, x, y, want in zip(cases, xs, run_all(net, xs), wants, strict=True):
         check(y, want, JAX_TOLERANCE[int(np.abs(x).max() > 1)], case)

@@ -251,7 +251,7 @@ def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, c
     assert "2 recordings, 0.0 minutes" in capsys.readouterr().out
     assert (tmp_path / "mine.png").stat().st_size > 1000
     assert (tmp_path / "mine.csv").read_text().startswith("step,loss,learning_rate,seconds\n4,")
-    tensors, metadata = novasr_np.weights.read_weights(target)
+    _, tensors, metadata = novasr_np.weights.read_weights(target)
     assert all(value.dtype == np.float16 for value in tensors.values())
     for part in (
         "python -m novasr_jax.train --network NovaSR --data manifest.jsonl --folders train "
@@ -262,7 +262,7 @@ def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, c
         assert part in metadata["provenance"]
     assert metadata["licence"] == "test"
 
-    params = novasr_np.load_weights(target)
+    params = novasr_np.load_weights(target).params
     x = speech_like(500)
     want = novasr_np.upsample(np.float64(x), weights=params)
     check(novasr_np.upsample(x, weights=params), want, 1e-5)
@@ -297,7 +297,7 @@ def test_a_teacher_goes_on_above_the_edge(recordings, tmp_path):
 @BOTH
 def test_plan_and_weights_are_the_networks(recipe, plan):
     params = recipe.tree(recipe.initial(0))
-    assert novasr_np.weights.network_of(params).name == plan.network
+    assert novasr_np.weights.as_weights(params).network.name == plan.network
     assert novasr_np.load_weights(params) is not None
 
 

@@ -22,6 +22,7 @@ from novasr_np.dsp import spectrum
 from novasr_np.layers import onnx_nodes
 from novasr_np.networks import NETWORKS
 from novasr_np.networks.novasr import to_onnx
+from novasr_np.networks.record import Ports
 from novasr_np.weights import weights_path
 
 NOVASR = NETWORKS["NovaSR"]
@@ -62,7 +63,7 @@ def test_doctor_is_content(cli):
 def test_doctors_golden_values_are_the_oracles(name, run):
     network = NETWORKS[name]
     y = run(lists(self_test.noise_weights(network)), self_test.noise_input().tolist())
-    for n, value in network.self_test.items():
+    for n, value in network.ports.self_test.items():
         assert abs(y[n] - value) < 1e-13
 
 
@@ -83,7 +84,7 @@ def test_doctor_finds_what_is_wrong(cli, monkeypatch, tmp_path):
     monkeypatch.setattr("novasr_np.weights._FOLDERS", (folder,))
     monkeypatch.setattr(self_test, "_speed", lambda run: 1.0)
     assert "not what was shipped" in cli("doctor")[2]
-    wrong = dataclasses.replace(NOVASR, self_test={0: 0.5})
+    wrong = dataclasses.replace(NOVASR, ports=Ports({0: 0.5}))
     monkeypatch.setitem(NETWORKS, "NovaSR", wrong)
     assert "self-test: NovaSR, numpy float64 is off by" in cli("doctor")[2]
 

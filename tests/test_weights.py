@@ -118,7 +118,7 @@ def checkpoint(edit_state=None, edit_members=None, compression=zipfile.ZIP_STORE
 def load_bytes(data, tmp_path):
     path = tmp_path / "model.bin"
     path.write_bytes(data)
-    return load_weights(path)
+    return load_weights(path).params
 
 
 def test_checkpoint_made_by_hand_loads(tmp_path):
@@ -265,7 +265,7 @@ def test_damaged_bytes_load_or_raise_weights_error(data, tmp_path_factory):
     path = tmp_path_factory.mktemp("damaged") / "model.bin"
     path.write_bytes(bytes(whole))
     try:
-        loaded = load_weights(path)
+        loaded = load_weights(path).params
     except WeightsError:
         return
     assert all(np.isfinite(value).all() for _, value in flat(loaded))
@@ -289,9 +289,9 @@ def test_safetensors_round_trip(params, tmp_path):
     a, b = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     for path in (a, b):
         save_weights(params, path, provenance="here", licence="none")
-    assert_same(load_weights(a), params)
+    assert_same(load_weights(a).params, params)
     assert file_sha256(a) == file_sha256(b)
-    tensors, metadata = read_weights(a)
+    _, tensors, metadata = read_weights(a)
     assert metadata == {"model": "NovaSR", "provenance": "here", "licence": "none"}
     assert {t.dtype for t in tensors.values()} == {np.dtype(np.float16)}
     assert list(tmp_path.glob("*")) == [a, b] or list(tmp_path.glob("*")) == [b, a]
@@ -301,9 +301,9 @@ def test_float32_weights_are_not_rounded_unless_asked(params, tmp_path):
     fine = {**params, "conv_post": {"weight": params["conv_post"]["weight"] + np.float32(1e-6)}}
     path = tmp_path / "fine.safetensors"
     save_weights(fine, path, provenance="", licence="")
-    assert_same(load_weights(path), fine)
+    assert_same(load_weights(path).params, fine)
     save_weights(fine, path, provenance="", licence="", dtype=np.float16)
-    assert read_weights(path)[0]["conv_post.weight"].dtype == np.float16
+    assert read_weights(path)[1]["conv_post.weight"].dtype == np.float16
 
 
 def test_bad_saves_leave_no_file(params, tmp_path):
@@ -336,9 +336,14 @@ def test_bad_safetensors(params, tmp_path):
 
 
 def test_sources(params, weights_file):
-    assert_same(load_weights(params), params)
-    assert_same(load_weights(str(weights_file)), params)
-    default, named = flatten(load_weights()), flatten(load_weights(DEFAULT))
+    assert_same(load_weights(params).params, params)
+    loaded = load_weights(params)
+    assert load_weights(loaded) is loaded
+    again = pickle.loads(pickle.dumps(loaded))
+    assert again.network is loaded.network
+    assert_same(again.params, params)
+    assert_same(load_weights(str(weights_file)).params, params)
+    default, named = flatten(load_weights().params), flatten(load_weights(DEFAULT).params)
     for name, value in default.items():
         np.testing.assert_array_equal(named[name], value)
     with pytest.raises(WeightsError, match="'nonesuch'"):
@@ -351,6 +356,20 @@ def test_sources(params, weights_file):
         load_weights(weights_file.parent)
 
 
+def test_a_networks_name_stands_for_its_weights(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name, network in (
+        ("airband", "airband"),
+        ("AIRBAND-live", "airband-live"),
+        ("novasr", "NovaSR"),
+    ):
+        assert load_weights(name).network.name == network
+    with pytest.raises(WeightsError, match=r"no flashsr: .* hf download"):
+        load_weights("flashsr")
+    with pytest.raises(WeightsError, match=r"no SpeechSR: .* its checkpoint"):
+        load_weights("SpeechSR")
+
+
 def test_embedded_weights_are_what_their_sums_say():
     """Half precision throughout, with provenance, and the original's fixed filters."""
     folder = Path(__file__).parents[1] / "weights"
@@ -360,7 +379,7 @@ def test_embedded_weights_are_what_their_sums_say():
     assert sums == {f"{name}.safetensors": file_sha256(p) for name, p in embedded.items()}
     card = (folder / "README.md").read_text()
     for name, path in embedded.items():
-        tensors, metadata = read_weights(path)
+        _, tensors, metadata = read_weights(path)
         assert {value.dtype for value in tensors.values()} == {np.dtype(np.float16)}
         assert name in card
         assert metadata["licence"]

@@ -4,8 +4,6 @@ The stand-in hears 2,000 samples at a time. It filters, with zeros beyond the ed
 that up to 100 samples there are wrong, as a trained network's are.
 """
 
-import dataclasses
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,13 +11,14 @@ import pytest
 from conftest import check
 from scipy import signal
 
-from novasr_np import windows
-from novasr_np.dsp.windows import OverlapAdd, fade_in
-from novasr_np.networks import WINDOWED
+from novasr_np.dsp.overlap import OverlapAdd, fade_in
 from novasr_np.networks.flashsr.mel import denormalise, normalise
+from novasr_np.networks.flashsr.window import level_of
+from novasr_np.networks.record import Facts, Level, Windows
+from novasr_np.pipeline.feed import WindowFeed
 
 WINDOW, ROW, REACH = 2_000, 100, 100
-NETWORK = dataclasses.replace(WINDOWED["FlashSR"], window=WINDOW, row=ROW, name="stand-in")
+CUT = Windows(WINDOW, ROW, ROW)
 TAPS = np.hanning(2 * REACH + 3)[1:-1]
 TAPS /= TAPS.sum()
 BLOCK = 96  # samples, of which a level is the mean
@@ -31,19 +30,37 @@ class Options(NamedTuple):
     exact_windows: bool = False
 
 
-def stand_in(x, rows, level):
-    """Windows as `windows.Run`: filtered, at their level, and the first sample tells the row."""
+def stand_in(x, level):
+    """Windows [n, T], filtered, at their level."""
     if level is None:
         mean = x.mean(axis=-1, keepdims=True)
-        level = windows.Level(mean, np.abs(x - mean).max(axis=-1, keepdims=True))
+        level = Level(mean, np.abs(x - mean).max(axis=-1, keepdims=True))
     y = [np.convolve(row, TAPS, "same") for row in normalise(x, level)]
     return denormalise(np.stack(y), level)
 
 
-def live(options, x, run=stand_in):
-    return windows.Live(
-        NETWORK, options, run, len(x), x.dtype, windows.measure(NETWORK, [np.atleast_2d(x)])
-    )
+def measure(*blocks):
+    return level_of(Facts(48_000, len(blocks[0])), blocks, CUT).level
+
+
+class Sound:
+    """A sound through the stand-in, chunk by chunk; keeps the pieces."""
+
+    def __init__(self, options, x):
+        level = measure(np.atleast_2d(x))
+        self.feed = WindowFeed(CUT, Facts(48_000, len(x), level=level), x.dtype, options)
+        self.pieces = []
+
+    def push(self, x, last=False):
+        pieces = self.feed.cut(x, last)
+        for piece in pieces:
+            piece.y[:] = stand_in(piece.x[np.newaxis], piece.facts.level)[0]
+        self.pieces += pieces
+        return self.feed.mix(last)
+
+
+def live(options, x):
+    return Sound(options, x)
 
 
 def noise(samples, channels=1, seed=0):
@@ -65,7 +82,7 @@ def levels(y):
 def test_no_seam_where_windows_overlap_and_one_where_they_do_not(sound):
     x = sound(30_000)
     # The sound without a border: as one window, but for its own two ends.
-    whole = stand_in(x, [0], windows.measure(NETWORK, [x]))[0]
+    whole = stand_in(x, measure(x))[0]
     inside = slice(REACH, -REACH)
     level = np.sqrt(np.mean(whole**2))
 
@@ -106,22 +123,18 @@ def test_what_is_the_same_in_both_windows_passes_unchanged():
     [(1, 1), (1_999, 1), (2_000, 1), (2_001, 2), (3_400, 2), (3_401, 3), (30_000, 21)],
 )
 def test_windows_begin_where_they_should(samples, count):
-    x, seen = noise(samples, 2), []
-
-    def run(x, rows, level):
-        seen.append((x, rows, level))
-        return stand_in(x, rows, level)
-
-    y = live(Options(), x, run).push(x, last=True)
-    assert y.shape == x.shape
-    ((rows_of_x, rows, level),) = seen
-    np.testing.assert_array_equal(rows, np.repeat(np.arange(count) * 14, 2))
+    x = noise(samples, 2)
+    sound = live(Options(), x)
+    assert sound.push(x, last=True).shape == x.shape
+    pieces = sound.pieces
+    starts = [piece.start for piece in pieces]
+    np.testing.assert_array_equal(starts, np.repeat(np.arange(count) * 1_400, 2))
     padded = np.pad(x, [(0, 0), (0, 2_000)])
-    for i, row in enumerate(rows):
-        start = row * ROW
-        np.testing.assert_array_equal(rows_of_x[i], padded[i % 2, start : start + WINDOW])
-    own = windows.measure(NETWORK, [x])
-    np.testing.assert_array_equal(level.mean, np.tile(own.mean, (count, 1)))
+    own = measure(x)
+    for i, piece in enumerate(pieces):
+        want = padded[i % 2, piece.start : piece.start + WINDOW]
+        np.testing.assert_array_equal(piece.x, want)
+        np.testing.assert_array_equal(piece.facts.level.mean, own.mean[i % 2 : i % 2 + 1])
 
 
 @pytest.mark.parametrize("pieces", [[1] * 50 + [6_000], [600, 1_400, 1, 5_000], [2_000] * 5, [0]])
@@ -150,7 +163,7 @@ def test_an_end_that_comes_alone():
 def test_one_level_for_a_whole_sound_keeps_channels_in_balance():
     left = noise(9_000)[0] + 0.25
     x = np.stack([left, left / 8])
-    level = windows.measure(NETWORK, [x[:, :4_000], x[:, 4_000:4_000], x[:, 4_000:]])
+    level = measure(x[:, :4_000], x[:, 4_000:4_000], x[:, 4_000:])
     check(level.mean[:, 0], x.mean(axis=1), 1e-15)
     peak = np.abs(x - level.mean).max()
     check(level.peak[:, 0], [peak, peak], 1e-15)
@@ -161,10 +174,10 @@ def test_one_level_for_a_whole_sound_keeps_channels_in_balance():
 def test_the_silence_behind_a_short_sound_counts():
     x = 1 + noise(500) / 100
     padded = np.pad(x, [(0, 0), (0, 1_500)])
-    level = windows.measure(NETWORK, [x])
+    level = measure(x)
     check(level.mean[0], padded.mean(axis=1), 1e-15)
     check(level.peak[0], np.abs(padded - padded.mean()).max(axis=1), 1e-15)
-    silence = windows.measure(NETWORK, [np.zeros((2, 9_000))])
+    silence = measure(np.zeros((2, 9_000)))
     assert not silence.mean.any()
     assert not silence.peak.any()
 
@@ -174,20 +187,11 @@ def test_exact_windows_are_at_levels_of_their_own():
     options = Options(overlap=0, exact_windows=True)
     y = live(options, x).push(x, last=True)
     for half in (slice(0, 2_000), slice(2_000, 4_000)):
-        check(y[:, half], stand_in(x[:, half], [0], None), 1e-15)
-
-
-def test_a_whole_sound_only():
-    x = noise(3_000)
-    run = partial(windows.whole, NETWORK, Options(), stand_in)
-    np.testing.assert_array_equal(run(x, 0, True), live(Options(), x).push(x, last=True))
-    for place in ((100, True), (0, False)):
-        with pytest.raises(ValueError, match="stand-in takes whole sounds"):
-            run(x, *place)
+        check(y[:, half], stand_in(x[:, half], None), 1e-15)
 
 
 def test_the_stand_in_is_wrong_at_its_edges():
     """Or the tests above would show nothing."""
     x = signal.lfilter([1], [1, -0.9], noise(WINDOW))
-    y = stand_in(x, [0], None)[0]
+    y = stand_in(x, None)[0]
     assert abs(y[0] - np.convolve(np.pad(x[0], REACH, "reflect"), TAPS, "valid")[0]) > 0.1

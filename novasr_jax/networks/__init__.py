@@ -1,11 +1,16 @@
-"""The registry: the networks of `novasr_np.networks` that run in JAX."""
+"""The registry: the networks of `novasr_np.networks` in JAX."""
 
 from . import airband, flashsr, novasr, speechsr
-from .record import Network, Windowed
+from .record import Network
 
 NETWORKS: dict[str, Network] = {
-    network.name: network for network in (novasr.NETWORK, *speechsr.NETWORKS, *airband.NETWORKS)
+    network.name: network
+    for network in (
+        novasr.NETWORK,
+        *speechsr.NETWORKS,
+        *airband.NETWORKS,
+        flashsr.NETWORK,
+    )
 }
-WINDOWED: dict[str, Windowed] = {network.name: network for network in (flashsr.NETWORK,)}
 
-__all__ = ["NETWORKS", "WINDOWED", "Network", "Windowed"]
+__all__ = ["NETWORKS", "Network"]

@@ -1,41 +1,51 @@
-"""The record of a network in JAX: what `batches` has to know beside `novasr_np.networks.record`."""
+"""The record of a network in JAX: what `compute` needs beside `novasr_np.networks.record`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from novasr_np.networks.record import Facts
 
 from ..layers import PRECISIONS
 
+# (x [n, samples], the start of each in samples, the facts of each) -> what devices take of them,
+# arrays [n, ...]; and what brings their outputs [n, samples] to the sound's level.
+Prepare = Callable[
+    [np.ndarray, np.ndarray, list[Facts]], tuple[Any, Callable[[np.ndarray], np.ndarray]]
+]
+
+# Rows for each device at a time, by its kind. On a CPU a batch's activations should stay in the
+# cache; an accelerator wants work enough to be busy.
+ROWS = {"cpu": 4, "gpu": 64, "tpu": 64}
+
 
 class Network(NamedTuple):
-    """The functions of a network, under the name that it has in `novasr_np`."""
+    """The functions of a network, under the name that it has in `novasr_np`.
+
+    ``start`` [...] is where each x begins in its sound, in samples, and ``facts`` are those of the
+    sounds, a `Facts` of arrays [...]. A network that has no use for them ignores them.
+    """
 
     name: str
-    # (params, x [..., T], length, start=, precision=) -> y, for padded batches of any lengths;
-    # start [...]: where each x begins in its signal, in steps
-    forward: Callable[..., jax.Array]
-    # the same arguments -> each stage's (name, activation), channels last
-    stages: Callable[..., Iterator[tuple[str, jax.Array]]]
-    # (params, dtype) -> the weights as interior takes them, on the host
+    # (params, dtype, precision, place) -> the weights as interior takes them; place puts each on
+    # its devices, and on the host by default
     fold: Callable[..., Any]
-    # (folded, x [B, n + context], start=, precision=) -> y [B, factor n], by programs compiled once
+    # (folded, x [B, n + context], *, start=, facts=, precision=) -> y [B, outputs of n], by
+    # programs compiled once; x as `prepare` gives it, if there is that
     interior: Callable[..., jax.Array]
-
-
-class Windowed(NamedTuple):
-    """The functions of a network that hears windows, under the name that it has in `novasr_np`."""
-
-    name: str
-    # (params, dtype, precision, place) -> the weights as forward takes them; place: what puts each
-    # on its devices, to be left out for the host
-    fold: Callable[..., Any]
-    # what the host gives (`Windowed.prepare` of novasr_np) -> arrays [B, ...], of which each row is
-    # a window's
-    inputs: Callable[[Any], Any]
-    # (folded, inputs, precision) -> windows, normalised, by a program compiled once for each shape
-    forward: Callable[..., jax.Array]
+    # (params, x [..., T], length, *, start=, facts=, precision=) -> y, for padded batches of any
+    # lengths; None for a network that hears windows
+    forward: Callable[..., jax.Array] | None = None
+    # the same arguments -> each stage's (name, activation), channels last
+    stages: Callable[..., Iterator[tuple[str, jax.Array]]] | None = None
+    # (params, options, dtype) -> what the host does before devices get their rows
+    prepare: Callable[[Any, Any, Any], Prepare] | None = None
+    # (params, platforms) -> an exported program, where that of `forward` will not do
+    export: Callable[[Any, tuple[str, ...]], Any] | None = None
+    rows: Mapping[str, int] = ROWS
 
 
 def checked(x: Any, least: int, precision: str) -> jax.Array:

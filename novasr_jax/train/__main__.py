@@ -182,7 +182,7 @@ def _steps_within(args, recipe, plan, recordings) -> int:
 
 
 def _begin_with(source, now):
-    flat = flatten(load_weights(source))
+    flat = flatten(load_weights(source).params)
     trained = {name: np.asarray(flat[name], np.float32) for name in now.trained}
     return now._replace(trained=trained, averaged=trained)
 

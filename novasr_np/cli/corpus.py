@@ -20,10 +20,9 @@ from ..dsp.resample import import_soxr
 from ..errors import message, missing_extra
 from ..files import audio
 from ..files.convert import Options
-from ..networks import Network
 from ..threads import available_cores
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
-from .options import add_backend, add_network, add_windows, backend, positive, window_options
+from .options import add_backend, add_choices, add_network, backend, choices, positive
 
 _FILES_AT_ONCE = 16  # for JAX: enough to fill a batch while others are read and written
 
@@ -83,7 +82,7 @@ def add(commands: Any) -> None:
     loud = p.add_mutually_exclusive_group()
     loud.add_argument("-q", "--quiet", action="store_true", help="only failures")
     loud.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
-    add_windows(p)
+    add_choices(p)
     add_backend(p)
     r = p.add_argument_group("many machines (extra cluster)")
     r.add_argument("--engine", choices=("local", "ray"), default="local", help="default: local")
@@ -126,10 +125,9 @@ def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], Task, Engine
     audio.check_format(args.format, args.subtype)
     if args.resampler == "soxr":
         import_soxr()
-    params = weights.load_weights(args.weights, args.variant)
-    network = weights.any_network_of(params)
-    choices = window_options(args, network)
-    chosen = backend(args, threads=1, options=choices, shared=True)
+    loaded = weights.load_weights(args.weights, args.variant)
+    chosen_options = choices(args, loaded.network)
+    chosen = backend(args, threads=1, options=chosen_options, shared=True)
     engine = _engine(args)
     for name in ("source", "target"):
         if not getattr(args, name):
@@ -156,12 +154,12 @@ def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], Task, Engine
         staging="",
         options=options,
         # Large weights every worker reads by itself.
-        params=params if isinstance(network, Network) else os.path.abspath(args.weights),
+        weights=os.path.abspath(args.weights) if loaded.network.weights.store else loaded,
         variant=args.variant,
         backend=chosen,
         weights_sha256=weights.file_sha256(weights.weights_path(args.weights)),
         settings=settings_hash(
-            options, choices, backend=args.backend, precision=args.precision or "highest"
+            options, chosen_options, backend=args.backend, precision=args.precision or "highest"
         ),
     )
     return rows, task, engine

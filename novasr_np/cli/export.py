@@ -8,7 +8,7 @@ from .. import weights
 from ..atomic import atomic_write
 from ..errors import missing_extra
 from ..layers.onnx_nodes import OPSETS
-from ..networks import Network, Windowed
+from ..networks import Network
 from .messages import EXIT_DONE, usage, wrote
 from .options import add_if_exists, add_weights, refuse_existing
 
@@ -60,11 +60,11 @@ def _onnx(args: argparse.Namespace) -> int:
         if not args.output.lower().endswith(".onnx"):
             raise ValueError(f"a model's name ends in .onnx, got {args.output!r}")
         refuse_existing(args.output, args.if_exists)
-        params = weights.load_weights(args.weights)
-        network = weights.network_of(params)
-        if network.to_onnx is None:
+        loaded = weights.load_weights(args.weights)
+        network, ports = loaded.network, loaded.network.ports
+        if ports is None or ports.to_onnx is None:
             raise ValueError(f"{network.name} has no ONNX export")
-        model = network.to_onnx(params, opset=args.opset, half=args.half)
+        model = ports.to_onnx(loaded.params, opset=args.opset, half=args.half)
         what = f"ONNX, opset {args.opset}{', float16' if args.half else ''}"
         _write(args.output, model.SerializeToString(), network, what)
     except (OSError, ValueError, ModuleNotFoundError) as error:
@@ -75,18 +75,18 @@ def _onnx(args: argparse.Namespace) -> int:
 def _stablehlo(args: argparse.Namespace) -> int:
     try:
         refuse_existing(args.output, args.if_exists)
-        params = weights.load_weights(args.weights)
+        loaded = weights.load_weights(args.weights)
         try:
             from novasr_jax.to_stablehlo import to_stablehlo  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise missing_extra("needs JAX", "jax") from error
-        _write(args.output, to_stablehlo(params), weights.any_network_of(params), "StableHLO")
+        _write(args.output, to_stablehlo(loaded), loaded.network, "StableHLO")
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     return EXIT_DONE
 
 
-def _write(output: str, data: bytes, network: Network | Windowed, what: str) -> None:
+def _write(output: str, data: bytes, network: Network, what: str) -> None:
     with atomic_write(Path(output)) as file:
         file.write(data)
     wrote(output, f"{network.name} as {what}")

@@ -4,17 +4,14 @@ import argparse
 import importlib.util
 import math
 import os
+from collections.abc import Callable
 from typing import Any
 
 from .. import weights
-from ..blocks import Backend
 from ..dsp.resample import RESAMPLERS
 from ..errors import missing_extra
-from ..networks import Network, Windowed
-from ..networks.flashsr import load
-from ..networks.flashsr.options import Options
-from ..networks.flashsr.sampler import SCHEDULES
-from ..networks.flashsr.spec import LAST
+from ..networks import NETWORKS, Network
+from ..pipeline.threads import Backend
 
 
 def refuse_existing(path: str, if_exists: str) -> None:
@@ -53,7 +50,7 @@ def add_network(parser: argparse.ArgumentParser, default: str = weights.DEFAULT)
     parser.add_argument(
         "--keep-lowband",
         type=band,
-        default=True,
+        default="auto",
         metavar="HZ",
         help="restore the input's own sound below HZ; auto (default): 7/8 of what its sampling "
         "rate can hold, or of where a file's sound ends by its spectrum; off: the network alone",
@@ -71,66 +68,68 @@ def add_weights(parser: argparse.ArgumentParser, default: str = weights.DEFAULT)
     )
 
 
-def add_windows(parser: argparse.ArgumentParser) -> None:
-    """The options of a network that hears windows."""
-    w = parser.add_argument_group("FlashSR (--weights FOLDER)")
-    w.add_argument(
+def add_variant(parser: Any) -> None:
+    """The option that chooses among the weights of a folder."""
+    stores = [network.weights.store for network in NETWORKS.values()]
+    variants = dict.fromkeys(v for store in stores if store for v in store.VARIANTS)
+    parser.add_argument(
         "--variant",
-        choices=load.VARIANTS,
-        help="of the weights in the folder; default: the first of these that is there",
-    )
-    w.add_argument("--seed", type=count, metavar="N", help="of the noise; default: 0")
-    w.add_argument(
-        "--timestep",
-        type=count,
-        metavar="N",
-        help=f"0 to {LAST}; it was trained for {LAST} (default) only",
-    )
-    w.add_argument("--schedule", choices=tuple(SCHEDULES), help="mlx: of the port to MLX")
-    w.add_argument(
-        "--condition",
-        choices=("mean", "sample"),
-        help="of the input's latent: its mean (default), or drawn, as the original does",
-    )
-    w.add_argument(
-        "--overlap",
-        type=seconds,
-        metavar="S",
-        help="that a window of 5.12 s shares with the next, a multiple of 0.08; default: 0.56; "
-        "0 for none",
-    )
-    w.add_argument(
-        "--fade", type=number, metavar="S", help="of these in which one gives way; default: 0.4"
-    )
-    w.add_argument(
-        "--exact-windows",
-        action="store_true",
-        default=None,
-        help="as the original: no overlap, each window at its own level",
-    )
-    w.add_argument(
-        "--low-pass",
-        type=low_pass,
-        metavar="HZ",
-        help="before all else, as in its training: auto, where the sound ends; or Hz; default: off",
+        choices=tuple(variants),
+        help="which of the weights in a folder; default: the first of these that is there",
     )
 
 
-def window_options(args: argparse.Namespace, network: Network | Windowed) -> dict[str, Any]:
-    """Those of `add_windows` that were given, by the names that the network has for them.
+def add_choices(parser: argparse.ArgumentParser) -> None:
+    """A group of options for each network that has some."""
+    for network in NETWORKS.values():
+        if not network.options:
+            continue
+        group = parser.add_argument_group(network.name)
+        if network.weights.store:
+            add_variant(group)
+        for option in network.options:
+            name = f"--{option.name.replace('_', '-')}"
+            if option.parse is None and option.choices is None:
+                group.add_argument(name, action="store_true", default=None, help=option.help)
+            else:
+                group.add_argument(
+                    name,
+                    type=_parser(option.parse or str),
+                    choices=option.choices,
+                    metavar=option.metavar,
+                    help=option.help,
+                )
 
-    Raises ValueError if one was, and the network has none, or none of that value.
+
+def _parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """argparse tells what such an error says, and not what a ValueError does."""
+
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parsed
+
+
+def choices(args: argparse.Namespace, network: Network) -> dict[str, Any]:
+    """Those of `add_choices` that were given, by name.
+
+    Raises ValueError if one was that the network does not have, or not of that value.
     """
-    choices = {name: getattr(args, name) for name in Options._fields}
-    given = {name: value for name, value in choices.items() if value is not None}
-    if given and isinstance(network, Network):
-        option = next(iter(given)).replace("_", "-")
-        raise ValueError(f"--{option} is for FlashSR, and these are weights of {network.name}")
-    for name in ("overlap", "fade"):
-        if name in given:
-            given[name] = round(given[name] * network.rate_in)
-    if isinstance(network, Windowed):
-        network.checked(given, network.window)
+    given = {}
+    for other in NETWORKS.values():
+        for option in other.options:
+            if (value := getattr(args, option.name)) is None:
+                continue
+            if option not in network.options:
+                name = option.name.replace("_", "-")
+                raise ValueError(
+                    f"--{name} is for {other.name}, and these are weights of {network.name}"
+                )
+            given[option.name] = value
+    network.choose(given)
     return given
 
 
@@ -162,23 +161,6 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def count(text: str) -> int:
-    """Parse an option's whole number from 0 on."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 on, got {text!r}")
-    return int(text)
-
-
-def seconds(text: str) -> float:
-    """Parse an option's time, 0 or more."""
-    return 0.0 if text == "0" else number(text)
-
-
-def low_pass(text: str) -> str | float:
-    """Parse auto, off or Hz."""
-    return text if text in ("auto", "off") else number(text)
-
-
 def number(text: str) -> float:
     """Parse an option's number above 0."""
     try:
@@ -190,10 +172,10 @@ def number(text: str) -> float:
     return value
 
 
-def band(text: str) -> bool | float:
-    """Parse auto, off or Hz, as `crossover.cutoff` takes it."""
+def band(text: str) -> str | float | bool:
+    """Parse auto, off or Hz, as `upsample` takes them."""
     if text in ("auto", "off"):
-        return text == "auto"
+        return "auto" if text == "auto" else False
     try:
         return number(text)
     except argparse.ArgumentTypeError:
@@ -206,10 +188,10 @@ def backend(
     options: dict[str, Any] | None = None,
     shared: bool = False,
 ) -> Any:
-    """The backend that the options choose: `blocks.Backend`, or novasr_jax's.
+    """The backend that the options choose: `pipeline.threads.Backend`, or novasr_jax's.
 
-    threads: of numpy; options: of the network; shared: for JAX, whether many threads will ask at
-    once.
+    threads: of numpy; options: of the network; shared: for JAX, whether many threads ask at once.
+
     Raises ModuleNotFoundError without JAX, ValueError for options that do not go together.
     """
     if args.backend == "numpy":

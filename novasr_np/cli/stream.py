@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..api import Stream
 from ..files.signals import deferred_signals
-from ..stream import Stream
 from ..weights import LIVE
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
 from .options import add_network, positive

@@ -13,20 +13,20 @@ from typing import Any
 from tqdm import tqdm
 
 from .. import weights
-from ..blocks import Runner
 from ..dsp.resample import import_soxr
 from ..files import audio, ffmpeg, find
 from ..files.convert import Options, Result, convert
-from ..networks import Network, Windowed
+from ..networks import Network
+from ..pipeline.runner import Runner
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
 from .options import (
     add_backend,
+    add_choices,
     add_if_exists,
     add_network,
-    add_windows,
     backend,
+    choices,
     positive,
-    window_options,
 )
 
 _NOTES = """\
@@ -82,7 +82,7 @@ def add(commands: Any) -> None:
         "depth where the format has it, else the format's usual one",
     )
     add_if_exists(p, skip=True)
-    add_windows(p)
+    add_choices(p)
     add_backend(p)
     loud = p.add_mutually_exclusive_group()
     loud.add_argument("-q", "--quiet", action="store_true", help="only failures")
@@ -112,8 +112,8 @@ def _main(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Runner]:
     """Sources with their targets, the options, and what computes; raises what is wrong usage."""
-    params = weights.load_weights(args.weights, args.variant)
-    network = weights.any_network_of(params)
+    loaded = weights.load_weights(args.weights, args.variant)
+    network = loaded.network
     args.input = list(find.expand(args.input))
     out = args.output
     sources = list(find.find(args.input, args.recursive, network.rate_out))
@@ -167,8 +167,8 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Run
         if_exists=args.if_exists,
     )
     pairs = [(source, path) for (source, _), path in zip(sources, paths, strict=True)]
-    chosen = backend(args, args.threads, window_options(args, network))
-    return pairs, options, chosen.open(network, params)
+    chosen = backend(args, args.threads, choices(args, network))
+    return pairs, options, chosen.open(loaded)
 
 
 def _progress_bar(pairs: list[tuple[str, str]], args: argparse.Namespace) -> tqdm:
@@ -199,9 +199,9 @@ def _report(result: Result, args: argparse.Namespace) -> None:
 class _Notes:
     """Says of a file, before the work, how far its sound reaches; of several, of the first."""
 
-    def __init__(self, network: Network | Windowed, args: argparse.Namespace) -> None:
+    def __init__(self, network: Network, args: argparse.Namespace) -> None:
         self._network = network
-        self._wanted = args.keep_lowband is True and not (args.quiet or args.json)
+        self._wanted = args.keep_lowband == "auto" and not (args.quiet or args.json)
         self._all = args.verbose
         self._told: set[bool] = set()
 

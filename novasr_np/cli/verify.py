@@ -78,8 +78,8 @@ def _main(args: argparse.Namespace) -> int:
             return EXIT_DONE
         if args.rate and (args.onnx or args.format != "wav"):
             raise ValueError("--rate needs --command and --format wav: only WAV files say a rate")
-        params = weights.load_weights(args.weights)
-        network = weights.network_of(params)
+        loaded = weights.load_weights(args.weights)
+        network = loaded.network
         if args.onnx is not None:
             port = ports.onnx(args.onnx)
         else:
@@ -92,7 +92,7 @@ def _main(args: argparse.Namespace) -> int:
     table = None if args.json else _Table()
     report = verify(
         port,
-        params,
+        loaded,
         cases(network.rate_in, long, tuple(args.rate)),
         table or (lambda _: None),
     )

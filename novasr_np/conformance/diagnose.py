@@ -71,7 +71,7 @@ def drift(y: np.ndarray, truth: np.ndarray, network: Network) -> Finding | None:
     parts = zip(np.array_split(y, 4), np.array_split(truth, 4), strict=True)
     levels = [snr(*part) for part in parts]
     least = max(levels[2:]) + MARGIN_DB / 2
-    if len(y) < network.at(4 * network.context) or levels[0] < least:
+    if len(y) < network.at(4 * network.cut.context) or levels[0] < least:
         return None
     text = f"SNR {levels[0]:.0f} dB falls to {levels[-1]:.0f}"
     return Finding("drift", f"interpolation drifts with length: {text}")
@@ -138,17 +138,19 @@ def _known_faults(
 ) -> list[tuple[float, Finding]]:
     """The same for the network's known faults: those found before, and all while it is worth it."""
     long_enough = not case.is_length or len(case.x) == LENGTHS[-1]
+    assert network.ports is not None
+    faults = network.ports.faults
     search_all = suspects.searches_left > 0 and long_enough
-    names = dict.fromkeys([*suspects.found, *(network.faults if search_all else ())])
-    x = case.x[: _SEARCH_SAMPLES + network.context]
+    names = dict.fromkeys([*suspects.found, *(faults if search_all else ())])
+    x = case.x[: _SEARCH_SAMPLES + network.cut.context]
     if len(x) < len(case.x):  # what the cut changes is left out
-        y = y[: network.at(len(x) - network.context_right)]
+        y = y[: network.at(len(x) - network.cut.right)]
     candidates, best = [], before + MARGIN_DB
     for name in names:
-        fault = network.faults[name]
+        fault = faults[name]
         with np.errstate(all="ignore"):
             wrong = fault.forward(params, x)[: len(y)]
-        if len(wrong) < len(y) - network.edge_loss:
+        if len(wrong) < len(y) - network.cut.edge_loss:
             continue
         level = snr(y[: len(wrong)], wrong)
         candidates.append((level, Finding(name, fault.words)))

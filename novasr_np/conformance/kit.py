@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..networks import Network
-from ..networks.record import Params
+from ..errors import WeightsError
 from ..version import __version__
-from ..weights import file_sha256, load_weights, network_of, read_weights, weights_path
+from ..weights import Weights, file_sha256, load_weights, read_weights, weights_path
 from .cases import cases
 from .verify import GRADES
 
@@ -40,17 +39,19 @@ def export(folder: Path, weights: str | None = None) -> None:
     OSError if it cannot be written, WeightsError as `load_weights`.
     """
     path = weights_path(weights)
-    params = load_weights(path)
+    loaded = load_weights(path)
+    network = loaded.network
+    if network.ports is None:
+        raise WeightsError(f"there is no kit for {network.name}")
     if folder.exists():
         raise FileExistsError(f"{folder} exists")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         kit = Path(temporary, "kit")
         kit.mkdir()
-        network = network_of(params)
-        arrays = dict(_arrays(params, network)) | {
+        arrays = dict(_arrays(loaded)) | {
             f"weights/{name}.npy": value.astype(np.float32)
-            for name, value in read_weights(path)[0].items()
+            for name, value in read_weights(path)[1].items()
         }
         for name, value in arrays.items():
             (kit / name).parent.mkdir(exist_ok=True)
@@ -77,13 +78,14 @@ def export(folder: Path, weights: str | None = None) -> None:
         kit.rename(folder)
 
 
-def _arrays(params: Params, network: Network) -> Iterator[tuple[str, np.ndarray]]:
+def _arrays(weights: Weights) -> Iterator[tuple[str, np.ndarray]]:
+    network, params = weights.network, weights.params
     for case in cases(network.rate_in, long_seconds=0):
         name = case.name.replace(" ", "-")
         yield f"cases/{name}.x.npy", case.x
-        yield f"cases/{name}.y.npy", network.forward(params, np.float64(case.x))
-    samples = max(STAGES_SAMPLES, STAGES_STEPS * network.step)
+        yield f"cases/{name}.y.npy", network.compute.forward(params, np.float64(case.x))
+    samples = max(STAGES_SAMPLES, STAGES_STEPS * network.cut.step)
     x = next(cases(network.rate_in)).x[1000:][:samples]
     yield "stages/x.npy", x
-    for number, (name, activation) in enumerate(network.stages(params, np.float64(x)), 1):
+    for number, (name, activation) in enumerate(network.compute.stages(params, np.float64(x)), 1):
         yield f"stages/{number:02}-{name}.npy", activation

@@ -15,10 +15,11 @@ import soundfile
 from .. import blas, weights
 from ..api import upsample
 from ..networks import NETWORKS, Network
-from ..networks.record import Params
+from ..networks.record import Params, Ports
 from ..tensors import nest
 from ..threads import available_cores
 from ..version import __version__
+from ..weights import Weights
 from .cases import noise
 from .verify import GRADES
 
@@ -91,10 +92,10 @@ def _weights(problems: list[str]) -> dict[str, Any]:
 
 def noise_weights(network: Network) -> Params:
     """A set of weights made of `noise`, the same everywhere, for the self-test; float64."""
-    sizes = {name: int(np.prod(shape)) for name, shape in network.tensors.items()}
+    sizes = {name: int(np.prod(shape)) for name, shape in network.weights.tensors.items()}
     values = noise(sum(sizes.values()), 1.0).astype(np.float64)
     flat = {}
-    for name, shape in network.tensors.items():
+    for name, shape in network.weights.tensors.items():
         value, values = values[: sizes[name]], values[sizes[name] :]
         if name.endswith(".filter"):  # near a mean, or the levels of deep networks would explode
             flat[name] = (1 + value) / sizes[name]
@@ -111,28 +112,32 @@ def noise_input() -> np.ndarray:
 def _self_test(problems: list[str]) -> dict[str, float]:
     """name -> the largest error against the values that the networks bring."""
     errors: dict[str, float] = {}
-    for network in NETWORKS.values():
+    for network, ports in _with_self_test():
         params, x = noise_weights(network), noise_input()
         runs = {
-            "numpy float64": network.forward(params, x),
-            "numpy float32": network.forward(params, np.float32(x)),
-            "numpy in blocks": upsample(np.float32(x), weights=params),
+            "numpy float64": network.compute.forward(params, x),
+            "numpy float32": network.compute.forward(params, np.float32(x)),
+            "numpy in blocks": upsample(np.float32(x), weights=Weights(network, params)),
         }
         for name, y in runs.items():
             most = 1e-12 if name.endswith("64") else GRADES["float32"]
-            _judge(f"{network.name}, {name}", network, y, most, errors, problems)
+            _judge(f"{network.name}, {name}", ports, y, most, errors, problems)
     return errors
+
+
+def _with_self_test() -> list[tuple[Network, Ports]]:
+    return [(network, network.ports) for network in NETWORKS.values() if network.ports]
 
 
 def _judge(
     name: str,
-    network: Network,
+    ports: Ports,
     y: np.ndarray,
     most: float,
     errors: dict[str, float],
     problems: list[str],
 ) -> None:
-    error = float(max(abs(y[n] - value) for n, value in network.self_test.items()))
+    error = float(max(abs(y[n] - value) for n, value in ports.self_test.items()))
     errors[name] = error
     if not error <= most:
         problems.append(f"self-test: {name} is off by {error:.1e}")
@@ -158,10 +163,14 @@ def _examine_jax(report: dict[str, Any], problems: list[str]) -> None:
         from novasr_jax import upsample as jax_upsample  # noqa: PLC0415
 
         report["machine"]["jax_devices"] = [str(device) for device in jax.devices()]
-        for network in NETWORKS.values():
-            y = np.asarray(jax_upsample(np.float32(noise_input()), weights=noise_weights(network)))
+        for network, ports in _with_self_test():
+            y = np.asarray(
+                jax_upsample(
+                    np.float32(noise_input()), weights=Weights(network, noise_weights(network))
+                )
+            )
             name = f"{network.name}, jax"
-            _judge(name, network, y, GRADES["float32"], report["self_test"], problems)
+            _judge(name, ports, y, GRADES["float32"], report["self_test"], problems)
         report["x_real_time"]["jax"] = _speed(jax_upsample)
     except Exception as error:  # whatever is wrong with a JAX that is installed
         problems.append(f"jax: {type(error).__name__}: {error}")

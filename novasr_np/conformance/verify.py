@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..api import upsample
+from ..errors import WeightsError
 from ..networks import Network
 from ..networks.record import Params
 from ..samples import ceil_div
-from ..weights import network_of
+from ..weights import Source, Weights, as_weights
 from . import diagnose
 from .cases import Case
 from .diagnose import Finding, Suspects, aligned_delay, snr
@@ -70,15 +71,18 @@ class Report:
 
 def verify(
     port: Port,
-    params: Params,
+    weights: Source,
     cases: Iterable[Case],
     progress: Callable[[Outcome], object] = lambda _: None,
 ) -> Report:
     """Run a port on every case. What it raises is an outcome, too; TimeoutError is the last one.
 
-    progress is called with each outcome.
+    progress is called with each outcome. Raises WeightsError for a network that has no cases.
     """
-    network = network_of(params)
+    loaded = as_weights(weights)
+    network, params = loaded.network, loaded.params
+    if network.ports is None:
+        raise WeightsError(f"{network.name} cannot be verified: there are no cases for it")
     outcomes: list[Outcome] = []
     suspects = Suspects()
     for case in cases:
@@ -141,15 +145,15 @@ def _examine_long(
     if len(y) < min(outcome.expected):
         outcome.findings.append(diagnose.lost_tail(min(outcome.expected) - len(y), network))
         return
-    left, right, at = network.context_left, network.context_right, network.at
+    left, right, at = network.cut.left, network.cut.right, network.at
     width = round(_WINDOW_SECONDS * network.rate_in)
     starts = np.linspace(left, len(case.x) - right - width, _WINDOWS).astype(int)
-    starts -= starts % network.step
+    starts -= starts % network.cut.step
     got, want = [], []
     for start in starts:
         window = case.x[start - left : start + width + right]
         inner = slice(at(left), at(left + width))
-        want.append(network.forward(params, np.float64(window), start=start - left)[inner])
+        want.append(network.compute.forward(params, np.float64(window), start=start - left)[inner])
         got.append(y[at(start) : at(start + width)])
     _measure(outcome, np.concatenate(got), np.concatenate(want))
     outcome.grade = _grade(outcome, step)
@@ -196,9 +200,11 @@ def _truth(case: Case, params: Params, network: Network, length: int) -> np.ndar
     """What the port should have given: of the front door for its length, else the bare network."""
     bare, whole = _lengths(case, network)
     if length == whole or case.rate != network.rate_in:
-        y = upsample(np.float64(case.x), case.rate, weights=params, keep_lowband=False)
+        y = upsample(
+            np.float64(case.x), case.rate, weights=Weights(network, params), keep_lowband=False
+        )
         return y if length >= whole else y[:bare]
-    return network.forward(params, np.float64(case.x))
+    return network.compute.forward(params, np.float64(case.x))
 
 
 def _quantisation_step(y: np.ndarray) -> float:

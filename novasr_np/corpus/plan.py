@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..files.convert import Options
-from ..networks.record import Params
 from ..version import __version__
+from ..weights import Weights
 from .ledger import COLUMNS, Result, Results
 from .manifest import Row
 
@@ -22,8 +22,8 @@ class Task:
     folder: str  # where targets go
     staging: str  # where unfinished files go, on the same file system
     options: Options
-    params: Params | str  # or where they are
-    backend: Any  # opens a runner: (network, params) -> `Runner`, in the worker
+    weights: Weights | str  # or where they are
+    backend: Any  # opens a runner: (weights) -> `Runner`, in the worker
     weights_sha256: str  # of the weights' file
     settings: str  # hash of all else that makes a difference to the samples
     variant: str | None = None  # of weights of which there are several

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from ..blocks import Runner
 from ..errors import message
 from ..files import audio
 from ..files.convert import convert
-from ..weights import any_network_of, load_weights
+from ..pipeline.runner import Runner
+from ..weights import load_weights
 from .ledger import Ledger, Result
 from .manifest import Row, fetched
 from .plan import Task, new_result
@@ -70,8 +70,7 @@ def open_worker(task: Task) -> Work:
     The file is exactly what `convert` writes for that source. What goes wrong is told in the
     result.
     """
-    params = load_weights(task.params, task.variant)
-    runner = task.backend.open(any_network_of(params), params)
+    runner = task.backend.open(load_weights(task.weights, task.variant))
     return partial(_work, task, runner)
 
 

@@ -17,49 +17,40 @@ from .sinc import kaiser, kaiser_beta, windowed_sinc
 
 _ATTENUATION = 100  # dB, in the stop band
 _STEEPNESS = 7  # the crossover's frequency in widths of the transition
-_BLOCK = 1 << 16  # samples at the output's rate at a time
 
 
-def cutoff(keep_lowband: Any, sample_rate: int, rate_out: int) -> float | None:
+def check(hertz: float, sample_rate: int, rate_out: int) -> float:
     """Hz below which the input is kept: half of it is there, all of it half a transition below.
 
-    keep_lowband: True for 7/16 of the sampling rate (7 kHz at 16 kHz), so that the kernel ends
-    below half of it and an anti-aliasing filter's slope is left to the network; or Hz, more than
-    0; False for none at all (None). At rate_out, the output's, and above, True keeps everything up
-    to 7/16 of that (21 kHz at 48 kHz).
-
-    Raises TypeError for what is neither, ValueError for Hz that the sampling rate cannot hold.
+    sample_rate: of the input, rate_out: of the output. Raises ValueError for Hz that these cannot
+    hold.
     """
-    if keep_lowband is False or keep_lowband is None:
-        return None
     rate = min(sample_rate, rate_out)
-    if keep_lowband is True:
-        return rate * _STEEPNESS / (2 * _STEEPNESS + 2)
-    if not isinstance(keep_lowband, (int, float, np.integer, np.floating)):
-        raise TypeError(f"keep_lowband is True, False or a number of Hz, got {keep_lowband!r}")
     most = rate * _STEEPNESS / (2 * _STEEPNESS + 1)  # the transition ends at half the rate
-    if not 0 < keep_lowband <= most:
+    if not 0 < hertz <= most:
         raise ValueError(
-            f"keep_lowband {keep_lowband} Hz; expected more than 0, and at most {most:.0f} "
-            f"of sound sampled at {sample_rate} Hz"
+            f"keep_lowband must be more than 0 and at most {most:.0f} Hz of sound sampled at "
+            f"{sample_rate} Hz, got {hertz}"
         )
-    return float(keep_lowband)
+    return float(hertz)
 
 
-def below(edge: float | None, sample_rate: int, rate_out: int) -> float:
-    """`cutoff`'s True for a recording whose sound ends at `edge` Hz already (`band.edge`).
+def highest(sample_rate: int, rate_out: int, edge: float | None = None) -> float:
+    """Hz below which nearly all of the input is kept: 7/8 of what both rates can hold.
 
-    7/8 of that, as 7/16 of the sampling rate are 7/8 of what it can hold.
+    So the kernel ends below half the rate, and an anti-aliasing filter's slope is left to the
+    network. edge: Hz where the sound ends (`band.edge`), if that is known; then 7/8 of that.
     """
-    most = cutoff(True, sample_rate, rate_out)
-    assert most is not None
-    return most if edge is None else min(most, edge * 2 * _STEEPNESS / (2 * _STEEPNESS + 2))
+    half = min(sample_rate, rate_out) / 2
+    end = half if edge is None else min(half, edge)
+    return end * 2 * _STEEPNESS / (2 * _STEEPNESS + 2)
 
 
 class Crossover:
     """For signals that come chunk by chunk.
 
-    hertz: as `cutoff` gives it. sample_rate: of the input, rate_out: of the network's output, Hz.
+    hertz: as `check` or `highest` gives it. sample_rate: of the input, rate_out: of the network's
+    output, Hz.
     """
 
     def __init__(
@@ -89,26 +80,6 @@ class Crossover:
         self._waiting = [part[:, count:].copy() for part in waiting]
         y, low_of_input, low_of_network = (part[:, :count] for part in waiting)
         return y + (low_of_input - low_of_network)
-
-
-def make(
-    keep_lowband: Any, sample_rate: int, rate_out: int, channels: int, dtype: Any
-) -> Crossover | None:
-    """The crossover that `upsample` is asked for, or None. Raises as `cutoff` and `kernels`."""
-    hertz = cutoff(keep_lowband, sample_rate, rate_out)
-    return None if hertz is None else Crossover(hertz, sample_rate, rate_out, channels, dtype)
-
-
-def keep_low(crossover: Crossover, x: np.ndarray, y: np.ndarray) -> None:
-    """Put the low band of x [channels, T] into y [channels, m], in place, with a new crossover."""
-    written, read = 0, 0
-    for start in range(0, max(1, y.shape[-1]), _BLOCK):
-        stop = min(start + _BLOCK, y.shape[-1])
-        last = stop == y.shape[-1]
-        until = x.shape[-1] if last else stop * crossover.sample_rate // crossover.rate_out
-        out = crossover.push(x[:, read:until], y[:, start:stop].copy(), last)
-        y[:, written : written + out.shape[-1]] = out
-        written, read = written + out.shape[-1], until
 
 
 def _low_pass(

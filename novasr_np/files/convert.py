@@ -5,26 +5,22 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from ..blocks import Runner
-from ..dsp import band, crossover
-from ..dsp import resample as resampling
 from ..errors import AudioError, message
-from ..networks.record import Level
-from ..samples import count_saturated
-from ..stream import Upsampler
+from ..pipeline.look import look
+from ..pipeline.runner import Runner
+from ..pipeline.upsampler import Upsampler
+from ..samples import check_levels, count_saturated
 from . import audio
 from .find import PIPE
 from .signals import deferred_signals
 
-_LOOK_SECONDS = 300  # of a file, for where its sound ends
 _CHOOSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "each": lambda x: x,
     "first": lambda x: x[:1],
@@ -37,8 +33,7 @@ class Options:
     """How every file of a run is treated."""
 
     resampler: str = "upstream"
-    # True: as much as the recording has, by its spectrum; None: as the network is made for
-    keep_lowband: bool | float | None = None
+    keep_lowband: str | float | bool | None = None  # as for `novasr_np.upsample`
     channels: str = "each"  # each, first or mono
     format: str = "wav"  # a key of audio.FORMATS
     subtype: str | None = None  # libsndfile's name; None for the source's bit depth
@@ -124,21 +119,25 @@ def _convert(
 ) -> None:
     network = runner.network
     with audio.reading(path) as source:
-        result.sample_rate = resampling.check_rate(source.sample_rate)
+        result.sample_rate = source.sample_rate
         result.channels = source.channels if options.channels == "each" else 1
         # A pipe cannot be wound back to complete a header: spool, then send.
         final = Path(spool, "output") if target == PIPE else Path(target)
-        frames = network.duration(source.frames, source.sample_rate)
-        keep = network.keeps(options.keep_lowband, source.sample_rate)
-        if keep is True and network.may_hear_less(source.sample_rate):
-            with audio.reading(path) as again:
-                blocks = _first(again, _LOOK_SECONDS)
-                result.band_edge = band.edge(blocks, source.sample_rate)
-            keep = crossover.below(result.band_edge, source.sample_rate, network.rate_out)
-        result.kept_below = crossover.cutoff(keep, source.sample_rate, network.rate_out)
+        keep, by = options.keep_lowband, options.resampler
+        facts = look(
+            network,
+            lambda: _looked_at(path, options),
+            source.sample_rate,
+            result.channels,
+            resampler=by,
+            keep_lowband=keep,
+            dtype=runner.dtype,
+        )
+        stream = Upsampler(runner, facts, resampler=by, keep_lowband=keep)
+        result.band_edge, result.kept_below = facts.edge, stream.kept_below
         result.subtype = options.subtype or audio.same_depth(source.subtype, options.format)
+        frames = network.duration(source.frames, source.sample_rate)
         begin(result)
-        level = _level(path, result.channels, options, runner)
         try:
             if target != PIPE:
                 final.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +153,7 @@ def _convert(
                     source.tags,
                 ) as file,
             ):
-                for y in _upsampled(source, result.channels, keep, options, runner, level):
+                for y in _upsampled(source, stream, result.channels, options, runner):
                     interrupt()
                     file.write(y)
                     seconds = y.shape[-1] / network.rate_out
@@ -170,52 +169,28 @@ def _convert(
         sys.stdout.buffer.flush()
 
 
-def _first(source: audio.Source, seconds: float) -> Iterator[np.ndarray]:
-    """The blocks of a file up to that time."""
-    left = round(seconds * source.sample_rate)
-    for x in source.blocks():
-        yield x
-        left -= x.shape[-1]
-        if left <= 0:
-            return
-
-
-def _level(path: Path, channels: int, options: Options, runner: Runner) -> Level | None:
-    """The level of a file's sound at the network's rate, for a network that has to know it."""
-    if runner.measure is None:
-        return None
+def _looked_at(path: Path, options: Options) -> Iterator[np.ndarray]:
+    """The sound of a file from its beginning."""
     with audio.reading(path) as source:
-        name = runner.network.resampler(options.resampler)
-        resampler = resampling.make(
-            name, source.sample_rate, runner.network.rate_in, channels, runner.dtype
-        )
-        chosen = map(_CHOOSE[options.channels], source.blocks())
-        blocks = (resampler.push(x.astype(runner.dtype, copy=False), False) for x in chosen)
-        rest = (resampler.push(np.zeros((channels, 0), runner.dtype), True) for _ in range(1))
-        return runner.measure(chain(blocks, rest))
+        yield from _blocks(source.blocks(), options)
+
+
+def _blocks(blocks: Iterable[np.ndarray], options: Options) -> Iterator[np.ndarray]:
+    """The channels that are wanted. Raises ValueError for NaN and the like, with its place."""
+    offset = 0
+    for x in map(_CHOOSE[options.channels], blocks):
+        yield check_levels(x, offset)
+        offset += x.shape[-1]
 
 
 def _upsampled(
-    source: audio.Source,
-    channels: int,
-    keep: bool | float,
-    options: Options,
-    runner: Runner,
-    level: Level | None,
+    source: audio.Source, stream: Upsampler, channels: int, options: Options, runner: Runner
 ) -> Iterator[np.ndarray]:
-    choose = _CHOOSE[options.channels]
-    stream = Upsampler(
-        runner,
-        source.sample_rate,
-        channels,
-        resampler=options.resampler,
-        keep_lowband=keep,
-        level=level,
-    )
     samples = max(1, runner.chunk // channels // runner.multiple) * runner.multiple
-    for x in source.blocks(max(1, samples * source.sample_rate // runner.network.rate_in)):
-        yield stream.push(choose(x))
-    yield stream.push(np.zeros((channels, 0), np.float32), last=True)
+    frames = max(1, samples * source.sample_rate // runner.network.rate_in)
+    for x in _blocks(source.blocks(frames), options):
+        yield stream.push(x.astype(runner.dtype, copy=False))
+    yield stream.push(np.zeros((channels, 0), runner.dtype), last=True)
 
 
 def _spooled_source(source: str, spool: str) -> Path:

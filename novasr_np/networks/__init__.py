@@ -1,32 +1,23 @@
-"""The registry: which networks there are, and which one a set of weights is for.
-
-Networks of finite context, which `blocks` cuts exactly; and those that hear windows.
-"""
+"""The registry: which networks there are, and which one a set of weights is for."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..errors import WeightsError
 from . import airband, flashsr, novasr, speechsr
-from .record import Network, Windowed
+from .record import Network
 
 NETWORKS: dict[str, Network] = {
-    network.name: network for network in (novasr.NETWORK, *speechsr.NETWORKS, *airband.NETWORKS)
+    network.name: network
+    for network in (
+        novasr.NETWORK,
+        *speechsr.NETWORKS,
+        *airband.NETWORKS,
+        flashsr.NETWORK,
+    )
 }
-WINDOWED: dict[str, Windowed] = {network.name: network for network in (flashsr.NETWORK,)}
 
-__all__ = ["NETWORKS", "WINDOWED", "Network", "Windowed", "find", "windowed", "windowed_at"]
-
-
-def windowed(parts: Iterable[str]) -> Windowed | None:
-    """The network of windows whose tree of weights has these parts, or None."""
-    parts = set(parts)
-    return next((network for network in WINDOWED.values() if parts == network.parts), None)
-
-
-def windowed_at(path: Path) -> Windowed | None:
-    """The network of windows whose weights are in that file or folder, or None."""
-    return next((network for network in WINDOWED.values() if network.holds(path)), None)
+__all__ = ["NETWORKS", "Network", "called", "find", "stored_at"]
 
 
 def find(
@@ -44,14 +35,29 @@ def find(
         if model not in NETWORKS:
             raise WeightsError(f"weights of {model!r}; expected {', '.join(NETWORKS)}")
         return NETWORKS[model]
-    for network in NETWORKS.values():
-        if sha256 in network.published:
-            return network
     names = set(names)
+    roots = {name.partition(".")[0] for name in names}
+    for network in NETWORKS.values():
+        store = network.weights.store
+        if sha256 in network.weights.published or (store and store.has_parts(roots)):
+            return network
 
     def in_common(network: Network) -> int:
-        return max(
-            len(names & table.keys()) for table in (network.tensors, network.upstream_tensors)
-        )
+        tables = network.weights.tensors, network.weights.upstream
+        return max(len(names & table.keys()) for table in tables)
 
     return max(NETWORKS.values(), key=in_common)
+
+
+def stored_at(path: Path) -> Network | None:
+    """The network whose `Store` has weights at a path, or None."""
+    stores = ((network, network.weights.store) for network in NETWORKS.values())
+    return next((network for network, store in stores if store and store.holds(path)), None)
+
+
+def called(name: str) -> Network | None:
+    """The network of that name in any case, which may leave out what comes after a hyphen."""
+    name = name.casefold()
+    names = {network.name.casefold(): network for network in NETWORKS.values()}
+    families = {full.partition("-")[0]: names[full] for full in reversed(names)}
+    return names.get(name) or families.get(name)

@@ -12,15 +12,15 @@ from typing import Any
 
 from ovos_plugin_manager.templates.transformers import TTSTransformer
 
-from ..blocks import Backend
 from ..errors import message
 from ..files.audio import reading
 from ..files.convert import Options, convert
 from ..files.find import target_suffix
-from ..weights import load_weights, network_of
+from ..pipeline.threads import Backend
+from ..weights import load_weights
 
 _log = logging.getLogger(__name__)
-_OPTIONS = Options(keep_lowband=True, if_exists="overwrite")
+_OPTIONS = Options(keep_lowband="auto", if_exists="overwrite")
 
 
 class NovaSRTransformer(TTSTransformer):
@@ -33,9 +33,9 @@ class NovaSRTransformer(TTSTransformer):
         self, name: str = "novasr-np", priority: int = 50, config: dict[str, Any] | None = None
     ) -> None:
         super().__init__(name, priority, config)
-        params = load_weights(self.config.get("weights"))
+        loaded = load_weights(self.config.get("weights"))
         threads = self.config.get("threads")
-        self._runner = Backend(threads).open(network_of(params), params)
+        self._runner = Backend(threads).open(loaded)
 
     def transform(
         self, wav_file: str, context: dict[str, Any] | None = None

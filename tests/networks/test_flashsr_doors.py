@@ -16,18 +16,23 @@ jax = pytest.importorskip("jax", reason="needs the extra jax")
 from jax import export as jax_export  # noqa: E402
 
 import novasr_np  # noqa: E402
+from novasr_jax import forward as jax_forward  # noqa: E402
 from novasr_jax import upsample as jax_upsample  # noqa: E402
-from novasr_jax.networks import WINDOWED as JAX_WINDOWED  # noqa: E402
+from novasr_jax.networks import NETWORKS as JAX_NETWORKS  # noqa: E402
 from novasr_jax.to_stablehlo import to_stablehlo  # noqa: E402
-from novasr_np import networks, windows  # noqa: E402
+from novasr_np import networks  # noqa: E402
+from novasr_np.dsp.overlap import OverlapAdd  # noqa: E402
 from novasr_np.errors import WeightsError  # noqa: E402
 from novasr_np.networks.flashsr import NETWORK as FLASHSR  # noqa: E402
 from novasr_np.networks.flashsr import load, model, spec, window  # noqa: E402
 from novasr_np.networks.flashsr.lowpass import cutoff, low_pass  # noqa: E402
 from novasr_np.networks.flashsr.mel import level  # noqa: E402
 from novasr_np.networks.flashsr.sampler import mlx_schedule  # noqa: E402
+from novasr_np.networks.record import Facts  # noqa: E402
+from novasr_np.pipeline.feed import open_feed  # noqa: E402
+from novasr_np.pipeline.threads import Backend  # noqa: E402
 from novasr_np.tensors import nest  # noqa: E402
-from novasr_np.weights import network_of  # noqa: E402
+from novasr_np.weights import Weights, as_weights, load_weights  # noqa: E402
 
 WINDOW = spec.STEP  # the shortest that there is: 8 rows
 OVERLAP = {"overlap": 2 * spec.ROW}
@@ -54,12 +59,13 @@ def weights_file(weights, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def short_windows(monkeypatch):
-    short = dataclasses.replace(networks.WINDOWED["FlashSR"], window=WINDOW)
-    monkeypatch.setitem(networks.WINDOWED, "FlashSR", short)
+    whole = networks.NETWORKS["FlashSR"]
+    short = dataclasses.replace(whole, cut=dataclasses.replace(whole.cut, length=WINDOW))
+    monkeypatch.setitem(networks.NETWORKS, "FlashSR", short)
 
 
 @pytest.fixture
-def quick(monkeypatch, short_windows):
+def quick(monkeypatch):
     """Windows of which every part of what is given can be heard, without the networks' work."""
 
     def stand_in(params, given):
@@ -68,8 +74,7 @@ def quick(monkeypatch, short_windows):
         made = given.normalised / 2 + np.repeat(rows, spec.ROW, axis=-1) / 100
         return (made + step / 1_000 + given.mel.mean() / 1_000).astype(given.normalised.dtype)
 
-    short = networks.WINDOWED["FlashSR"]
-    monkeypatch.setitem(networks.WINDOWED, "FlashSR", dataclasses.replace(short, forward=stand_in))
+    monkeypatch.setattr(model, "normalised", stand_in)
 
 
 @pytest.fixture
@@ -124,13 +129,13 @@ def test_exact_windows_are_the_original_one_by_one(weights):
 
 def test_two_windows_fade_into_each_other(weights):
     x = sound(WINDOW + HOP)
-    whole = windows.Level(*(part for part in level(x.astype(np.float64))))
-    prepare = window.prepare(weights, networks.WINDOWED["FlashSR"].checked(OVERLAP), np.float32)
+    whole = level(x.astype(np.float64))
+    folded = window.fold(weights, np.float32, networks.NETWORKS["FlashSR"].choose(OVERLAP))
     ys = []
     for first in (0, HOP):
-        given, _ = prepare(x[:, first : first + WINDOW], np.array([first // spec.ROW]), whole)
-        ys.append(window.finish(model.normalised(weights, given), whole)[0])
-    share = windows.OverlapAdd(OVERLAP["overlap"], OVERLAP["overlap"] * 5 // 7, np.float32)
+        given, _ = folded.inputs(x[:, first : first + WINDOW], [first], whole)
+        ys.append(folded.finish(model.normalised(weights, given), whole)[0])
+    share = OverlapAdd(OVERLAP["overlap"], OVERLAP["overlap"] * 5 // 7, np.float32)
     parts = [share.push(y[np.newaxis]) for y in ys]
     want = np.concatenate([*parts, share.rest()], axis=-1)
     check(upsample(x, weights), want, 1e-6)
@@ -210,16 +215,14 @@ def test_thirty_seconds_have_no_seams_unless_windows_do_not_overlap(weights, kin
     x = np.float32(sweep if kind == "sweep" else sound(n.size)[0])[np.newaxis]
     outputs, made = {}, []
     for overlap in (7 * spec.ROW, 0):
-        options = FLASHSR.checked({"overlap": overlap})
-        run = windows.runner(FLASHSR, weights, options, np.float32)
-
-        def kept(*given, run=run):
-            made.append(run(*given))
-            return made[-1]
-
-        live = windows.Live(FLASHSR, options, kept, 1, np.float32, windows.measure(FLASHSR, [x]))
-        # Three windows side by side show enough.
-        outputs[overlap] = live.push(x if overlap else x[:, : 3 * spec.WINDOW], last=True)[0]
+        facts = FLASHSR.needs(Facts(spec.SAMPLE_RATE, 1), [x], FLASHSR.cut)
+        with Backend(options={"overlap": overlap}).open(Weights(FLASHSR, weights)) as runner:
+            feed = open_feed(FLASHSR, facts, np.float32, runner.options)
+            # Three windows side by side show enough.
+            pieces = feed.cut(x if overlap else x[:, : 3 * spec.WINDOW], last=True)
+            runner.run(pieces)
+        made.append([piece.y for piece in pieces])
+        outputs[overlap] = feed.mix(last=True)[0]
     y, level = outputs[7 * spec.ROW], np.sqrt(np.mean(outputs[7 * spec.ROW] ** 2))
     hop, frame = spec.WINDOW - 7 * spec.ROW, spec.SAMPLE_RATE // 100
 
@@ -290,17 +293,38 @@ def test_what_options_cannot_be(weights, options, error, match):
         upsample(sound(100), weights, **options)
 
 
-def test_doors_that_are_closed(weights, weights_file):
-    with pytest.raises(WeightsError, match="FlashSR, which hears windows of whole sounds"):
-        novasr_np.forward(weights, sound(WINDOW))
-    with pytest.raises(WeightsError, match="FlashSR, which hears windows of whole sounds"):
-        novasr_np.Stream(str(weights_file))
-    with pytest.raises(WeightsError, match="FlashSR, which hears windows of whole sounds"):
-        network_of(weights)
+def test_doors_that_are_closed(weights, weights_file, monkeypatch):
+    with pytest.raises(WeightsError, match="FlashSR hears windows, which the host prepares"):
+        jax_forward(weights, sound(WINDOW))
+    with monkeypatch.context() as patched:  # a stream has the default overlap
+        patched.setitem(networks.NETWORKS, "FlashSR", FLASHSR)
+        with pytest.raises(ValueError, match="FlashSR has to know the level of a whole sound"):
+            novasr_np.Stream(str(weights_file))
     with pytest.raises(ValueError, match="NovaSR has no options, got seed"):
         novasr_np.upsample(sound(100)[0], weights="novasr-open", options={"seed": 1})
     with pytest.raises(ValueError, match="has no variants, but int4 is asked for"):
         novasr_np.load_weights("novasr-open", "int4")
+
+
+def test_the_bare_network_is_the_original(weights, weights_file):
+    x = sound(WINDOW, 2)
+    want = model.forward(weights, x, np.concatenate([noise(), noise()]))
+    check(novasr_np.forward(weights, x), want, 1e-6)
+    check(novasr_np.forward(load_weights(weights_file), x[0]), want[0], 1e-6)
+    network = as_weights(weights).network
+    assert network is networks.NETWORKS["FlashSR"]
+    later = network.compute.forward(weights, x[:1], start=3 * spec.ROW)
+    check(later, model.forward(weights, x[:1], noise(first=3)), 1e-6)
+    # At the level of both, by the options, as the front door has them.
+    x[1] /= 4
+    facts = network.needs(Facts(spec.SAMPLE_RATE, 2), [x], network.cut)
+    given = {"seed": 2, "condition": "sample", "low_pass": 4_000}
+    options = network.choose({**OVERLAP, **given})
+    y = network.compute.forward(weights, x, 0, facts, options)
+    check(y, upsample(x, weights, **given), 1e-6)
+    for bad in (x[:, 1:], np.zeros((1, WINDOW + spec.ROW), np.float32)):
+        with pytest.raises(ValueError, match=r"at least 30720|a multiple of 30720"):
+            novasr_np.forward(weights, bad)
 
 
 def written(name, rate, samples, channels=2, seed=0, subtype="FLOAT"):
@@ -384,19 +408,20 @@ def test_jax_batches_of_windows_are_the_same(weights):
 def test_stablehlo_takes_the_weights_as_an_argument(weights):
     program = jax_export.deserialize(to_stablehlo(weights))
     assert program.platforms == ("cpu", "cuda", "tpu")
-    prepare = window.prepare(weights, networks.WINDOWED["FlashSR"].checked(OVERLAP), np.float32)
-    ours = JAX_WINDOWED["FlashSR"]
+    network, ours = networks.NETWORKS["FlashSR"], JAX_NETWORKS["FlashSR"]
+    prepare = ours.prepare(weights, network.choose(OVERLAP), np.float32)
     folded = ours.fold(weights, np.float32, "highest")
     # Any batch. What such a program computes is compared in test_jax_flashsr.
     for batch in (1, 3):
-        given, _ = prepare(sound(WINDOW, batch), np.zeros(batch, int), None)
-        made = jax.eval_shape(program.call, folded, ours.inputs(given))
+        facts = [Facts(spec.SAMPLE_RATE, 1)] * batch
+        given, _ = prepare(sound(WINDOW, batch), np.zeros(batch, np.uint32), facts)
+        made = jax.eval_shape(program.call, folded, given)
         assert (made.shape, made.dtype) == ((batch, WINDOW), np.float32)
 
 
 def test_what_jax_cannot_do(weights):
     x = sound(100)[0]
-    with pytest.raises(ValueError, match="FlashSR hears windows of 30720 samples, no segments"):
+    with pytest.raises(ValueError, match="segment: the network hears windows of 30720 samples"):
         jax_upsample(x, weights=weights, options=OVERLAP, segment=100)
     with pytest.raises(ValueError, match="got 'low'"):
         jax_upsample(x, weights=weights, options=OVERLAP, precision="low")

@@ -15,7 +15,7 @@ import jax.numpy as jnp  # noqa: E402
 from novasr_jax import layers  # noqa: E402
 from novasr_jax.networks.flashsr import model, unet, vae, vocoder  # noqa: E402
 from novasr_np import layers as in_numpy  # noqa: E402
-from novasr_np.networks.flashsr.model import Given  # noqa: E402
+from novasr_np.networks.flashsr.model import Inputs  # noqa: E402
 from novasr_np.networks.flashsr.sampler import embedding, schedule  # noqa: E402
 from novasr_np.networks.flashsr.spec import LAST, STEP  # noqa: E402
 from novasr_np.tensors import cast, flatten  # noqa: E402
@@ -107,7 +107,7 @@ def windows(golden):
     eps = golden["e2e.eps"].copy()
     eps[1] = 0
     step = embedding(LAST, WIDTH), *(float(part[LAST]) for part in schedule())
-    return Given(normalised, golden["e2e.mel"], golden["e2e.x_T"], eps, *step)
+    return Inputs(normalised, golden["e2e.mel"], golden["e2e.x_T"], eps, *step)
 
 
 def given(windows, dtype):
@@ -181,7 +181,7 @@ def test_what_a_window_cannot_be(weights, windows):
     folded, right = model.fold(weights), given(windows, np.float32)
 
     def refused(error, match, precision="highest", **changed):
-        places = {name: Given._fields.index(name) for name in changed}
+        places = {name: Inputs._fields.index(name) for name in changed}
         wrong = list(right)
         for name, place in places.items():
             wrong[place] = changed[name]

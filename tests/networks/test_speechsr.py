@@ -14,7 +14,7 @@ from conftest import JAX_TOLERANCE, TOLERANCE, check, random_params, runner, sha
 from novasr_np import Stream, WeightsError, forward, load_weights, stages, upsample
 from novasr_np.networks import NETWORKS
 from novasr_np.networks.speechsr import folded, model, spec
-from novasr_np.weights import network_of
+from novasr_np.weights import as_weights
 
 NETWORK = NETWORKS["SpeechSR-48k"]
 TO_24K = NETWORKS["SpeechSR-24k"]
@@ -30,13 +30,13 @@ def checkpoint_path(kind="48k"):
 
 @pytest.fixture(scope="module")
 def originals():
-    return load_weights(checkpoint_path())
+    return load_weights(checkpoint_path()).params
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def either(request):
     """(kind, weights) of each network."""
-    return request.param, load_weights(checkpoint_path(request.param))
+    return request.param, load_weights(checkpoint_path(request.param)).params
 
 
 def as_lists(tree):
@@ -63,7 +63,7 @@ def test_golden_outputs(either, dtype):
             assert y.dtype == dtype
             check(y, golden[f"{case}.y"], MOST[dtype], case)
             if kind == "48k":
-                y = model.forward(originals, x, (0, 2))
+                y = model.forward(originals, x, branches=(0, 2))
                 check(y, golden[f"{case}.fasr"], MOST[dtype], case)
 
 
@@ -111,7 +111,7 @@ def test_onnx_gives_what_numpy_gives(opset):
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     pytest.importorskip("onnx", reason="needs the extra onnx")
     params = random_params(2, NETWORK)
-    model = NETWORK.to_onnx(params, opset=opset)
+    model = NETWORK.ports.to_onnx(params, opset=opset)
     session = onnxruntime.InferenceSession(model.SerializeToString())
     for shape in ((1, 1), (2, 2), (3, 500)):
         x = np.random.default_rng(0).normal(0, 0.3, shape).astype(np.float32)
@@ -154,7 +154,7 @@ def test_24k_by_the_command(tmp_path, monkeypatch, capfd):
     assert (info.samplerate, info.frames) == (24_000, 24_000)
     assert "published   SpeechSR-24k" in cli("weights", "show", path)[1]
     assert cli("weights", "convert", path, "s.safetensors")[0] == 0
-    assert network_of(load_weights("s.safetensors")) is TO_24K
+    assert load_weights("s.safetensors").network is TO_24K
     assert "has no ONNX export" in cli("export", "onnx", "a.onnx", "--weights", path)[2]
 
 
@@ -165,21 +165,23 @@ def test_tiles_meet(samples, dtype, monkeypatch):
     monkeypatch.setattr(folded, "_TILE", 50)
     for network in (NETWORK, TO_24K):
         params, at = random_params(1, network), network.at
-        count, context = samples * network.step, network.context_left
+        count, context = samples * network.cut.step, network.cut.left
         x = np.random.default_rng(samples).uniform(-1, 1, count + 2 * context)
         want = forward(params, x)[at(context) : at(count + context)]
-        memory = network.scratch(4000, dtype)
+        memory = network.compute.scratch(4000, dtype)
         for array in memory:
             array[:] = 0.7
         for _ in range(2):
             y = np.empty(at(count), dtype)
-            network.interior(network.fold(params, dtype), x.astype(dtype), y, memory)
+            network.compute.interior(
+                network.compute.fold(params, dtype), x.astype(dtype), y, memory
+            )
             check(y, want, TOLERANCE[dtype][0])
 
 
 def test_the_weights_say_which_network(originals, tmp_path, monkeypatch, capfd):
     """The same doors, with the checkpoint's path."""
-    assert network_of(originals) is NETWORK
+    assert as_weights(originals).network is NETWORK
     path = checkpoint_path()
     x = speech_like(5000)
     check(upsample(x, weights=path), forward(originals, np.float64(x)), MOST[np.float32])
@@ -234,8 +236,7 @@ def test_an_optimisers_state_is_never_read(tmp_path, monkeypatch):
 
     monkeypatch.setattr(zipfile.ZipFile, "read", counted)
     (tmp_path / "G.pth").write_bytes(checkpoint())
-    params = load_weights(tmp_path / "G.pth")
-    assert network_of(params) is NETWORK
+    assert load_weights(tmp_path / "G.pth").network is NETWORK
     assert sum(sizes) < 1_000_000
 
 
@@ -271,4 +272,4 @@ def test_a_magnitude_of_zero_is_no_error(tmp_path):
         values["dec.conv_pre.weight_g"][3] = 0
 
     (tmp_path / "G.pth").write_bytes(checkpoint(edit))
-    assert not load_weights(tmp_path / "G.pth")["conv_pre"]["weight"][3].any()
+    assert not load_weights(tmp_path / "G.pth").params["conv_pre"]["weight"][3].any()

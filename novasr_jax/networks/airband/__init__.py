@@ -10,10 +10,10 @@ from . import inside, model
 NETWORKS = tuple(
     Network(
         name=variant.name,
-        forward=partial(model.forward, variant=variant),
-        stages=partial(model.stages, variant=variant),
         fold=inside.fold,
         interior=inside.make_interior(variant),
+        forward=partial(model.forward, variant=variant),
+        stages=partial(model.stages, variant=variant),
     )
     for variant in VARIANTS
 )

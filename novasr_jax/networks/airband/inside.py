@@ -12,22 +12,29 @@ from novasr_np.tensors import cast
 from .model import keep_silence, made_frames, overlap_add, result, spectra
 
 
-def fold(params: dict[str, Any], dtype: Any = np.float32) -> dict[str, Any]:
-    """The weights in `dtype`, as they are."""
+def fold(
+    params: dict[str, Any], dtype: Any = np.float32, precision: str = "highest", place: Any = None
+) -> dict[str, Any]:
+    """The weights in `dtype`, as they are, on the host."""
     return cast(params, dtype)
 
 
 def make_interior(variant: Variant) -> Any:
-    """(folded, x [B, n + context] at 16 kHz, start= [B], precision=) -> y [B, 3 n].
+    """(folded, x [B, n + context] at 16 kHz, start= [B], facts=, precision=) -> y [B, 3 n].
 
-    start: where each x begins in its signal, in hops of 80 samples.
+    start: where each x begins in its signal, in samples, a multiple of 80. facts: not needed.
     """
 
     @partial(jax.jit, static_argnames="precision")
     def interior(
-        folded: dict[str, Any], x: jax.Array, *, start: Any = 0, precision: str = "highest"
+        folded: dict[str, Any],
+        x: jax.Array,
+        *,
+        start: Any = 0,
+        facts: Any = None,
+        precision: str = "highest",
     ) -> jax.Array:
-        first = start + OVERLAP + variant.frames_behind
+        first = start // HOP_IN + OVERLAP + variant.frames_behind
         spectrum = spectra(x, precision)
         rest = made_frames(folded, spectrum, variant, first, lambda h, *_: h, precision)
         inside = slice(

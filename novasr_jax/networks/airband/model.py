@@ -48,6 +48,7 @@ def stages(
     *,
     variant: Variant,
     start: Any = 0,
+    facts: Any = None,
     precision: str = "highest",
 ) -> Iterator[tuple[str, jax.Array]]:
     """Yield (name, activation) for every stage, under the names of `novasr_np`, channels last.
@@ -69,7 +70,8 @@ def stages(
         widths = [(0, 0)] * (h.ndim - 2) + [(behind, ahead), (0, 0)]
         return jnp.pad(zero_from(h, own), widths)
 
-    frames = yield from made_frames(params, spectrum, variant, start, extend, precision)
+    first = start // HOP_IN
+    frames = yield from made_frames(params, spectrum, variant, first, extend, precision)
     y = overlap_add(frames)[..., : UPSAMPLING * samples]
     yield "y", keep_silence(y, jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(SILENCE, SILENCE)]))
 
@@ -81,6 +83,7 @@ def forward(
     *,
     variant: Variant,
     start: Any = 0,
+    facts: Any = None,
     precision: str = "highest",
 ) -> jax.Array:
     """Run the bare network: x [..., T] at 16 kHz -> [..., 3T] at 48 kHz, the dtype of x.
@@ -92,9 +95,10 @@ def forward(
     not; None for all. What lies behind them, NaN included, is as if it were not there: the first
     3 length outputs are those of the signal alone; the rest means nothing.
 
-    start: where each x begins in its signal, an integer [...], in hops of 80 samples: it moves the
-    carrier. precision: of the products of convolutions, mel bands and Fourier transforms, "highest"
-    (float32), "high" (TF32 on a GPU, three bfloat16 passes on a TPU), "fp16" or "bf16".
+    start: where each x begins in its signal, an integer [...], in samples, a multiple of 80: it
+    moves the carrier. facts: not needed. precision: of the products of convolutions, mel bands
+    and Fourier transforms, "highest" (float32), "high" (TF32 on a GPU, three bfloat16 passes on a
+    TPU), "fp16" or "bf16".
 
     Raises TypeError for another dtype, ValueError for T < 1 or an unknown precision.
     """

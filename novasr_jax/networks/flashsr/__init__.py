@@ -1,17 +1,13 @@
 """FlashSR in JAX."""
 
-from functools import partial
-from typing import Any
+from ..record import Network
+from . import export, model, window
 
-import jax
-
-from ..record import Windowed
-from . import model
-
-
-@partial(jax.jit, static_argnums=2)
-def _forward(folded: Any, inputs: Any, precision: str) -> jax.Array:
-    return model.forward(folded, *inputs, precision=precision)
-
-
-NETWORK = Windowed(name="FlashSR", fold=model.fold, inputs=model.inputs, forward=_forward)
+NETWORK = Network(
+    name="FlashSR",
+    fold=model.fold,
+    interior=window.interior,
+    prepare=window.prepare,
+    export=export.export_windows,
+    rows={"cpu": 1, "gpu": 8, "tpu": 8},
+)

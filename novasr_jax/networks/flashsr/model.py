@@ -107,7 +107,7 @@ def forward(
 ) -> jax.Array:
     """Run the networks on windows: [B, T] normalised -> [B, T] likewise.
 
-    params as `fold` gives them. The others as `novasr_np.networks.flashsr.model.Given` has them,
+    params as `fold` gives them. The others as `novasr_np.networks.flashsr.model.Inputs` has them,
     float32, or float64 where JAX's 64-bit mode is on, but embedding [B, E], alpha [B] and sigma
     [B]: the step of the diffusion may differ from window to window, and one compiled program takes
     any. Pure, for ``jit`` (precision static), ``vmap`` and ``jax.export``.

@@ -57,8 +57,13 @@ class Folded(NamedTuple):
     bias: Array  # [1]
 
 
-def fold(params: dict[str, Any], dtype: Any = np.float32) -> Folded:
-    """Fold a tree of weights (`load_weights`), in float64 on the host, and cast to `dtype`."""
+def fold(
+    params: dict[str, Any], dtype: Any = np.float32, precision: str = "highest", place: Any = None
+) -> Folded:
+    """Fold a tree of weights (`load_weights`), in float64 on the host, and cast to `dtype`.
+
+    They are the same in every precision, and stay on the host.
+    """
     return cast(fold_with(np, cast(params, np.float64)), dtype)
 
 
@@ -222,7 +227,9 @@ _wave1 = jax.jit(wave1, static_argnames="precision")
 _output = jax.jit(output)
 
 
-def interior_steps(p: Folded, x: Array, *, precision: str = "highest") -> jax.Array:
-    """`interior` as four programs."""
+def interior_steps(
+    p: Folded, x: Array, *, start: Any = 0, facts: Any = None, precision: str = "highest"
+) -> jax.Array:
+    """`interior` as four programs. start, facts: the network is the same everywhere."""
     h = _hidden(p, x, _wave0(p, x, precision=precision), precision=precision)
     return _output(p, x, h, _wave1(p, h, precision=precision))

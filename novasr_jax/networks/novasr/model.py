@@ -21,7 +21,13 @@ from ..record import checked
 
 
 def stages(
-    params: dict[str, Any], x: Any, length: Any = None, *, precision: str = "highest"
+    params: dict[str, Any],
+    x: Any,
+    length: Any = None,
+    *,
+    start: Any = 0,
+    facts: Any = None,
+    precision: str = "highest",
 ) -> Iterator[tuple[str, jax.Array]]:
     """Yield (name, activation) for every stage, under the names of `novasr_np`, channels last.
 
@@ -60,7 +66,13 @@ def stages(
 
 
 def forward(
-    params: dict[str, Any], x: Any, length: Any = None, *, precision: str = "highest"
+    params: dict[str, Any],
+    x: Any,
+    length: Any = None,
+    *,
+    start: Any = 0,
+    facts: Any = None,
+    precision: str = "highest",
 ) -> jax.Array:
     """Run the bare network: x [..., T] at 16 kHz -> [..., 3T - 4] at 48 kHz, the dtype of x.
 
@@ -70,6 +82,7 @@ def forward(
     length: how many samples of each signal are its own, an integer [...] from 2 to T, traced or
     not; None for all. What lies behind them, NaN included, is as if it were not there: the first
     3 length - 4 outputs are those of the signal alone, edges and all; the rest means nothing.
+    start, facts: the network is the same everywhere.
 
     precision: of the convolutions' products, "highest" (float32), "high" (TF32 on a GPU, three
     bfloat16 passes on a TPU), "fp16" or "bf16".

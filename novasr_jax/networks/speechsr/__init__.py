@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from novasr_np.networks.record import anywhere
 from novasr_np.networks.speechsr.spec import TO_24K, TO_48K
 
 from ..record import Network
@@ -11,10 +10,10 @@ from . import inside, model
 NETWORKS = tuple(
     Network(
         name=variant.name,
-        forward=anywhere(partial(model.forward, variant=variant)),
-        stages=partial(model.stages, variant=variant),
         fold=inside.fold,
-        interior=anywhere(inside.make_interior(variant)),
+        interior=inside.make_interior(variant),
+        forward=partial(model.forward, variant=variant),
+        stages=partial(model.stages, variant=variant),
     )
     for variant in (TO_48K, TO_24K)
 )

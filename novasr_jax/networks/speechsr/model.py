@@ -34,6 +34,8 @@ def stages(
     x: Any,
     length: Any = None,
     *,
+    start: Any = 0,
+    facts: Any = None,
     precision: str = "highest",
     variant: Variant = TO_48K,
 ) -> Iterator[tuple[str, jax.Array]]:
@@ -105,6 +107,8 @@ def forward(
     x: Any,
     length: Any = None,
     *,
+    start: Any = 0,
+    facts: Any = None,
     precision: str = "highest",
     variant: Variant = TO_48K,
 ) -> jax.Array:
@@ -117,7 +121,7 @@ def forward(
     length: how many samples of each signal are its own, an integer [...] from 1 to T, traced or
     not; None for all. What lies behind them, NaN included, is as if it were not there: the first
     3 length outputs are those of the signal alone, edges and all; the rest means nothing. To 24 kHz
-    length and T have to be even then.
+    length and T have to be even then. start, facts: the network is the same everywhere.
 
     precision: of the convolutions' products, "highest" (float32), "high" (TF32 on a GPU, three
     bfloat16 passes on a TPU), "fp16" or "bf16".

@@ -30,7 +30,7 @@ def _forward(
     p = cast(params, np.float64)
     before = OVERLAP * HOP_IN
     spectrum = features.spectra(np.pad(x, (before, before + -len(x) % HOP_IN)))
-    y = dict(model.stages(p, x, variant))["conv_out"]
+    y = dict(model.stages(p, x, variant=variant))["conv_out"]
     made = synthesis.carrier(first, y.shape[-1], y.dtype)
     amplitude = synthesis.amplitude(level(y))
     if last_bin:  # the input's bin at 8 kHz kept as well

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...tensors import cast
-from ..record import Params
+from ..record import Facts, Params
 from .features import features, spectra
 from .spec import (
     CHANNELS,
@@ -55,7 +55,7 @@ class Folded(NamedTuple):
     bias_out: np.ndarray  # [320]
 
 
-def fold(params: Params, dtype: Any) -> Folded:
+def fold(params: Params, dtype: Any, options: None = None) -> Folded:
     """Fold a tree of weights (`load_weights`), in float64, and cast what comes out to `dtype`."""
     p = cast(params, np.float64)
     blocks = []
@@ -84,10 +84,18 @@ def fold(params: Params, dtype: Any) -> Folded:
     )
 
 
-def interior(variant: Variant, p: Folded, x: np.ndarray, y: np.ndarray, start: int) -> None:
+def interior(
+    variant: Variant,
+    p: Folded,
+    x: np.ndarray,
+    y: np.ndarray,
+    memory: None = None,
+    start: int = 0,
+    facts: Facts | None = None,
+) -> None:
     """x [n + context] at 16 kHz, of which no sample is the signal's end -> y [3 n], in place.
 
-    start: where x begins in its signal, a multiple of 80.
+    start: where x begins in its signal, a multiple of 80. facts: not needed.
     """
     before = OVERLAP + variant.frames_behind
     y[:] = overlap_add(_frames(p, spectra(x), variant, start // HOP_IN + before, lambda h, *_: h))

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...layers import conv1d, depthwise1d, elu, prelu
 from ...tensors import cast
-from ..record import Params, checked
+from ..record import Facts, Params, checked
 from .features import features, spectra
 from .spec import DILATIONS, HOP_IN, OVERLAP, SILENCE, UPSAMPLING, Variant
 from .synthesis import amplitude, carrier, keep_silence, overlap_add, synthesise
@@ -17,7 +17,7 @@ _BEFORE = OVERLAP * HOP_IN  # samples of the first frame that lie before the sig
 
 
 def stages(
-    params: Params, x: Any, variant: Variant, start: int = 0
+    params: Params, x: Any, start: int = 0, facts: Facts | None = None, *, variant: Variant
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, activation) for every stage of the network, in order.
 
@@ -26,7 +26,8 @@ def stages(
     which frame i has its middle at sample 80 (i - 1); ``amplitude`` [..., 320, frames]; and the
     last stage, ``y``, [..., 3T].
 
-    start: where x begins in its signal, in samples, a multiple of 80: it moves the carrier.
+    start: where x begins in its signal, in samples, a multiple of 80: it moves the carrier. facts:
+    not needed.
 
     Raises TypeError if x is of another dtype, ValueError if T < 1.
     """
@@ -38,16 +39,18 @@ def stages(
     yield "y", keep_silence(y, _padded(x, SILENCE, SILENCE))
 
 
-def forward(params: Params, x: Any, variant: Variant, start: int = 0) -> np.ndarray:
+def forward(
+    params: Params, x: Any, start: int = 0, facts: Facts | None = None, *, variant: Variant
+) -> np.ndarray:
     """Run the bare network: x [..., T] at 16 kHz -> [..., 3T] at 48 kHz, the dtype of x.
 
     float32 in gives float32 out; float64 runs the same code and is the truth that the rest is
     measured against. Every layer holds the whole signal; the front door, `upsample`, works in
-    blocks. start: as for `stages`.
+    blocks. start, facts: as for `stages`.
 
     Raises TypeError if x is neither float32 nor float64, ValueError if T < 1.
     """
-    for _, activation in stages(params, x, variant, start):
+    for _, activation in stages(params, x, start, variant=variant):
         y = activation
     return y
 

@@ -1,23 +1,23 @@
 """FlashSR: any sound to 48 kHz by one step of diffusion; 638.6 million parameters."""
 
-from ..record import Windowed
-from . import load, model, options, spec, window
+from ..record import Compute, Network, Table, Windows
+from . import load, options, spec, window
 
-NETWORK = Windowed(
+NETWORK = Network(
     name=load.NAME,
     rate_in=spec.SAMPLE_RATE,
     rate_out=spec.SAMPLE_RATE,
-    window=spec.WINDOW,
-    row=spec.ROW,
-    licence="not stated by its authors",
-    parts=frozenset(load.PARTS),
-    holds=load.holds,
-    load=load.load,
-    found=load.found,
-    save=load.save,
-    checked=options.checked,
-    prepare=window.prepare,
-    forward=model.normalised,
-    finish=window.finish,
+    cut=Windows(length=spec.WINDOW, row=spec.ROW, min_samples=spec.STEP),
+    weights=Table(licence=load.LICENCE, where=load.WHERE, store=load),
+    compute=Compute(
+        stages=window.stages,
+        forward=window.forward,
+        fold=window.fold,
+        interior=window.interior,
+        shares_layers=True,
+    ),
+    needs=window.level_of,
+    options=options.OPTIONS,
+    check_options=options.checked,
     own_resampler="hann",
 )

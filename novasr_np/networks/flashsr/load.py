@@ -11,6 +11,7 @@ import numpy as np
 from ...atomic import atomic_write
 from ...checkpoint import read_checkpoint
 from ...errors import WeightsError
+from ...hashing import file_sha256
 from ...layers import weight_norm
 from ...tensors import flatten, nest
 from ..record import Params
@@ -30,14 +31,19 @@ from .spec import (
 NAME = "FlashSR"
 _MOST = 1 << 31  # bytes that are read of one of the original's files; the largest has 1.03 GB
 _WIDTHS = 32  # every width is a multiple of these
-_MISSING = (
+WHERE = (
     "hf download jakeoneijk/FlashSR_weights --repo-type dataset --local-dir flashsr (or a bundle, "
     "aufklarer/FlashSR-MLX-4bit or -8bit), and then --weights flashsr"
 )
+LICENCE = "not stated by its authors"
 
 
 PARTS = ("vae", "unet", "vocoder")
-VARIANTS = ("full", "int8", "int4")  # the original's files or ours; bundles of 8 and of 4 bits
+VARIANTS: tuple[str, ...] = (
+    "full",
+    "int8",
+    "int4",
+)  # the original's files or ours; bundles of 8 and of 4 bits
 
 # By which tensor, under any of its names, a size can be told, and on which axis.
 _TELLING = (
@@ -71,7 +77,7 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any], variant: str | None
         return _checked(source)
     path = Path(source)
     if not path.exists():
-        raise WeightsError(f"no {path}; it has to be a folder or a safetensors file: {_MISSING}")
+        raise WeightsError(f"no {path}; it has to be a folder or a safetensors file: {WHERE}")
     path, variant = found(path, variant)
     try:
         if path.is_file():
@@ -84,6 +90,27 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any], variant: str | None
 def holds(path: Path) -> bool:
     """Whether these weights may be there: in a folder, as no other's are, or a file of `save`."""
     return path.is_dir() or is_model(path, NAME)
+
+
+def has_parts(names: set[str]) -> bool:
+    """Whether a tree with these names at its root may be FlashSR's."""
+    return names == set(PARTS)
+
+
+def describe(path: Path, variant: str | None = None) -> Iterator[str]:
+    """Lines on files, parts and sizes; there are too many tensors to list. Raises as `load`."""
+    params = load(path, variant)
+    place, kind = found(path, variant)
+    for file in [place] if place.is_file() else sorted(place.iterdir()):
+        if file.suffix in (".pth", ".safetensors"):
+            yield f"{file.name:30} {file.stat().st_size:>16,} bytes"
+            yield f"sha256      {file_sha256(file)}"
+    yield f"model       {NAME}, {kind}, computed in float32"
+    for part, tree in params.items():
+        tensors = flatten(tree)
+        total = sum(value.size for value in tensors.values())
+        yield f"{part:11} {len(tensors):,} tensors, {total:,} numbers"
+    yield f"licence     {LICENCE}"
 
 
 def found(path: Path, variant: str | None = None) -> tuple[Path, str]:
@@ -103,7 +130,7 @@ def found(path: Path, variant: str | None = None) -> tuple[Path, str]:
         kinds = ", ".join(kind for _, kind in there)
         raise WeightsError(f"{path}: no weights of the variant {variant}; there are {kinds}")
     missing = [file.name for file in _files(path) if not file.exists()]
-    raise WeightsError(f"{path}: no {' and no '.join(missing)} in it: {_MISSING}")
+    raise WeightsError(f"{path}: no {' and no '.join(missing)} in it: {WHERE}")
 
 
 def _variants(folder: Path) -> Iterator[tuple[Path, str]]:

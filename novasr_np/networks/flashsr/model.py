@@ -12,7 +12,7 @@ from .mel import denormalise, level, log_mel, normalise
 from .spec import LAST, LATENT_SCALE, STEP, Sizes, sizes_of
 
 
-class Given(NamedTuple):
+class Inputs(NamedTuple):
     """Windows as the networks take them, all in float32 or all in float64."""
 
     normalised: np.ndarray  # [B, T], T a multiple of 30,720; a window has 245,760
@@ -32,16 +32,16 @@ def prepare(
     eps: np.ndarray | None = None,
     t: int = LAST,
     schedule: sampler.Schedule | None = None,
-) -> Given:
+) -> Inputs:
     """Bring x [B, T] to its level, and to its spectrogram; in x's dtype.
 
-    sizes: of the networks (`sizes_of`). noise, eps: as `Given` has them. t: the step of the
+    sizes: of the networks (`sizes_of`). noise, eps: as `Inputs` has them. t: the step of the
     diffusion, 0 .. 999, schedule: None for the original's.
     """
     # Up to the spectrogram in float64: beside a loud bin, a quiet one is rounding noise in float32.
     exact = normalise(x.astype(np.float64), level)
     alpha, sigma = (float(part[t]) for part in schedule or sampler.schedule())
-    return Given(
+    return Inputs(
         exact.astype(x.dtype),
         log_mel(exact, sizes.mels)[:, np.newaxis].astype(x.dtype),
         noise.astype(x.dtype),
@@ -59,44 +59,45 @@ def stages(
     eps: np.ndarray | None = None,
     t: int = LAST,
     schedule: sampler.Schedule | None = None,
+    whole: Level | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, activation) for every stage, in order; the last is ``wave`` [B, T].
 
-    x [B, T], float32 or float64, T a multiple of 30,720 (a window has 245,760), each row at a level
-    of its own; params: ``{"vae": tree, "unet": tree, "vocoder": tree}`` as the tables of `spec`,
-    used in x's dtype. noise, eps: as `Given` has them. t: the step of the diffusion, 0 .. 999; 999
-    is what it was trained for. schedule: None for the original's.
+    x [B, T], float32 or float64, T a multiple of 30,720 (a window has 245,760); whole: the level of
+    the sound, None for each row's own; params: ``{"vae": tree, "unet": tree, "vocoder": tree}`` as
+    the tables of `spec`, used in x's dtype. noise, eps: as `Inputs` has them. t: the step of the
+    diffusion, 0 .. 999; 999 is what it was trained for. schedule: None for the original's.
 
     Raises TypeError for another dtype, ValueError for another shape.
     """
     _check(params, x, noise, eps, t)
-    own = level(x.astype(np.float64))
+    own = level(x.astype(np.float64)) if whole is None else whole
     yield "norm.mean", own.mean.astype(x.dtype)
     yield "norm.max", own.peak.astype(x.dtype)
-    given = prepare(sizes_of(params), x, own, noise, eps, t, schedule)
-    yield "norm", given.normalised
-    yield "mel", given.mel
-    y = given.normalised
-    for name, y in inner_stages(params, given):
+    inputs = prepare(sizes_of(params), x, own, noise, eps, t, schedule)
+    yield "norm", inputs.normalised
+    yield "mel", inputs.mel
+    y = inputs.normalised
+    for name, y in inner_stages(params, inputs):
         yield name, y
     yield "wave", denormalise(y, Level(*(part.astype(x.dtype) for part in own)))
 
 
-def inner_stages(params: Params, given: Given) -> Iterator[tuple[str, np.ndarray]]:
+def inner_stages(params: Params, inputs: Inputs) -> Iterator[tuple[str, np.ndarray]]:
     """`stages` between the levels; the last is ``wave_norm`` [B, T]."""
-    dtype = given.noise.dtype
+    dtype = inputs.noise.dtype
     moments = np.zeros(0)
-    for name, moments in vae.encode(params["vae"], given.mel):
+    for name, moments in vae.encode(params["vae"], inputs.mel):
         yield name, moments
-    latent = vae.posterior(moments, given.eps)
+    latent = vae.posterior(moments, inputs.eps)
     cond = latent * dtype.type(LATENT_SCALE)
     yield "cond", cond
 
     v = np.zeros(0)
-    both = np.concatenate([given.noise, cond], axis=1)
-    for name, v in unet.stages(params["unet"], both, given.embedding):
+    both = np.concatenate([inputs.noise, cond], axis=1)
+    for name, v in unet.stages(params["unet"], both, inputs.embedding):
         yield (name if name == "v" else f"unet.{name}"), v
-    x0 = sampler.step(given.noise, v, given.alpha, given.sigma)
+    x0 = sampler.step(inputs.noise, v, inputs.alpha, inputs.sigma)
     yield "x0", x0
 
     for name, mel in vae.decode(params["vae"], x0 / dtype.type(LATENT_SCALE)):
@@ -104,7 +105,7 @@ def inner_stages(params: Params, given: Given) -> Iterator[tuple[str, np.ndarray
     yield "mel_out", mel
     bands = np.ascontiguousarray(np.swapaxes(mel[:, 0], 1, 2))
     wave = np.zeros(0)
-    for name, wave in vocoder.stages(params["vocoder"], bands, given.normalised):
+    for name, wave in vocoder.stages(params["vocoder"], bands, inputs.normalised):
         yield ("wave_norm" if name == "wave" else f"voc.{name}"), wave
 
 
@@ -115,9 +116,9 @@ def forward(
     return _last(stages(params, x, noise, eps))
 
 
-def normalised(params: Params, given: Given) -> np.ndarray:
+def normalised(params: Params, inputs: Inputs) -> np.ndarray:
     """The last of `inner_stages`: [B, T]."""
-    return _last(inner_stages(params, given))
+    return _last(inner_stages(params, inputs))
 
 
 def _last(stages: Iterator[tuple[str, np.ndarray]]) -> np.ndarray:

@@ -1,10 +1,13 @@
-"""What there is to choose in FlashSR."""
+"""FlashSR's options: their defaults, their checks, and how they are written on a command line."""
 
+import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ...samples import whole_number
+from ..record import Option, Windows
 from .sampler import SCHEDULES
-from .spec import HIGHEST, LAST, ROW, WINDOW
+from .spec import HIGHEST, LAST, ROW, SAMPLE_RATE
 
 
 class Options(NamedTuple):
@@ -22,7 +25,7 @@ class Options(NamedTuple):
     low_pass: str | float = "off"  # before all else: "auto", where its sound ends; or Hz
 
 
-def checked(options: dict[str, Any] | None, window: int = WINDOW) -> Options:
+def checked(options: Mapping[str, Any] | None, cut: Windows) -> Options:
     """The options of these names, the rest as they are by default.
 
     Raises TypeError for an unknown name or a wrong type, ValueError for a wrong value.
@@ -37,10 +40,10 @@ def checked(options: dict[str, Any] | None, window: int = WINDOW) -> Options:
         if getattr(o, name) not in known:
             raise ValueError(f"{name} must be one of {known}, got {getattr(o, name)!r}")
     overlap = 0 if o.exact_windows else whole_number("overlap", o.overlap, least=0)
-    if overlap % ROW or 2 * overlap > window:
+    if overlap % ROW or 2 * overlap > cut.length:
         raise ValueError(
             f"overlap must be a multiple of {ROW} samples (80 ms) and at most half a window, "
-            f"{window // 2}, got {o.overlap}"
+            f"{cut.length // 2}, got {o.overlap}"
         )
     fade = overlap * 5 // 7 if o.fade is None else whole_number("fade", o.fade)
     if overlap and not 0 < fade <= overlap:
@@ -51,3 +54,70 @@ def checked(options: dict[str, Any] | None, window: int = WINDOW) -> Options:
         if not 1 <= o.low_pass <= HIGHEST:
             raise ValueError(f"low_pass must be from 1 to {HIGHEST} Hz, got {o.low_pass}")
     return o._replace(overlap=overlap, fade=fade)
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ValueError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"expected a whole number from 0 on, got {text!r}")
+    return int(text)
+
+
+def _samples(text: str) -> int:
+    """Seconds."""
+    return 0 if text == "0" else round(_number(text) * SAMPLE_RATE)
+
+
+def _low_pass(text: str) -> str | float:
+    return text if text in ("auto", "off") else _number(text)
+
+
+OPTIONS = (
+    Option("seed", "seed of the noise; default: 0", _count, metavar="N"),
+    Option(
+        "timestep",
+        f"step of the diffusion, 0 to {LAST}; it was trained for {LAST} (default) only",
+        _count,
+        metavar="N",
+    ),
+    Option(
+        "schedule",
+        "noise schedule: the original's (default), or that of the port to MLX",
+        choices=tuple(SCHEDULES),
+    ),
+    Option(
+        "condition",
+        "of the input's latent, its mean (default), or a sample, as in the original",
+        choices=("mean", "sample"),
+    ),
+    Option(
+        "overlap",
+        "seconds that a window of 5.12 s shares with the next, a multiple of 0.08; default: 0.56; "
+        "0 for none",
+        _samples,
+        metavar="S",
+    ),
+    Option(
+        "fade",
+        "seconds of the overlap used for the cross-fade; default: 0.4",
+        lambda text: round(_number(text) * SAMPLE_RATE),
+        metavar="S",
+    ),
+    Option("exact_windows", "as in the original: no overlap, each window at its own level"),
+    Option(
+        "low_pass",
+        "low-pass filter before all else, as in training: auto, where the sound ends; or Hz; "
+        "default: off",
+        _low_pass,
+        metavar="HZ",
+    ),
+)

@@ -1,47 +1,142 @@
-"""A window's place in a sound: what the networks are given for it, and what becomes of theirs."""
+"""Prepare a window's inputs (spectrogram, noise, level), and undo its level afterwards."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..record import Level, Params
+from ..record import Facts, Level, Params, Windows, checked
 from . import model
 from .lowpass import cutoff, low_pass
 from .mel import denormalise
 from .mel import level as own_level
 from .options import Options
 from .sampler import SCHEDULES
-from .spec import ROW, sizes_of
+from .spec import ROW, STEP, Sizes, sizes_of
 
 _NOISE, _SAMPLE = 1, 2  # what is drawn, in a generator's key
 
 
-def prepare(
-    params: Params, options: Options, dtype: Any
-) -> Callable[[np.ndarray, np.ndarray, Level | None], tuple[model.Given, Level]]:
-    """What brings windows to the networks: (x, rows, level) -> (`model.Given`, level).
+@dataclass(frozen=True)
+class Folded:
+    """Weights and options as `interior` takes them. Made by `fold`."""
 
-    x [n, T] in any dtype, at 48 kHz; rows [n]: how many rows of the latent, of 80 ms, lie before
-    each window in its sound; level: of the sound, None for each window's own. Gives the level, too.
+    params: Params
+    sizes: Sizes
+    options: Options
+    dtype: Any
+
+    def inputs(
+        self, x: np.ndarray, starts: Iterable[int], level: Level | None
+    ) -> tuple[model.Inputs, Level]:
+        """Prepare windows x [n, T] in any dtype, at 48 kHz, that begin at these samples.
+
+        level: of the sound, None for each window's own. Gives the level, too.
+        """
+        rows = np.array([start // ROW for start in starts])
+        noise, eps = _drawn(self.sizes, self.options, rows, x.shape[-1])
+        x = _low_passed(x.astype(self.dtype, copy=False), self.options.low_pass)
+        level = own_level(x.astype(np.float64)) if level is None else level
+        t, schedule = self.options.timestep, SCHEDULES[self.options.schedule]()
+        return model.prepare(self.sizes, x, level, noise, eps, t, schedule), level
+
+    @staticmethod
+    def finish(y: np.ndarray, level: Level) -> np.ndarray:
+        """Bring the networks' windows [n, T] back to their level."""
+        return denormalise(y, Level(*(part.astype(y.dtype) for part in level)))
+
+
+def fold(params: Params, dtype: Any, options: Options) -> Folded:
+    """Ready weights (`load`) to run in `dtype`; they stay as they are."""
+    return Folded(params, sizes_of(params), options, dtype)
+
+
+def interior(
+    p: Folded,
+    x: np.ndarray,
+    y: np.ndarray,
+    memory: None = None,
+    start: int = 0,
+    facts: Facts | None = None,
+) -> None:
+    """A window x [T] at 48 kHz -> y [T], in place. start: where it begins in its sound."""
+    inputs, level = p.inputs(x[np.newaxis], [start], facts and facts.level)
+    y[:] = p.finish(model.normalised(p.params, inputs), level)[0]
+
+
+def stages(
+    params: Params,
+    x: Any,
+    start: int = 0,
+    facts: Facts | None = None,
+    options: Options | None = None,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, activation) for every stage, in order; the last is ``wave`` [..., T].
+
+    x [..., T] float32 or float64 at 48 kHz, T a multiple of 30,720 (a window has 245,760). start:
+    where it begins in its sound, in samples, a multiple of 3,840: it moves the noise. facts: with
+    the sound's level; without it each row is at its own. options: None for the defaults.
+
+    Raises TypeError if x is of another dtype, ValueError for another length.
     """
-    sizes = sizes_of(params)
-    schedule = SCHEDULES[options.schedule]()
+    x, options = checked(x, STEP), options or Options()
+    rows = x.reshape(-1, x.shape[-1])
+    starts = np.full(len(rows), start // ROW)
+    noise, eps = _drawn(sizes_of(params), options, starts, x.shape[-1])
+    rows, schedule = _low_passed(rows, options.low_pass), SCHEDULES[options.schedule]()
+    level = facts and facts.level
+    for name, activation in model.stages(
+        params, rows, noise, eps, options.timestep, schedule, level
+    ):
+        # The step's embedding is one for all rows.
+        each = np.broadcast_to(activation, (len(rows), *activation.shape[1:]))
+        yield name, each.reshape(*x.shape[:-1], *each.shape[1:])
 
-    def given(x: np.ndarray, rows: np.ndarray, level: Level | None) -> tuple[model.Given, Level]:
-        shape = sizes.latent, x.shape[-1] // ROW, sizes.mels // 8
-        noise = draw(options.seed, _NOISE, rows, *shape)
-        eps = draw(options.seed, _SAMPLE, rows, *shape) if options.condition == "sample" else None
-        sound = _low_passed(x.astype(dtype, copy=False), options.low_pass)
-        level = own_level(sound.astype(np.float64)) if level is None else level
-        return model.prepare(sizes, sound, level, noise, eps, options.timestep, schedule), level
 
-    return given
+def forward(
+    params: Params,
+    x: Any,
+    start: int = 0,
+    facts: Facts | None = None,
+    options: Options | None = None,
+) -> np.ndarray:
+    """The last of `stages`: [..., T] -> [..., T]."""
+    for _, activation in stages(params, x, start, facts, options):
+        y = activation
+    return y
 
 
-def finish(y: np.ndarray, level: Level) -> np.ndarray:
-    """The networks' windows [n, T] at their level again."""
-    return denormalise(y, Level(*(part.astype(y.dtype) for part in level)))
+def level_of(facts: Facts, blocks: Iterable[np.ndarray], cut: Windows) -> Facts:
+    """The facts with the level of a sound: the mean of each channel, and one peak for all, so that
+    they keep their balance.
+
+    blocks [channels, n], in order, at 48 kHz. A sound shorter than a window is followed by silence,
+    which counts.
+    """
+    count, total = 0, np.zeros(facts.channels)
+    lows, highs = np.full(facts.channels, np.inf), np.full(facts.channels, -np.inf)
+    for x in blocks:
+        if x.shape[-1]:
+            count += x.shape[-1]
+            total = total + x.sum(axis=-1, dtype=np.float64)
+            lows = np.minimum(lows, x.min(axis=-1))
+            highs = np.maximum(highs, x.max(axis=-1))
+    if count < cut.length:
+        count, lows, highs = cut.length, np.minimum(lows, 0), np.maximum(highs, 0)
+    mean = total / count
+    peak = np.maximum(highs - mean, mean - lows).max(initial=0)
+    return facts._replace(level=Level(mean[:, np.newaxis], np.full((len(mean), 1), peak)))
+
+
+def _drawn(
+    sizes: Sizes, options: Options, rows: np.ndarray, samples: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The noise of windows that begin at these rows, and what their condition is drawn by."""
+    shape = sizes.latent, samples // ROW, sizes.mels // 8
+    noise = draw(options.seed, _NOISE, rows, *shape)
+    eps = draw(options.seed, _SAMPLE, rows, *shape) if options.condition == "sample" else None
+    return noise, eps
 
 
 def draw(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..record import Network, anywhere
+from ..record import Compute, Context, Network, Ports, Table
 from . import faults, folded, model, spec, to_onnx
 
 _TENSORS = {
@@ -21,23 +21,28 @@ NETWORK = Network(
     name="NovaSR",
     rate_in=spec.SAMPLE_RATE_IN,
     rate_out=spec.SAMPLE_RATE_OUT,
-    context_left=spec.CONTEXT_LEFT,
-    context_right=spec.CONTEXT_RIGHT,
-    min_samples=spec.MIN_INPUT_SAMPLES,
-    edge_loss=spec.EDGE_LOSS,
-    tail=2,
-    tensors=_TENSORS,
-    upstream_tensors=dict(spec.TENSORS.values()),
-    from_upstream=_from_upstream,
-    published=spec.UPSTREAM_CHECKPOINTS,
-    licence="Apache-2.0",
-    max_file_bytes=1 << 20,  # the original's have 53 kB
-    stages=model.stages,
-    forward=anywhere(model.forward),
-    fold=folded.fold,
-    scratch=folded.scratch,
-    interior=anywhere(folded.interior),
-    self_test=spec.SELF_TEST,
-    faults=faults.FAULTS,
-    to_onnx=to_onnx.export,
+    cut=Context(
+        left=spec.CONTEXT_LEFT,
+        right=spec.CONTEXT_RIGHT,
+        min_samples=spec.MIN_INPUT_SAMPLES,
+        tail=2,
+        edge_loss=spec.EDGE_LOSS,
+    ),
+    weights=Table(
+        licence="Apache-2.0",
+        tensors=_TENSORS,
+        upstream=dict(spec.TENSORS.values()),
+        from_upstream=_from_upstream,
+        published=spec.UPSTREAM_CHECKPOINTS,
+        max_bytes=1 << 20,  # the original's have 53 kB
+        default="novasr-open",
+    ),
+    compute=Compute(
+        stages=model.stages,
+        forward=model.forward,
+        fold=folded.fold,
+        interior=folded.interior,
+        scratch=folded.scratch,
+    ),
+    ports=Ports(spec.SELF_TEST, faults.FAULTS, to_onnx.export),
 )

@@ -32,7 +32,7 @@ from ...layers import snake_beta
 from ...layers.banded import band, correlate, fir, toeplitz
 from ...samples import ceil_div
 from ...tensors import cast
-from ..record import Params
+from ..record import Facts, Params
 from .spec import CHANNELS, CONTEXT, UPSAMPLING
 
 # How many steps of time one row of a product covers. More makes products larger, and the
@@ -76,7 +76,7 @@ class Scratch(NamedTuple):
     y: np.ndarray
 
 
-def fold(params: Params, dtype: Any) -> Folded:
+def fold(params: Params, dtype: Any, options: None = None) -> Folded:
     """Fold a tree of weights (`load_weights`), in float64, and cast what comes out to `dtype`."""
     p = cast(params, np.float64)
     pre, weight1, weight2, post = (
@@ -138,11 +138,19 @@ def scratch(samples: int, dtype: Any) -> Scratch:
     )
 
 
-def interior(p: Folded, x: np.ndarray, y: np.ndarray, s: Scratch) -> None:
+def interior(
+    p: Folded,
+    x: np.ndarray,
+    y: np.ndarray,
+    s: Scratch,
+    start: int = 0,
+    facts: Facts | None = None,
+) -> None:
     """x [n + 24] at 16 kHz, context included -> y [3 n] at 48 kHz, written in place.
 
     The first 11 and the last 13 samples of x are context; none of the 24 is the end of a signal.
-    n is at most what `scratch` made s for. All arrays have the dtype of p.
+    n is at most what `scratch` made s for. All arrays have the dtype of p. start, facts: the
+    network is the same everywhere.
     """
     count = len(x) - CONTEXT
     s.x[: len(x)] = x

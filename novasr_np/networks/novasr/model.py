@@ -7,7 +7,7 @@ import numpy as np
 
 from ...layers import conv1d, downsample2, interpolate3, snake_beta, upsample2_swapped
 from ...tensors import cast
-from ..record import Params, checked
+from ..record import Facts, Params, checked
 from .spec import MIN_INPUT_SAMPLES
 
 
@@ -28,12 +28,14 @@ class Layers(NamedTuple):
     end: Callable[..., Any] = np.tanh
 
 
-def stages(params: Params, x: Any) -> Iterator[tuple[str, np.ndarray]]:
+def stages(
+    params: Params, x: Any, start: int = 0, facts: Facts | None = None
+) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, activation) for every stage of the network, in order.
 
     x [..., T] float32 or float64 at 16 kHz; params as `load_weights` gives them, used in the
     dtype of x. A hidden activation is [..., 32, time], ``conv_post`` [..., 1, 3T-4], and the
-    last stage, ``y``, [..., 3T-4].
+    last stage, ``y``, [..., 3T-4]. start, facts: the network is the same everywhere.
 
     Raises TypeError if x is of another dtype, ValueError if T < 2.
     """
@@ -64,12 +66,12 @@ def apply(use: Layers, p: Params, x: np.ndarray) -> Iterator[tuple[str, np.ndarr
     yield "y", use.end(h[..., 0, :])  # [..., 3T - 4]
 
 
-def forward(params: Params, x: Any) -> np.ndarray:
+def forward(params: Params, x: Any, start: int = 0, facts: Facts | None = None) -> np.ndarray:
     """Run the bare network: x [..., T] at 16 kHz -> [..., 3T - 4] at 48 kHz, the dtype of x.
 
     float32 in gives float32 out; float64 runs the same code and is the truth that the rest is
     measured against. Every layer holds the whole signal; the front door, `upsample`, works in
-    blocks, and gives exactly 3T samples.
+    blocks, and gives exactly 3T samples. start, facts: as for `stages`.
 
     Raises TypeError if x is neither float32 nor float64, ValueError if T < 2.
     """

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from ...errors import WeightsError
-from ..record import Network, anywhere
+from ..record import Compute, Context, Network, Ports, Table
 from . import folded, model, spec, to_onnx
 
 
@@ -33,25 +33,29 @@ def _network(variant: spec.Variant) -> Network:
         name=variant.name,
         rate_in=spec.SAMPLE_RATE_IN,
         rate_out=variant.rate_out,
-        step=variant.step,
-        context_left=variant.context,
-        context_right=variant.context,
-        min_samples=spec.MIN_INPUT_SAMPLES,
-        edge_loss=0,
-        tail=0,
-        tensors=variant.tensors,
-        upstream_tensors=spec.UPSTREAM_TENSORS,
-        from_upstream=partial(_from_upstream, variant),
-        published=variant.published,
-        licence="MIT",
-        max_file_bytes=1 << 21,  # in float32 the tensors have 530 kB
-        stages=partial(model.stages, variant=variant),
-        forward=anywhere(partial(model.forward, variant=variant)),
-        fold=partial(folded.fold, variant),
-        scratch=partial(folded.scratch, variant),
-        interior=anywhere(partial(folded.interior, variant)),
-        self_test=variant.self_test,
-        to_onnx=to_onnx.export if variant is spec.TO_48K else None,
+        cut=Context(
+            left=variant.context,
+            right=variant.context,
+            step=variant.step,
+            min_samples=spec.MIN_INPUT_SAMPLES,
+        ),
+        weights=Table(
+            licence="MIT",
+            tensors=variant.tensors,
+            upstream=spec.UPSTREAM_TENSORS,
+            from_upstream=partial(_from_upstream, variant),
+            published=variant.published,
+            max_bytes=1 << 21,  # in float32 the tensors have 530 kB
+            where="its checkpoint, as published with HierSpeech++, loads by its path",
+        ),
+        compute=Compute(
+            stages=partial(model.stages, variant=variant),
+            forward=partial(model.forward, variant=variant),
+            fold=partial(folded.fold, variant),
+            interior=partial(folded.interior, variant),
+            scratch=partial(folded.scratch, variant),
+        ),
+        ports=Ports(variant.self_test, to_onnx=to_onnx.export if variant is spec.TO_48K else None),
     )
 
 

@@ -24,7 +24,7 @@ from ...layers import snake_beta
 from ...layers.banded import band, correlate, fir, toeplitz
 from ...samples import ceil_div
 from ...tensors import cast
-from ..record import Params
+from ..record import Facts, Params
 from .spec import (
     CHANNELS,
     DILATIONS,
@@ -92,7 +92,7 @@ class Scratch(NamedTuple):
     y: np.ndarray
 
 
-def fold(variant: Variant, params: Params, dtype: Any) -> Folded:
+def fold(variant: Variant, params: Params, dtype: Any, options: None = None) -> Folded:
     """Fold a tree of weights (`load_weights`), in float64, and cast what comes out to `dtype`."""
     p = cast(params, np.float64)
     silent = p["conv_pre"]["bias"]
@@ -206,12 +206,20 @@ def scratch(variant: Variant, samples: int, dtype: Any) -> Scratch:
     )
 
 
-def interior(variant: Variant, p: Folded, x: np.ndarray, y: np.ndarray, s: Scratch) -> None:
+def interior(
+    variant: Variant,
+    p: Folded,
+    x: np.ndarray,
+    y: np.ndarray,
+    s: Scratch,
+    start: int = 0,
+    facts: Facts | None = None,
+) -> None:
     """x [n + 72] at 16 kHz, context included -> y [3 n] at 48 kHz, written in place.
 
     The first and the last 36 samples of x are context; none of them is the end of a signal. To 24
     kHz, [n + 140] -> [3 n / 2], n even. n is at most what `scratch` made s for. All arrays have the
-    dtype of p.
+    dtype of p. start, facts: the network is the same everywhere.
     """
     x = x.reshape(-1, variant.step)
     context = 2 * variant.context // variant.step

@@ -7,21 +7,28 @@ import numpy as np
 
 from ...layers import conv1d, downsample2, interpolate, interpolate3, snake_beta, upsample2
 from ...tensors import cast
-from ..record import Params, checked
+from ..record import Facts, Params, checked
 from .spec import DILATIONS, EPSILON, MIN_INPUT_SAMPLES, OUTPUTS, TAPS, TO_48K, Variant
 
 BRANCHES = tuple(range(len(TAPS)))
 
 
 def stages(
-    params: Params, x: Any, branches: Sequence[int] = BRANCHES, variant: Variant = TO_48K
+    params: Params,
+    x: Any,
+    start: int = 0,
+    facts: Facts | None = None,
+    *,
+    branches: Sequence[int] = BRANCHES,
+    variant: Variant = TO_48K,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, activation) for every stage of the network, in order.
 
     x [..., T] float32 or float64 at 16 kHz; params as `load_weights` gives them, used in the
     dtype of x. A hidden activation is [..., 32, time], ``conv_post`` [..., 1, N], and the last
     stage, ``y``, [..., N], with N = 3T, or floor(3T / 2) to 24 kHz. branches: those whose mean is
-    taken; (0, 2) is what goes by FASR, which leaves out the second.
+    taken; (0, 2) is what goes by FASR, which leaves out the second. start, facts: the network is
+    the same everywhere.
 
     Raises TypeError if x is of another dtype, ValueError if T < 1.
     """
@@ -77,7 +84,13 @@ def _activation(
 
 
 def forward(
-    params: Params, x: Any, branches: Sequence[int] = BRANCHES, variant: Variant = TO_48K
+    params: Params,
+    x: Any,
+    start: int = 0,
+    facts: Facts | None = None,
+    *,
+    branches: Sequence[int] = BRANCHES,
+    variant: Variant = TO_48K,
 ) -> np.ndarray:
     """Run the bare network: x [..., T] at 16 kHz -> [..., 3T] at 48 kHz, the dtype of x.
 
@@ -90,6 +103,6 @@ def forward(
 
     Raises TypeError if x is neither float32 nor float64, ValueError if T < 1.
     """
-    for _, activation in stages(params, x, branches, variant):
+    for _, activation in stages(params, x, branches=branches, variant=variant):
         y = activation
     return y

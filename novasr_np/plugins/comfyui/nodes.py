@@ -9,7 +9,7 @@ import numpy as np
 
 from novasr_np.api import upsample
 from novasr_np.dsp.spectrum import power
-from novasr_np.weights import embedded_weights, load_weights, network_of
+from novasr_np.weights import embedded_weights, load_weights
 
 _COLUMNS = 1024  # of a picture, at most
 _LOW, _HIGH = -60, 30  # dB, black and white
@@ -44,11 +44,11 @@ class NovaSRUpsample:
         Raises as `upsample` does.
         """
         waveform = audio["waveform"]
-        params = load_weights(weights_file or weights)
+        loaded = load_weights(weights_file or weights)
         x = np.asarray(waveform.cpu() if hasattr(waveform, "cpu") else waveform, np.float32)
-        y = upsample(x, audio["sample_rate"], weights=params, keep_lowband=keep_lowband)
+        y = upsample(x, audio["sample_rate"], weights=loaded, keep_lowband=keep_lowband)
         pictures = np.stack([_picture(one.mean(axis=0)) for one in y])
-        out = {"waveform": waveform.new_tensor(y), "sample_rate": network_of(params).rate_out}
+        out = {"waveform": waveform.new_tensor(y), "sample_rate": loaded.network.rate_out}
         return out, waveform.new_tensor(pictures)
 
 

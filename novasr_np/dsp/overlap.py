@@ -1,4 +1,4 @@
-"""Put windows of sound that overlap together again: each fades into the next."""
+"""Overlap-add: windows of sound put together again, each fading into the next."""
 
 from typing import Any
 

@@ -1,0 +1,223 @@
+"""Compute pieces on devices, in batches of one shape.
+
+Two programs serve every sound: the interior on rows of one width, and, for true ends and for sounds
+hardly longer than that, `forward` on rows of twice the context, with the length of each. So nothing
+is compiled twice, and what a device holds depends on batch and segment alone.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from novasr_np.networks.record import Facts
+from novasr_np.pipeline.feed import Piece
+from novasr_np.samples import whole_number
+from novasr_np.tensors import check_finite, check_output
+from novasr_np.weights import Weights
+
+from .layers import PRECISIONS
+from .networks import NETWORKS
+
+# Input samples for each row, by the kind of device; a network with more context has longer rows.
+SEGMENTS = {"cpu": 4000, "gpu": 16_000, "tpu": 16_000}
+
+# Batches under way at a time: the host packs one and fetches one while a device works.
+_UNDER_WAY = 2
+# What rows are filled up with. It never reaches an output.
+_PADDING = 0.0
+
+# (rows [n, width], their lengths, starts and facts) -> outputs under way, and how to finish them
+Program = Callable[
+    [np.ndarray, np.ndarray, np.ndarray, list[Facts]],
+    tuple[jax.Array, Callable[[np.ndarray], np.ndarray]],
+]
+
+
+class Model(NamedTuple):
+    """A network with its weights on its devices, and the shape of its batches."""
+
+    weights: Weights
+    params: Any  # on the devices, for `forward`
+    folded: Any  # likewise, for `interior`
+    prepare: Any  # what the host does before, or None
+    dtype: Any
+    batch: int  # rows, over all devices
+    segment: int  # input samples for each row, without its context
+    precision: str
+    sharding: NamedSharding  # batch axis over the devices
+
+
+def make_model(
+    weights: Weights,
+    dtype: Any = np.float32,
+    *,
+    options: Any = None,
+    batch: int | None = None,
+    segment: int | None = None,
+    precision: str = "highest",
+    devices: str | Sequence[jax.Device] | None = None,
+) -> Model:
+    """Put weights on devices, ready to `run`.
+
+    options: as `Network.choose` gives them. batch: rows over all devices, a multiple of their
+    number; segment: input samples for each row, none for a network that hears windows; None for
+    what suits the devices. precision: as for `forward`. devices: "cpu", "gpu" or "tpu" for all of
+    that kind, or the devices themselves; None for all of JAX's default kind.
+
+    Raises TypeError or ValueError for what does not fit these, with the value; WeightsError if the
+    weights or their products are too large for the dtype.
+    """
+    network, ours = weights.network, NETWORKS[weights.network.name]
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+    chosen = chosen_devices(devices)
+    kind = chosen[0].platform if chosen[0].platform in SEGMENTS else "gpu"
+    segment = network.cut.segment(segment, SEGMENTS[kind])
+    batch = whole_number("batch", ours.rows[kind] * len(chosen) if batch is None else batch)
+    if batch % len(chosen):
+        raise ValueError(f"batch must be a multiple of the {len(chosen)} devices, got {batch}")
+    mesh = Mesh(np.array(chosen), ("batch",))
+    place = partial(jax.device_put, device=NamedSharding(mesh, PartitionSpec()))
+    with np.errstate(all="ignore"):
+        folded = ours.fold(weights.params, dtype, precision, place)
+    check_finite(folded, network.name, dtype)
+    return Model(
+        weights=weights,
+        params=place(weights.params) if ours.forward else None,
+        folded=place(folded),
+        prepare=ours.prepare(weights.params, options, dtype) if ours.prepare else None,
+        dtype=dtype,
+        batch=batch,
+        segment=segment,
+        precision=precision,
+        sharding=NamedSharding(mesh, PartitionSpec("batch")),
+    )
+
+
+def run(model: Model, pieces: list[Piece]) -> None:
+    """Write every piece's outputs. Pieces of several sounds share the batches.
+
+    Raises ValueError for a piece with an end of its sound that is no whole steps, MemoryError if a
+    batch does not fit a device, WeightsError if the weights make NaN of a piece.
+    """
+    network = model.weights.network
+    inside = [piece for piece in pieces if not piece.at_end]
+    ends = [piece for piece in pieces if piece.at_end]
+    for piece in ends:
+        if len(piece.x) % network.cut.step:
+            raise ValueError(
+                f"{network.name} takes {network.cut.step} samples at a time in JAX, got "
+                f"{len(piece.x)}: add a zero"
+            )
+    try:
+        _each_batch(model, partial(_inside, model), inside, network.cut.width(model.segment))
+        if ends:
+            _each_batch(model, partial(_end, model), ends, 2 * network.cut.context)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise MemoryError(
+            f"a device has no room for {model.batch} rows of {model.segment} samples: "
+            "take a smaller batch or segment"
+        ) from error
+    for piece in pieces:
+        check_output(piece.y, network.name)
+
+
+def _each_batch(model: Model, program: Program, pieces: list[Piece], width: int) -> None:
+    """Run a program on the pieces, a batch at a time, and put its outputs where they go."""
+    under_way: deque = deque()
+    for first in range(0, len(pieces), model.batch):
+        batch = pieces[first : first + model.batch]
+        rows = np.full((len(batch), width), _PADDING, batch[0].x.dtype)
+        for row, piece in zip(rows, batch, strict=True):
+            row[: len(piece.x)] = piece.x
+        lengths = np.array([len(piece.x) for piece in batch], np.int32)
+        # 74 hours at 16 kHz; numpy raises OverflowError for more.
+        starts = np.array([piece.start for piece in batch], np.uint32)
+        y, finish = program(rows, lengths, starts, [piece.facts for piece in batch])
+        under_way.append((batch, y, finish))
+        if len(under_way) == _UNDER_WAY:
+            _fetch(*under_way.popleft())
+    while under_way:
+        _fetch(*under_way.popleft())
+
+
+def _fetch(
+    batch: list[Piece], outputs: jax.Array, finish: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    for piece, y in zip(batch, finish(np.asarray(outputs)[: len(batch)]), strict=True):
+        piece.y[:] = y[piece.skip : piece.skip + len(piece.y)]
+
+
+def _inside(
+    model: Model, x: np.ndarray, lengths: np.ndarray, starts: np.ndarray, facts: list[Facts]
+) -> tuple[jax.Array, Callable[[np.ndarray], np.ndarray]]:
+    prepared, finish = model.prepare(x, starts, facts) if model.prepare else (x, _as_it_is)
+    x, starts, known = _on_devices(model, prepared, starts, _stacked(facts))
+    interior = NETWORKS[model.weights.network.name].interior
+    y = interior(model.folded, x, start=starts, facts=known, precision=model.precision)
+    return y, finish
+
+
+def _end(
+    model: Model, x: np.ndarray, lengths: np.ndarray, starts: np.ndarray, facts: list[Facts]
+) -> tuple[jax.Array, Callable[[np.ndarray], np.ndarray]]:
+    x, lengths, starts, known = _on_devices(model, x, lengths, starts, _stacked(facts))
+    forward = _forward(model.weights.network.name)
+    return forward(model.params, x, lengths, start=starts, facts=known), _as_it_is
+
+
+@cache
+def _forward(name: str) -> Callable[..., jax.Array]:
+    forward = NETWORKS[name].forward
+    assert forward is not None
+    return jax.jit(forward)
+
+
+def _as_it_is(y: np.ndarray) -> np.ndarray:
+    return y
+
+
+def _stacked(facts: Iterable[Facts]) -> Facts:
+    """The facts of rows as arrays [rows]; an edge that was not found is NaN."""
+    rates, channels, edges = zip(*((f.sample_rate, f.channels, f.edge) for f in facts), strict=True)
+    return Facts(
+        np.array(rates, np.int32),  # type: ignore[arg-type]
+        np.array(channels, np.int32),  # type: ignore[arg-type]
+        np.array([np.nan if edge is None else edge for edge in edges], np.float32),  # type: ignore[arg-type]
+    )
+
+
+def _on_devices(model: Model, *parts: Any) -> Any:
+    """Arrays [n, ...], filled up to a batch."""
+
+    def filled(x: np.ndarray) -> np.ndarray:
+        if len(x) == model.batch:
+            return x
+        more = [(0, model.batch - len(x)), *[(0, 0)] * (x.ndim - 1)]
+        value = _PADDING if x.dtype.kind == "f" else x.dtype.type(1)
+        return np.pad(x, more, constant_values=value)
+
+    return jax.device_put(jax.tree.map(filled, parts), model.sharding)
+
+
+def chosen_devices(devices: str | Sequence[jax.Device] | None) -> list[jax.Device]:
+    """Those of a kind, or the given ones, as `make_model` has them."""
+    if devices is None or isinstance(devices, str):
+        try:
+            return jax.local_devices(backend=devices)
+        except RuntimeError as error:
+            kinds = sorted({device.platform for device in jax.local_devices()})
+            raise ValueError(
+                f"no device of kind {devices!r} here; JAX has {', '.join(kinds)}"
+            ) from error
+    chosen = list(devices)
+    if not chosen or not all(isinstance(device, jax.Device) for device in chosen):
+        raise TypeError(f"devices are a kind or some of jax.devices(), got {devices!r}")
+    return chosen

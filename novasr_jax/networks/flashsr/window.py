@@ -1,0 +1,44 @@
+"""Windows on devices; the host makes their spectrograms, which take float64."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from novasr_np.networks import NETWORKS
+from novasr_np.networks.record import Facts, Level
+
+from ..record import Prepare
+from . import model
+
+
+def prepare(params: Any, options: Any, dtype: Any) -> Prepare:
+    """What the host does before `interior` and after it."""
+    folded = NETWORKS["FlashSR"].compute.fold(params, dtype, options)
+
+    def prepared(
+        x: np.ndarray, starts: np.ndarray, facts: list[Facts]
+    ) -> tuple[Any, Callable[[np.ndarray], np.ndarray]]:
+        levels = [known.level for known in facts if known.level is not None]
+        whole = Level(*map(np.concatenate, zip(*levels, strict=True))) if levels else None
+        inputs, level = folded.inputs(x, starts, whole)
+        return model.inputs(inputs), partial(folded.finish, level=level)
+
+    return prepared
+
+
+def interior(
+    folded: Any, x: Any, *, start: Any = 0, facts: Any = None, precision: str = "highest"
+) -> jax.Array:
+    """Run prepared windows: (folded, x as `prepare` gives it) -> [B, T], normalised.
+
+    By a program compiled once for each shape. start, facts: in x already.
+    """
+    return _forward(folded, x, precision)
+
+
+@partial(jax.jit, static_argnums=2)
+def _forward(folded: Any, inputs: Any, precision: str) -> jax.Array:
+    return model.forward(folded, *inputs, precision=precision)

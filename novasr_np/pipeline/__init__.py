@@ -1,0 +1,1 @@
+"""One way for a sound: look, cut, compute, mix."""

@@ -1,0 +1,103 @@
+"""Upsample whole arrays, which share a runner's batches."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..networks.record import Facts
+from ..samples import as_float
+from .feed import open_feed
+from .look import look
+from .runner import Runner
+from .upsampler import Upsampler
+
+_CHUNK = 1 << 20  # samples over all channels at a time, at least
+
+
+def upsample_arrays(
+    runner: Runner,
+    clips: Sequence[np.ndarray],
+    sample_rate: int,
+    *,
+    resampler: str = "upstream",
+    keep_lowband: Any = None,
+) -> list[np.ndarray]:
+    """Upsample clips [..., T] (`samples.as_audio`): [..., ceil(T rate_out / sample_rate)] each.
+
+    A chunk of some clip at a time, or of many short ones together, so that beside the clips and
+    what comes out memory does not grow with them. The others: as for `Upsampler`; raises as it
+    does and `Runner.run`.
+    """
+    size = max(_CHUNK, 4 * runner.chunk)
+    sounds = [_Sound(runner, x, sample_rate, size, resampler, keep_lowband) for x in clips]
+    pieces, cut, waiting = [], [], 0
+    for sound in sounds:
+        for chunk, last in sound.chunks():
+            pieces += sound.upsampler.cut(chunk, last)
+            cut.append(sound)
+            waiting += chunk.size
+            if waiting >= size:
+                _finish(runner, pieces, cut)
+                pieces, cut, waiting = [], [], 0
+    _finish(runner, pieces, cut)
+    return [sound.y for sound in sounds]
+
+
+def run_bare(runner: Runner, x: np.ndarray) -> np.ndarray:
+    """The bare network on whole sounds x [channels, T] at its rate, in the runner's dtype.
+
+    Returns [channels, `Network.length` (T)], what `forward` gives, in pieces. Raises as
+    `Runner.run`.
+    """
+    network, dtype = runner.network, runner.dtype
+    facts = Facts(network.rate_in, len(x))
+    feed = open_feed(network, facts, dtype, runner.options, block=runner.block, bare=True)
+    runner.run(feed.cut(x, last=True))
+    return feed.mix(last=True)
+
+
+def _finish(runner: Runner, pieces: list, cut: list["_Sound"]) -> None:
+    runner.run(pieces)
+    for sound in cut:
+        sound.take(sound.upsampler.mix())
+
+
+class _Sound:
+    """An array on its way."""
+
+    def __init__(
+        self, runner: Runner, x: np.ndarray, rate: int, size: int, resampler: str, keep: Any
+    ) -> None:
+        channels = int(np.prod(x.shape[:-1]))
+        self._x, self._dtype = x, runner.dtype
+        self._step = max(1, size // max(1, channels))
+        facts = look(
+            runner.network,
+            lambda: (rows for rows, _ in self.chunks()),
+            rate,
+            channels,
+            resampler=resampler,
+            keep_lowband=keep,
+            dtype=runner.dtype,
+        )
+        self.upsampler = Upsampler(
+            runner, facts, resampler=resampler, keep_lowband=keep, whole_blocks=True
+        )
+        length = runner.network.duration(x.shape[-1], facts.sample_rate)
+        self.y = np.empty((*x.shape[:-1], length), runner.dtype)
+        self._rows = self.y.reshape(channels, length)
+        self._n_given = 0
+
+    def chunks(self) -> Iterator[tuple[np.ndarray, bool]]:
+        """(rows [channels, n], whether they are the last)."""
+        samples = self._x.shape[-1]
+        for start in range(0, samples if self._x.size else 0, self._step):
+            stop = start + self._step
+            x = as_float(self._x[..., start:stop]).astype(self._dtype, copy=False)
+            yield x.reshape(-1, x.shape[-1]), stop >= samples
+
+    def take(self, y: np.ndarray) -> None:
+        """The next outputs [channels, n]."""
+        self._rows[:, self._n_given : self._n_given + y.shape[-1]] = y
+        self._n_given += y.shape[-1]

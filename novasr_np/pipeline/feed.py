@@ -1,0 +1,214 @@
+"""Cut a sound of any length into pieces to compute, and put together what they become.
+
+Each output of a network of finite context looks at a fixed number of samples on either side, so a
+piece that brings this context along gives the same samples as the whole (`ContextFeed`): there is
+nothing to fade. Only at the true ends of a sound do the layers see zeros; there `forward`, the
+plain network, runs on the samples that matter, and everything between goes through `interior`.
+
+Where all of a window sees all of it, as in FlashSR, a window's edges are not to be trusted: windows
+overlap, and in the middle of an overlap each fades into the next (`WindowFeed`).
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from ..dsp.overlap import OverlapAdd
+from ..networks.record import Context, Facts, Network, Windows
+
+
+class Piece(NamedTuple):
+    """A row to compute."""
+
+    at_end: bool  # by the plain network, `forward`, as it holds an end of the sound; or `interior`
+    x: np.ndarray  # [n] input samples, context included
+    start: int  # where they begin in their sound, in samples
+    facts: Facts  # of that sound, with the level of this row alone
+    skip: int  # outputs before the first that is wanted
+    y: np.ndarray  # view of the sound's output, written in place
+
+
+class Feed(Protocol):
+    """Cuts a sound that comes in chunks, and mixes what its pieces become."""
+
+    latency: int  # input samples that have to follow one before its outputs can come
+
+    def cut(self, x: np.ndarray, last: bool) -> list[Piece]:
+        """Take x [channels, n], any n; give the pieces that can be computed now.
+
+        last: nothing follows.
+        """
+
+    def mix(self, last: bool) -> np.ndarray:
+        """The outputs that no later piece can change, [channels, m], once all that was cut is
+        computed. last: as for the `cut` before.
+        """
+
+
+def open_feed(
+    network: Network,
+    facts: Facts,
+    dtype: Any,
+    options: Any = None,
+    *,
+    block: int | None = None,
+    whole_blocks: bool = False,
+    bare: bool = False,
+) -> Feed:
+    """The feed that a network's sound is cut by.
+
+    options: of the network, as `Network.choose` gives them. The others matter where there is
+    context: block is the input samples of a piece, None for the network's own; whole_blocks keeps
+    back what does not fill one, so that where pieces begin does not depend on the chunks; bare ends
+    as `forward` does, with no zeros behind the sound.
+    """
+    if isinstance(network.cut, Windows):
+        return WindowFeed(network.cut, facts, dtype, options)
+    return ContextFeed(network, facts, dtype, block, whole_blocks, bare)
+
+
+class ContextFeed:
+    """Exact cuts: each piece brings its context along. Arguments as for `open_feed`."""
+
+    def __init__(
+        self,
+        network: Network,
+        facts: Facts,
+        dtype: Any,
+        block: int | None = None,
+        whole_blocks: bool = False,
+        bare: bool = False,
+    ) -> None:
+        assert isinstance(network.cut, Context)
+        self._network, self._cut = network, network.cut
+        size = self._cut.block if block is None else block
+        self._block = self._cut.step * -(-size // self._cut.step)
+        self._whole_blocks, self._bare = whole_blocks, bare
+        self._facts = _by_row(facts)
+        self._held = np.zeros((facts.channels, 0), dtype)
+        self._start = 0  # of what is held, in samples of the sound
+        self._done = 0  # input samples whose outputs have been cut
+        self._ready: list[np.ndarray] = []
+        self.latency = self._cut.right
+
+    def cut(self, x: np.ndarray, last: bool) -> list[Piece]:
+        held = np.concatenate([self._held, x], axis=-1) if self._held.size else x
+        cut = self._cut
+        samples = self._start + held.shape[-1]
+        if last and not self._bare and samples:
+            held = np.pad(held, ((0, 0), (0, cut.padding(samples))))
+        end = self._start + held.shape[-1]
+        until = end if last else cut.whole(end - cut.right)
+        if self._whole_blocks and not last:
+            blocks = max(0, until - cut.left) // self._block
+            long = blocks and samples > 2 * cut.context  # or its ends may be one piece
+            until = cut.left + blocks * self._block if long else 0
+        if until <= self._done:
+            self._held = held.copy() if held is x else held
+            return []
+        at = self._network.at
+        first = at(self._done)
+        stop = at(until)
+        if last:  # what the bare network gives, or less, where zeros were put behind the sound
+            stop = at(until) - cut.edge_loss if self._bare else at(until - cut.tail)
+        y = np.empty((len(held), max(0, stop - first)), held.dtype)
+        pieces = self._pieces(held, y, until, last)
+        self._ready.append(y)
+        self._done = until
+        keep = max(0, until - cut.left)
+        self._held, self._start = held[:, keep - self._start :].copy(), keep
+        return pieces
+
+    def _pieces(self, held: np.ndarray, y: np.ndarray, until: int, last: bool) -> list[Piece]:
+        """The pieces that fill y, the outputs from `_done` on; held begins at `_start`."""
+        cut, at, start, done = self._cut, self._network.at, self._start, self._done
+        held = held if last else held[:, : cut.whole(held.shape[-1])]
+        samples, first = held.shape[-1], at(self._done)
+        begins = start == 0
+        short = samples <= 2 * cut.context or (last and samples % cut.step > 0)
+        pieces = []
+        for x, row, facts in zip(held, y, self._facts, strict=True):
+            if (begins or last) and short:
+                pieces.append(Piece(True, x, start, facts, first - at(start), row))
+                continue
+            if done < cut.left and begins:
+                head = row[: at(cut.left) - first]
+                pieces.append(Piece(True, x[: cut.context], 0, facts, first, head))
+            if last:
+                tail = row[at(until - cut.right) - first :]
+                context = x[samples - cut.context :]
+                skip = at(cut.left)
+                pieces.append(Piece(True, context, until - cut.context, facts, skip, tail))
+        if pieces and short and (begins or last):
+            return pieces
+        inside = range(max(done, cut.left), until - cut.right if last else until, self._block)
+        for x, row, facts in zip(held, y, self._facts, strict=True):
+            for begin in inside:
+                stop = min(begin + self._block, inside.stop)
+                window = x[begin - cut.left - start : stop + cut.right - start]
+                out = row[at(begin) - first : at(stop) - first]
+                pieces.append(Piece(False, window, begin - cut.left, facts, 0, out))
+        return pieces
+
+    def mix(self, last: bool) -> np.ndarray:
+        ready, self._ready = self._ready, []
+        if len(ready) == 1:
+            return ready[0]
+        return np.concatenate([self._held[:, :0], *ready], axis=-1)
+
+
+class WindowFeed:
+    """Windows that overlap and fade into each other, all at the sound's level.
+
+    A window is longer than what is left of a sound at its end: silence follows. Arguments as for
+    `open_feed`; with the option exact_windows each window is at a level of its own.
+    """
+
+    def __init__(self, cut: Windows, facts: Facts, dtype: Any, options: Any) -> None:
+        self._window, self._overlap = cut.length, options.overlap
+        facts = facts._replace(level=None) if options.exact_windows else facts
+        self._facts = _by_row(facts)
+        self._sound = OverlapAdd(options.overlap, options.fade, dtype)
+        self._held = np.zeros((facts.channels, 0), dtype)  # from the next window's beginning on
+        self._n_cut = self._n_taken = self._n_given = 0  # windows; samples of each channel
+        self._ready: list[np.ndarray] = []
+        self.latency = cut.length
+
+    def cut(self, x: np.ndarray, last: bool) -> list[Piece]:
+        self._n_taken += x.shape[-1]
+        self._held = np.concatenate([self._held, x], axis=-1)
+        pieces: list[Piece] = []
+        while True:
+            held = self._held.shape[-1]
+            known = self._overlap if self._n_cut else 0  # in the window before already
+            if held < self._window and not (last and held > known):
+                return pieces
+            missing = max(0, self._window - held)
+            window = np.pad(self._held[:, : self._window], [(0, 0), (0, missing)])
+            y = np.empty_like(window)
+            start = self._n_cut * (self._window - self._overlap)
+            rows = zip(window, self._facts, y, strict=True)
+            pieces += [Piece(False, x, start, facts, 0, row) for x, facts, row in rows]
+            self._ready.append(y)
+            self._held = self._held[:, self._window - self._overlap :]
+            self._n_cut += 1
+
+    def mix(self, last: bool) -> np.ndarray:
+        parts = [self._held[:, :0], *map(self._sound.push, self._ready)]
+        self._ready = []
+        if last and self._n_cut:
+            parts.append(self._sound.rest())
+        y = np.concatenate(parts, axis=-1)[:, : self._n_taken - self._n_given]
+        self._n_given += y.shape[-1]
+        return y
+
+
+def _by_row(facts: Facts) -> list[Facts]:
+    """The facts for each channel, with its own level."""
+    if facts.level is None:
+        return [facts] * facts.channels
+    mean, peak = facts.level
+    return [
+        facts._replace(level=type(facts.level)(mean[i : i + 1], peak[i : i + 1]))
+        for i in range(facts.channels)
+    ]

@@ -1,0 +1,95 @@
+"""Look at a sound before its first sample is computed."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..dsp import band, crossover
+from ..dsp import resample as resampling
+from ..networks.record import Facts, Network
+
+_EDGE_SECONDS = 300  # of a sound, for where its band ends
+
+
+def look(
+    network: Network,
+    blocks: Callable[[], Iterable[np.ndarray]],
+    sample_rate: int,
+    channels: int,
+    *,
+    resampler: str = "upstream",
+    keep_lowband: Any = None,
+    dtype: Any = np.float32,
+) -> Facts:
+    """Find what a network and its low band have to know of a whole sound.
+
+    blocks: gives the sound from its beginning, [channels, n] at `sample_rate` Hz, each time it is
+    called: not at all where nothing has to be known. The others: as for `Upsampler`.
+
+    Raises as `Upsampler` does.
+    """
+    facts = Facts(resampling.check_rate(sample_rate), channels)
+    by = network.resampler(resampler)
+    if _keep(network, keep_lowband, facts) == "auto" and _may_end_below(network, facts.sample_rate):
+        first = _first(blocks(), _EDGE_SECONDS * facts.sample_rate)
+        facts = facts._replace(edge=band.edge(first, facts.sample_rate))
+    if network.needs:
+        rates = facts.sample_rate, network.rate_in
+        resampled = _resampled(blocks(), resampling.make(by, *rates, channels, dtype), facts, dtype)
+        facts = network.needs(facts, resampled, network.cut)
+    return facts
+
+
+def low_band_end(network: Network, keep_lowband: Any, facts: Facts) -> float | None:
+    """Hz below which the input's own sound is restored in place of the network's; None for none.
+
+    keep_lowband: "auto" (or True) for 7/8 of what the sampling rate can hold, or of where the band
+    ends, if that was found; but nothing at the network's own rate or below, where its output has
+    the input's low band already. A number of Hz. None for what the network is made for: "auto" if
+    it keeps the low band by design, else nothing. False for nothing.
+
+    Raises TypeError for anything else, ValueError for Hz that the sampling rate cannot hold.
+    """
+    keep = _keep(network, keep_lowband, facts)
+    if keep is None:
+        return None
+    if keep == "auto":
+        return crossover.highest(facts.sample_rate, network.rate_out, facts.edge)
+    return crossover.check(keep, facts.sample_rate, network.rate_out)
+
+
+def _keep(network: Network, keep_lowband: Any, facts: Facts) -> Any:
+    """ "auto", Hz, or None for nothing."""
+    if keep_lowband is None:
+        keep_lowband = network.keeps_low_band
+    if isinstance(keep_lowband, (bool, np.bool_)):
+        keep_lowband = "auto" if keep_lowband else None
+    is_number = isinstance(keep_lowband, (int, float, np.integer, np.floating))
+    if not (keep_lowband is None or is_number or keep_lowband == "auto"):
+        raise TypeError(f"keep_lowband must be 'auto', Hz or None, got {keep_lowband!r}")
+    has_it = network.keeps_low_band and facts.sample_rate <= network.rate_in
+    return None if has_it and keep_lowband == "auto" else keep_lowband
+
+
+def _may_end_below(network: Network, sample_rate: int) -> bool:
+    """Whether a sound at that rate may hold less than the network can hear."""
+    return sample_rate > network.rate_in or network.rate_in == network.rate_out
+
+
+def _first(blocks: Iterable[np.ndarray], samples: int) -> Iterator[np.ndarray]:
+    """The blocks up to that sample."""
+    for x in blocks:
+        yield x
+        samples -= x.shape[-1]
+        if samples <= 0:
+            return
+
+
+def _resampled(
+    blocks: Iterable[np.ndarray], resampler: Any, facts: Facts, dtype: Any
+) -> Iterator[np.ndarray]:
+    silence = np.zeros((facts.channels, 0), dtype)
+    for x in blocks:
+        yield resampler.push(x.astype(dtype, copy=False), False)
+    yield resampler.push(silence, True)

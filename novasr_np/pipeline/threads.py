@@ -1,0 +1,113 @@
+"""Compute pieces with numpy, on threads."""
+
+import queue
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .. import blas
+from ..networks.record import LayerStream, Network
+from ..samples import whole_number
+from ..tensors import check_finite, check_output
+from ..threads import Threads
+from ..weights import Weights
+from .feed import Piece
+from .runner import Runner
+
+_CHUNK_SECONDS = 4  # of a file or stream at a time: enough blocks to keep the threads busy
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Compute with numpy.
+
+    threads: how many; None for one on each core this process may use. The bytes that come out do
+    not depend on them. options: of a network that has some, by name. block: input samples of a
+    piece, None for what suits the network.
+    """
+
+    threads: int | None = None
+    options: Mapping[str, Any] | None = None
+    block: int | None = None
+
+    def open(self, weights: Weights, dtype: Any = np.float32) -> Runner:
+        """A runner for weights.
+
+        Raises TypeError unless the dtype is float32 or float64, WeightsError if the weights or
+        their products are too large for it, TypeError or ValueError for threads, a block or
+        options that cannot be.
+        """
+        network, compute = weights.network, weights.network.compute
+        options = network.choose(self.options)
+        if dtype not in (np.float32, np.float64):
+            raise TypeError(f"the network runs in float32 or float64, got {np.dtype(dtype)}")
+        hop = network.cut.hop(options)
+        block = hop if self.block is None else whole_number("block", self.block)
+        threads = Threads(self.threads)
+        with np.errstate(all="ignore"):
+            folded = compute.fold(weights.params, dtype, options)
+        check_finite(folded, network.name, dtype)
+        live = partial(_CheckedLive, network, folded, dtype) if compute.open_live else None
+        return Runner(
+            network,
+            options,
+            dtype,
+            _Pieces(weights, folded, threads, block, dtype).run,
+            block,
+            max(hop, _CHUNK_SECONDS * network.rate_in),
+            open_live=live,
+            close=threads.close,
+        )
+
+
+class _Pieces:
+    """Pieces, each on a thread; or one by one, where all threads share its layers."""
+
+    def __init__(
+        self, weights: Weights, folded: Any, threads: Threads, block: int, dtype: Any
+    ) -> None:
+        self._weights, self._folded, self._threads = weights, folded, threads
+        self._new_memory = partial(weights.network.compute.scratch, block, dtype)
+        self._memory: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    @blas.one_thread()
+    @np.errstate(all="ignore")  # a NaN is found in the outputs
+    def run(self, pieces: list[Piece]) -> None:
+        if not self._weights.network.compute.shares_layers:
+            self._threads.each(self._one, pieces)
+            return
+        with self._threads.shared():
+            for piece in pieces:
+                self._one(piece)
+
+    def _one(self, piece: Piece) -> None:
+        network, compute = self._weights.network, self._weights.network.compute
+        place = {"start": piece.start, "facts": piece.facts}
+        if piece.at_end:
+            y = compute.forward(self._weights.params, piece.x, **place)
+            piece.y[:] = y[piece.skip : piece.skip + len(piece.y)]
+        else:
+            try:
+                memory = self._memory.get_nowait()
+            except queue.Empty:
+                memory = self._new_memory()
+            compute.interior(self._folded, piece.x, piece.y, memory, **place)
+            self._memory.put(memory)
+        check_output(piece.y, network.name)
+
+
+class _CheckedLive:
+    """A network's own stream, whose outputs are looked at."""
+
+    def __init__(self, network: Network, folded: Any, dtype: Any, channels: int) -> None:
+        assert network.compute.open_live is not None
+        self._name = network.name
+        self._live: LayerStream = network.compute.open_live(folded, channels, dtype)
+
+    @blas.one_thread()
+    @np.errstate(all="ignore")
+    def push(self, x: np.ndarray, last: bool = False) -> np.ndarray:
+        return check_output(self._live.push(x, last), self._name)

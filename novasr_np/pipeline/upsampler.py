@@ -1,0 +1,102 @@
+"""Upsample a sound that comes chunk by chunk: resample, cut, compute, mix, low band, trim."""
+
+from typing import Any
+
+import numpy as np
+
+from ..dsp import resample as resampling
+from ..dsp.crossover import Crossover
+from ..networks.record import Facts
+from ..samples import ceil_div
+from .feed import Piece, open_feed
+from .look import low_band_end
+from .runner import Runner
+
+
+class Upsampler:
+    """Sound at any rate in, at the network's rate out, chunk by chunk.
+
+    runner: what computes; it stays open. facts: of the sound (`look`). resampler, keep_lowband: as
+    for `novasr_np.upsample`. whole_blocks: outputs may come later than they could, in pieces whose
+    places do not depend on the chunks; otherwise as soon as they are determined.
+
+    Raises ValueError for a resampler or Hz that cannot be, or where the network has to know more of
+    the sound than the facts have; TypeError as `low_band_end`, ModuleNotFoundError without soxr.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        facts: Facts,
+        *,
+        resampler: str = "upstream",
+        keep_lowband: Any = None,
+        whole_blocks: bool = False,
+    ) -> None:
+        network, dtype = runner.network, runner.dtype
+        if network.needs and facts.level is None:
+            raise ValueError(
+                f"{network.name} has to know the level of a whole sound before its first "
+                "sample: `upsample` takes it, and the command upsample"
+            )
+        rate, channels = facts.sample_rate, facts.channels
+        self._runner, self._facts = runner, facts
+        self._resampler = resampling.make(
+            network.resampler(resampler), rate, network.rate_in, channels, dtype
+        )
+        self.kept_below = low_band_end(network, keep_lowband, facts)  # Hz, or None
+        self._low_band = None
+        if self.kept_below is not None:
+            self._low_band = Crossover(self.kept_below, rate, network.rate_out, channels, dtype)
+        self._feed = open_feed(
+            network,
+            facts,
+            dtype,
+            runner.options,
+            block=runner.block,
+            whole_blocks=whole_blocks,
+        )
+        live = runner.open_live if not whole_blocks else None
+        self._live = live(channels) if live else None
+        self._chunk = self._made = np.zeros((channels, 0), dtype)
+        self._last = False
+        self._n_taken = self._n_given = 0
+
+    @property
+    def latency(self) -> int:
+        """Samples of look-ahead, at the rate of the chunks: the network's, and where there is a
+        resampler or a crossover, theirs in addition. An output comes as soon as that many samples
+        follow the one it stands for.
+        """
+        network, rate = self._runner.network, self._facts.sample_rate
+        beyond = self._low_band.latency if self._low_band else 0
+        ahead = ceil_div(self._feed.latency * rate, network.rate_in)
+        return ahead + self._resampler.latency + beyond
+
+    def push(self, chunk: np.ndarray, last: bool = False) -> np.ndarray:
+        """Take the next samples [channels, n], any n; give the outputs they determine.
+
+        chunk: in the runner's dtype. last: nothing follows; gives all the rest, ceil(T rate_out /
+        sample_rate) for T samples in all. Raises as `Runner.run`.
+        """
+        self._runner.run(self.cut(chunk, last))
+        return self.mix()
+
+    def cut(self, chunk: np.ndarray, last: bool = False) -> list[Piece]:
+        """The first half of `push`: the pieces to run. Then comes `mix`."""
+        self._chunk, self._last = chunk, last
+        self._n_taken += chunk.shape[-1]
+        x = self._resampler.push(chunk, last)
+        if self._live:
+            self._made = self._live.push(x, last)
+            return []
+        return self._feed.cut(x, last)
+
+    def mix(self) -> np.ndarray:
+        """The second half of `push`, once the pieces are run: the outputs."""
+        y = self._made if self._live else self._feed.mix(self._last)
+        if self._last:
+            due = self._runner.network.duration(self._n_taken, self._facts.sample_rate)
+            y = y[:, : due - self._n_given]
+        self._n_given += y.shape[-1]
+        return self._low_band.push(self._chunk, y, self._last) if self._low_band else y
