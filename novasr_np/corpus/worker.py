@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..blocks import Runner
 from ..errors import message
-from ..files import audio
+from ..files import formats
 from ..files.convert import convert
 from ..weights import any_network_of, load_weights
 from .ledger import Ledger, Result
@@ -78,7 +78,7 @@ def open_worker(task: Task) -> Work:
 def _work(
     task: Task, runner: Runner, row: Row, progress: Callable[[float], object] = lambda _: None
 ) -> Result:
-    suffix = audio.FORMATS[task.options.format][0][0]
+    suffix = formats.FORMATS[task.options.format][0][0]
     staged = Path(task.staging, secrets.token_hex(8) + suffix)
     target = Path(task.folder, row.target)
     result = new_result(row, task, "failed")

@@ -20,9 +20,11 @@ from ..errors import AudioError, message
 from ..networks.record import Level
 from ..samples import count_saturated
 from ..stream import Upsampler
-from . import audio
+from . import formats
 from .find import PIPE
+from .reading import Source, reading
 from .signals import deferred_signals
+from .writing import writing
 
 _LOOK_SECONDS = 300  # of a file, for where its sound ends
 _CHOOSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -40,7 +42,7 @@ class Options:
     # True: as much as the recording has, by its spectrum; None: as the network is made for
     keep_lowband: bool | float | None = None
     channels: str = "each"  # each, first or mono
-    format: str = "wav"  # a key of audio.FORMATS
+    format: str = "wav"  # a key of formats.FORMATS
     subtype: str | None = None  # libsndfile's name; None for the source's bit depth
     if_exists: str = "error"  # error, skip or overwrite
 
@@ -123,7 +125,7 @@ def _convert(
     begin: Callable[[Result], object],
 ) -> None:
     network = runner.network
-    with audio.reading(path) as source:
+    with reading(path) as source:
         result.sample_rate = resampling.check_rate(source.sample_rate)
         result.channels = source.channels if options.channels == "each" else 1
         # A pipe cannot be wound back to complete a header: spool, then send.
@@ -131,12 +133,12 @@ def _convert(
         frames = network.duration(source.frames, source.sample_rate)
         keep = network.keeps(options.keep_lowband, source.sample_rate)
         if keep is True and network.may_hear_less(source.sample_rate):
-            with audio.reading(path) as again:
+            with reading(path) as again:
                 blocks = _first(again, _LOOK_SECONDS)
                 result.band_edge = band.edge(blocks, source.sample_rate)
             keep = crossover.below(result.band_edge, source.sample_rate, network.rate_out)
         result.kept_below = crossover.cutoff(keep, source.sample_rate, network.rate_out)
-        result.subtype = options.subtype or audio.same_depth(source.subtype, options.format)
+        result.subtype = options.subtype or formats.same_depth(source.subtype, options.format)
         begin(result)
         level = _level(path, result.channels, options, runner)
         try:
@@ -144,7 +146,7 @@ def _convert(
                 final.parent.mkdir(parents=True, exist_ok=True)
             with (
                 deferred_signals() as interrupt,
-                audio.writing(
+                writing(
                     final,
                     network.rate_out,
                     result.channels,
@@ -170,7 +172,7 @@ def _convert(
         sys.stdout.buffer.flush()
 
 
-def _first(source: audio.Source, seconds: float) -> Iterator[np.ndarray]:
+def _first(source: Source, seconds: float) -> Iterator[np.ndarray]:
     """The blocks of a file up to that time."""
     left = round(seconds * source.sample_rate)
     for x in source.blocks():
@@ -184,7 +186,7 @@ def _level(path: Path, channels: int, options: Options, runner: Runner) -> Level
     """The level of a file's sound at the network's rate, for a network that has to know it."""
     if runner.measure is None:
         return None
-    with audio.reading(path) as source:
+    with reading(path) as source:
         name = runner.network.resampler(options.resampler)
         resampler = resampling.make(
             name, source.sample_rate, runner.network.rate_in, channels, runner.dtype
@@ -196,7 +198,7 @@ def _level(path: Path, channels: int, options: Options, runner: Runner) -> Level
 
 
 def _upsampled(
-    source: audio.Source,
+    source: Source,
     channels: int,
     keep: bool | float,
     options: Options,

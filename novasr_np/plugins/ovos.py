@@ -14,9 +14,9 @@ from ovos_plugin_manager.templates.transformers import TTSTransformer
 
 from ..blocks import Backend
 from ..errors import message
-from ..files.audio import reading
 from ..files.convert import Options, convert
 from ..files.find import target_suffix
+from ..files.reading import reading
 from ..weights import load_weights, network_of
 
 _log = logging.getLogger(__name__)
