@@ -120,8 +120,8 @@ def an_hour(found: dict) -> Iterator[str]:
 def _in_short(found: dict) -> Iterator[str]:
     """For the README."""
     ratio = found["novasr_np", "airband", 1] / found["ONNX Runtime", "NovaSR", 1]
-    yield f"- **Quick.** On one core airband is {ratio:.0f} times as fast as NovaSR in ONNX"
-    yield f"  Runtime, and takes {found['airband-live-1']:.2f} ms for each 10 ms of a stream."
+    yield f"On one core airband is {ratio:.0f} times as fast as NovaSR in ONNX Runtime, and takes"
+    yield f"{found['airband-live-1']:.2f} ms for each 10 ms of a stream."
 
 
 def main() -> None:

@@ -36,11 +36,12 @@ def main(source: str, target: str) -> None:
     with open(target, "w") as file:
         file.write(text + "\n")
     print(text)
-    quote("README.md", "speed", _facts(cases))
+    quote("README.md", "speed", _speed(cases))
+    quote("README.md", "memory", _memory(cases))
     quote("novasr_jax/README.md", "precision", _snr(cases))
 
 
-def _facts(cases):
+def _speed(cases):
     """For the README: what holds on other machines, too, more or less."""
     times: dict[tuple, dict[str, float]] = {}
     for case in cases["peers"]:
@@ -49,16 +50,20 @@ def _facts(cases):
         [peers[name] / peers["novasr_np"] for peers in times.values() if name in peers]
         for name in ("ONNX Runtime", "torch mirror")
     )
+    yield (
+        f"NovaSR is on a CPU {min(onnx):.1f} to {max(onnx):.1f} times as fast as ONNX Runtime, "
+        f"{min(torch):.1f} to {max(torch):.1f} times as fast as torch."
+    )
+
+
+def _memory(cases):
+    """For the README."""
     (hour,) = cases["hour"]
     cold = {c["name"]: c for c in cases["cold"]}
     ours, script = cold["novasr upsample"], cold["torch script"]
     yield (
-        f"- **Fast.** NovaSR is on a CPU {min(onnx):.1f} to {max(onnx):.1f} times as fast as ONNX "
-        f"Runtime, {min(torch):.1f} to {max(torch):.1f} times as fast as torch."
-    )
-    yield (
-        f"- **Small.** From a cold start a 10 s file takes {ours['peak_mb']:.0f} MB and the torch "
-        f"script {script['peak_mb']:.0f}; an hour takes {hour['peak_mb']:.0f} MB."
+        f"From a cold start a 10 s file takes {ours['peak_mb']:.0f} MB and the torch script "
+        f"{script['peak_mb']:.0f}; an hour takes {hour['peak_mb']:.0f} MB."
     )
 
 
@@ -71,13 +76,15 @@ def _snr(cases):
 
 
 def quote(path, mark, lines):
-    """Put the lines between two marks in another file."""
+    """Put the lines between two marks in another file, as far to the right as the marks stand."""
     start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
     with open(path) as file:
         before, _, rest = file.read().partition(start)
     _, _, after = rest.partition(end)
+    margin = before[before.rfind("\n") + 1 :]
+    body = "".join(f"{margin}{line}\n" for line in lines)
     with open(path, "w") as file:
-        file.write(before + start + "\n".join(lines) + "\n" + end + after)
+        file.write(before + start + body + margin + end + after)
 
 
 def _machine(record):

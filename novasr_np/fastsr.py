@@ -78,9 +78,9 @@ class FastSR:
 
         Returns [1, 1, T] float32. Raises AudioError for what cannot be read whole, OSError.
         """
-        from .files import audio  # noqa: PLC0415
+        from .files.reading import read  # noqa: PLC0415
 
-        x, rate = audio.read(Path(audio_file))
+        x, rate = read(Path(audio_file))
         return resample(x[:1], rate, self.network.rate_in)[np.newaxis].view(Tensor)
 
     def infer(self, lowres_wav: Any) -> Tensor:

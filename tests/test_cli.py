@@ -16,7 +16,9 @@ import soundfile
 from conftest import check, runner, shared, speech, speech_like
 
 from novasr_np import load_weights, upsample
-from novasr_np.files import audio
+from novasr_np.files import writing
+from novasr_np.files.formats import FORMATS
+from novasr_np.files.reading import read
 from novasr_np.weights import DEFAULT
 
 
@@ -136,22 +138,22 @@ def test_input_formats(cli, name, options):
     assert abs(soundfile.info("a_48k.wav").frames - 12_000) <= 6000  # MP3 pads
 
 
-@pytest.mark.parametrize("format", list(audio.FORMATS))
+@pytest.mark.parametrize("format", list(FORMATS))
 def test_output_formats(cli, format):
     speech("a.wav", channels=2)
-    suffix = audio.FORMATS[format][0][0]
+    suffix = FORMATS[format][0][0]
     assert cli("upsample", "a.wav", "--format", format)[0] == 0
     assert cli("upsample", "a.wav", "-o", f"b{suffix}")[0] == 0
-    assert soundfile.info(f"a_48k{suffix}").format == audio.FORMATS[format][1]
-    assert soundfile.info(f"b{suffix}").subtype == audio.FORMATS[format][2]
+    assert soundfile.info(f"a_48k{suffix}").format == FORMATS[format][1]
+    assert soundfile.info(f"b{suffix}").subtype == FORMATS[format][2]
 
 
 def test_channels(cli):
     speech("a.wav", channels=3)
-    x = audio.read(Path("a.wav"))[0]
+    x = read(Path("a.wav"))[0]
     for choice, heard in (("each", x), ("first", x[:1]), ("mono", x.mean(axis=0, keepdims=True))):
         assert cli("upsample", "a.wav", "--channels", choice, "-o", f"{choice}.wav")[0] == 0
-        y = audio.read(Path(f"{choice}.wav"))[0]
+        y = read(Path(f"{choice}.wav"))[0]
         want = upsample(heard, weights=os.environ["NOVASR_WEIGHTS"], keep_lowband=True)
         check(y, want, 2**-14)
 
@@ -329,10 +331,10 @@ def test_control_characters_stay_out_of_the_terminal(cli):
 def test_bit_depth_is_kept(cli, subtype, format, want):
     speech("a.wav", subtype=subtype)
     assert cli("a.wav", "--format", format)[0] == 0
-    name = f"a_48k{audio.FORMATS[format][0][0]}"
+    name = f"a_48k{FORMATS[format][0][0]}"
     assert soundfile.info(name).subtype == want
-    assert cli("a.wav", "--format", format, "--subtype", audio.FORMATS[format][2], "-f")[0] == 0
-    assert soundfile.info(name).subtype == audio.FORMATS[format][2]
+    assert cli("a.wav", "--format", format, "--subtype", FORMATS[format][2], "-f")[0] == 0
+    assert soundfile.info(name).subtype == FORMATS[format][2]
 
 
 def test_beyond_full_scale(cli):
@@ -348,7 +350,7 @@ def test_tags_are_kept(cli, format):
         file.title, file.artist = "A title", "Somebody"
         file.write(speech_like(4000))
     assert cli("a.flac", "--format", format)[0] == 0
-    with soundfile.SoundFile(f"a_48k{audio.FORMATS[format][0][0]}") as file:
+    with soundfile.SoundFile(f"a_48k{FORMATS[format][0][0]}") as file:
         assert (file.title, file.artist) == ("A title", "Somebody")
 
 
@@ -408,7 +410,7 @@ def test_missing_soxr_names_the_extra(cli, monkeypatch):
 def test_interrupted_in_the_middle(cli, monkeypatch, error):
     speech("a.wav")
     speech("b.wav")
-    write = audio.Sink.write
+    write = writing.Sink.write
 
     calls = []
 
@@ -418,7 +420,7 @@ def test_interrupted_in_the_middle(cli, monkeypatch, error):
         if len(calls) == 3:  # two for a.wav, its body and its last samples
             raise error
 
-    monkeypatch.setattr(audio.Sink, "write", interrupt)
+    monkeypatch.setattr(writing.Sink, "write", interrupt)
     status, _, err = cli("upsample", "a.wav", "b.wav")
     assert status == (130 if error is KeyboardInterrupt else 143)
     assert "1 done" in err

@@ -12,7 +12,8 @@ import soundfile
 from conftest import runner, speech_like
 
 from novasr_np import AudioError
-from novasr_np.files import audio, ffmpeg
+from novasr_np.files import ffmpeg, writing
+from novasr_np.files.reading import read
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 
@@ -64,7 +65,7 @@ def test_whole(kind, channels):
     x = np.stack([speech_like(40_000, seed=seed) for seed in range(channels)])
     encode(f"a.{kind}", options, x.T)
     want, rate = by_ffmpeg(f"a.{kind}")
-    y, got = audio.read(Path(f"a.{kind}"))
+    y, got = read(Path(f"a.{kind}"))
     assert (got, y.shape, y.dtype) == (rate, want.T.shape, np.float32)
     np.testing.assert_allclose(y, want.T, atol=1e-7)
     assert abs(y.shape[1] * 16_000 / rate - 40_000) <= margin
@@ -78,7 +79,7 @@ def test_cut_short(kind, keep):
     data = Path(f"a.{kind}").read_bytes()
     Path(f"a.{kind}").write_bytes(data[: int(keep * len(data))])
     with pytest.raises(AudioError, match=r"not audio that ffmpeg can read|cut short"):
-        audio.read(Path(f"a.{kind}"))
+        read(Path(f"a.{kind}"))
 
 
 @needs_ffmpeg
@@ -122,7 +123,7 @@ def test_no_sound_inside():
     if subprocess.run(line.split(), check=False).returncode:
         pytest.skip("this ffmpeg makes no video")
     with pytest.raises(AudioError, match=r"ffmpeg can read whole: .*matches no streams"):
-        audio.read(Path("silent.mp4"))
+        read(Path("silent.mp4"))
 
 
 @needs_ffmpeg
@@ -136,7 +137,7 @@ def test_playlists_are_not_followed(tmp_path):
     ):
         Path(name).write_text(text)
         with pytest.raises(AudioError, match="not audio that ffmpeg can read"):
-            audio.read(Path(name))
+            read(Path(name))
 
 
 @needs_ffmpeg
@@ -144,7 +145,7 @@ def test_playlists_are_not_followed(tmp_path):
 def test_any_name(name):
     encode("a.m4a", "-c:a aac", speech_like(8000))
     os.rename("a.m4a", name)
-    assert audio.read(Path(name))[0].shape[1] > 7000
+    assert read(Path(name))[0].shape[1] > 7000
 
 
 def test_without_ffmpeg_the_way_is_told(monkeypatch):
@@ -153,17 +154,17 @@ def test_without_ffmpeg_the_way_is_told(monkeypatch):
     with pytest.raises(
         AudioError, match=r"Install ffmpeg, or: ffmpeg -i 'my talk.m4a' 'my talk.wav'"
     ):
-        audio.read(Path("my talk.m4a"))
+        read(Path("my talk.m4a"))
     Path("text.wav").write_text("no audio")
     with pytest.raises(AudioError, match=r"Format not recognised\.\s*$"):
-        audio.read(Path("text.wav"))
+        read(Path("text.wav"))
 
 
 def test_a_long_file_of_unknown_length_does_not_overrun_its_header(tmp_path, monkeypatch):
-    monkeypatch.setattr(audio, "_MAX_BYTES", 10_000)
+    monkeypatch.setattr(writing, "_MAX_BYTES", 10_000)
 
     def write(frames):
-        with audio.writing(tmp_path / "x.wav", 48_000, 1, "wav") as file:
+        with writing.writing(tmp_path / "x.wav", 48_000, 1, "wav") as file:
             for _ in range(frames // 1000):
                 file.write(np.zeros((1, 1000), np.float32))
 

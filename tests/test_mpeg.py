@@ -9,7 +9,8 @@ import soundfile
 from conftest import speech_like
 
 from novasr_np import AudioError
-from novasr_np.files import audio, mpeg
+from novasr_np.files import mpeg
+from novasr_np.files.reading import read
 
 DECODER_DELAY = 529  # samples that every decoder of Layer III has of its own
 ID3 = b"ID3\x04\0\0" + bytes((0, 0, 2, 44)) + bytes(300)
@@ -39,9 +40,9 @@ def headless(data):
 def test_without_a_header_nothing_is_lost(rate, mode, channels, before, tmp_path):
     path = tmp_path / "x.mp3"
     whole = mp3(path, rate, mode, channels)
-    want, _ = audio.read(path)
+    want, _ = read(path)
     path.write_bytes(before + headless(whole))
-    got, got_rate = audio.read(path)
+    got, got_rate = read(path)
     assert got_rate == rate
     # The header told how much of the ends is padding; without it, it stays.
     assert want.shape[-1] <= got.shape[-1] <= want.shape[-1] + 4 * 1152
@@ -56,20 +57,20 @@ def test_a_header_that_tells_too_little(tmp_path):
     """Two files joined end to end: the first one's header is not the second one's."""
     path = tmp_path / "x.mp3"
     once = mp3(path)
-    samples = audio.read(path)[0].shape[-1]
+    samples = read(path)[0].shape[-1]
     for between in (b"", ID3):
         path.write_bytes(once + between + once)
-        assert audio.read(path)[0].shape[-1] >= 2 * samples
+        assert read(path)[0].shape[-1] >= 2 * samples
 
 
 def test_tags_behind_the_last_frame(tmp_path):
     path = tmp_path / "x.mp3"
     bare = headless(mp3(path))
     path.write_bytes(bare)
-    want = audio.read(path)[0]
+    want = read(path)[0]
     for tag in (b"TAG" + bytes(125), b"APETAGEX" + bytes(60), bytes(1000)):
         path.write_bytes(bare + tag)
-        np.testing.assert_array_equal(audio.read(path)[0], want)
+        np.testing.assert_array_equal(read(path)[0], want)
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.6, 0.95, -1])
@@ -80,7 +81,7 @@ def test_cut_without_a_header(keep, tmp_path):
     whole_frames = int(len(bare) * keep) // length
     path.write_bytes(bare[: whole_frames * length + length // 2 if keep > 0 else keep])
     with pytest.raises(AudioError, match=r"cut short: \d+ bytes of its last frame"):
-        audio.read(path)
+        read(path)
 
 
 def test_frames_are_counted(tmp_path):
@@ -100,7 +101,7 @@ def test_what_is_no_mp3(content, tmp_path):
     path.write_bytes(content)
     assert mpeg.scan(path) is None
     with pytest.raises(AudioError, match="not audio"):
-        audio.read(path)
+        read(path)
 
 
 @pytest.mark.parametrize("options", [["-b:a", "64k"], ["-q:a", "9"], ["-q:a", "2"]])
@@ -117,5 +118,5 @@ def test_as_ffmpeg_pipes_them(options, tmp_path):
     decoded = subprocess.run(
         [*run, tmp_path / "x.mp3", "-f", "f32le", "-"], check=True, capture_output=True
     )
-    got = audio.read(tmp_path / "x.mp3")[0].shape[-1]
+    got = read(tmp_path / "x.mp3")[0].shape[-1]
     assert len(decoded.stdout) // 4 - got in (0, DECODER_DELAY)

@@ -15,7 +15,7 @@ from scipy import fft, signal
 
 from novasr_np.dsp import resample
 from novasr_np.dsp.sinc import hann, kaiser, windowed_sinc
-from novasr_np.files import audio
+from novasr_np.files.reading import reading
 
 SAMPLE_RATE_OUT = 48_000  # Hz, of the recordings
 UPSAMPLING = 3  # times as fast as what the networks hear
@@ -81,7 +81,7 @@ def read(
 
 def _samples(path: Path) -> np.ndarray:
     """The first channel of a file at 48 kHz, float32."""
-    with audio.reading(path) as file:
+    with reading(path) as file:
         x = np.concatenate(list(file.blocks(1 << 20)), axis=-1)[0]
         rate = file.sample_rate
     if rate != SAMPLE_RATE_OUT:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..dsp import spectrum
 from ..errors import AudioError
-from ..files import audio
+from ..files.reading import first_channel
 from .messages import EXIT_DONE, usage
 
 
@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
 
 def _main(args: argparse.Namespace) -> int:
     try:
-        (rate, a), (other, b) = (audio.first_channel(Path(name)) for name in (args.a, args.b))
+        (rate, a), (other, b) = (first_channel(Path(name)) for name in (args.a, args.b))
         if rate != other:
             raise AudioError(
                 f"{args.a} is at {rate} Hz, {args.b} at {other}: bring them to one rate "

@@ -18,7 +18,7 @@ from ..corpus.plan import Plan, Task, make_plan, settings_hash
 from ..corpus.worker import Engine, open_worker, run_rows
 from ..dsp.resample import import_soxr
 from ..errors import message, missing_extra
-from ..files import audio
+from ..files import formats
 from ..files.convert import Options
 from ..threads import available_cores
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
@@ -61,7 +61,7 @@ def add(commands: Any) -> None:
         default="each",
         help="each on its own (default), the first alone, or their mean",
     )
-    p.add_argument("--format", choices=tuple(audio.FORMATS), default="flac", help="default: flac")
+    p.add_argument("--format", choices=tuple(formats.FORMATS), default="flac", help="default: flac")
     p.add_argument("--subtype", help="libsndfile's name of the coding, such as PCM_24")
     p.add_argument(
         "--jobs",
@@ -122,7 +122,7 @@ def _main(args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], Task, Engine]:
     """The rows, what workers have to know, and the engine; raises what makes the usage wrong."""
-    audio.check_format(args.format, args.subtype)
+    formats.check_format(args.format, args.subtype)
     if args.resampler == "soxr":
         import_soxr()
     loaded = weights.load_weights(args.weights, args.variant)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import tts
-from ..files import audio
+from ..files import formats, writing
 from ..networks.inflect import text
 from . import messages
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, usage
@@ -122,11 +122,11 @@ def _samples(sentences: Iterator[tts.Sentence]) -> Iterator[np.ndarray]:
 
 def _write(sentences: Iterator[tts.Sentence], args: argparse.Namespace) -> int:
     path = args.output or "speech.wav"
-    format = audio.format_of(Path(path))
+    format = formats.format_of(Path(path))
     if format is None:
-        raise ValueError(f"{path}: a sound file ends in {', '.join(audio.FORMATS)}")
+        raise ValueError(f"{path}: a sound file ends in {', '.join(formats.FORMATS)}")
     refuse_existing(path, args.if_exists)
-    with audio.writing(Path(path), args.rate, 1, format) as file:
+    with writing.writing(Path(path), args.rate, 1, format) as file:
         for y in _samples(sentences):
             file.write(y[np.newaxis])
         seconds = file.frames / args.rate

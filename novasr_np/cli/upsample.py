@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from .. import weights
 from ..dsp.resample import import_soxr
-from ..files import audio, ffmpeg, find
+from ..files import ffmpeg, find, formats
 from ..files.convert import Options, Result, convert
+from ..files.reading import duration
 from ..networks import Network
 from ..pipeline.runner import Runner
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
@@ -75,7 +76,9 @@ def add(commands: Any) -> None:
         default="each",
         help="each on its own (default), the first only as the original does, or their mean",
     )
-    p.add_argument("--format", choices=tuple(audio.FORMATS), help="default: by OUT's name, or wav")
+    p.add_argument(
+        "--format", choices=tuple(formats.FORMATS), help="default: by OUT's name, or wav"
+    )
     p.add_argument(
         "--subtype",
         help="libsndfile's name of the coding, such as PCM_24 or FLOAT; default: the input's bit "
@@ -124,17 +127,17 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Run
         and (several or os.path.isdir(out) or out.endswith(("/", os.sep)))
     )
     is_file = out is not None and not is_folder
-    if is_folder and audio.format_of(Path(out)) and not os.path.isdir(out):
+    if is_folder and formats.format_of(Path(out)) and not os.path.isdir(out):
         raise ValueError(f"several inputs, and -o {out} is the name of one file: give a folder")
-    by_name = audio.format_of(Path(out)) if is_file else None
+    by_name = formats.format_of(Path(out)) if is_file else None
     if is_file and out != find.PIPE:
         if by_name is None and args.format is None:
-            known = ", ".join(audio.FORMATS)
+            known = ", ".join(formats.FORMATS)
             raise ValueError(f"{out!r} is no name for {known}: give another, or --format")
         if by_name is not None and args.format not in (None, by_name):
             raise ValueError(f"{out!r} is a name for {by_name}, but --format is {args.format}")
     format = args.format or by_name or "wav"
-    audio.check_format(format, args.subtype)
+    formats.check_format(format, args.subtype)
 
     paths = [out] if is_file else list(find.targets(sources, out, format, network.rate_out))
     owners: dict[str, str] = {}
@@ -174,7 +177,7 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Run
 def _progress_bar(pairs: list[tuple[str, str]], args: argparse.Namespace) -> tqdm:
     """A bar in seconds of audio, on a terminal only."""
     hidden = args.quiet or args.json or not sys.stderr.isatty()
-    total = 0.0 if hidden else sum(audio.duration(Path(source)) for source, _ in pairs)
+    total = 0.0 if hidden else sum(duration(Path(source)) for source, _ in pairs)
     return tqdm(
         total=total,
         unit=" s",

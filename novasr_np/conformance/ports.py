@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import missing_extra
-from ..files import audio
+from ..files.reading import read
+from ..files.writing import writing
 from .verify import Port
 
 FORMATS = ("raw", "wav")
@@ -47,7 +48,7 @@ def program(template: str, rate_out: int, format: str = "raw", timeout: float = 
             if format == "raw":
                 source.write_bytes(x.astype("<f4").tobytes())
             else:
-                with audio.writing(source, rate, 1, "wav") as file:
+                with writing(source, rate, 1, "wav") as file:
                     file.write(x[np.newaxis])
             names = {"{input}": str(source), "{output}": str(target)}
             _run([_replaced(part, names) for part in line], timeout, Path(folder, "messages"))
@@ -58,7 +59,7 @@ def program(template: str, rate_out: int, format: str = "raw", timeout: float = 
                 if len(data) % 4:
                     raise OSError(f"its output is no float32: {len(data)} bytes")
                 return np.frombuffer(data, "<f4")
-            y, rate = audio.read(target)
+            y, rate = read(target)
             if (len(y), rate) != (1, rate_out):
                 raise OSError(
                     f"its WAV has {len(y)} channels at {rate} Hz, expected 1 at {rate_out}"

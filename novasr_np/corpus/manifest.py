@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from ..errors import missing_extra
-from ..files.audio import FORMATS, format_of, suffixes
 from ..files.find import walk
+from ..files.formats import FORMATS, format_of, suffixes
 from .ledger import STATE
 
 LISTS = (".csv", ".jsonl", ".parquet")
@@ -33,7 +33,7 @@ def read_rows(source: str, format: str) -> list[Row]:
     hidden files passed over); a manifest, ``.csv``, ``.jsonl`` or ``.parquet``, with the columns
     source (relative to the manifest, or a URI) and, optionally, id and target; or a URI that fsspec
     knows, such as ``s3://bucket/folder``.
-    format: of the targets, a key of audio.FORMATS. A target is by default the source's relative
+    format: of the targets, a key of formats.FORMATS. A target is by default the source's relative
     path with that format's suffix, an id the source as it stands there.
 
     Raises OSError for what cannot be read or has no recordings, ValueError for what is no manifest

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import message
-from ..files import audio
+from ..files import formats
 from ..files.convert import convert
 from ..pipeline.runner import Runner
 from ..weights import load_weights
@@ -77,7 +77,7 @@ def open_worker(task: Task) -> Work:
 def _work(
     task: Task, runner: Runner, row: Row, progress: Callable[[float], object] = lambda _: None
 ) -> Result:
-    suffix = audio.FORMATS[task.options.format][0][0]
+    suffix = formats.FORMATS[task.options.format][0][0]
     staged = Path(task.staging, secrets.token_hex(8) + suffix)
     target = Path(task.folder, row.target)
     result = new_result(row, task, "failed")

@@ -17,9 +17,11 @@ from ..pipeline.look import look
 from ..pipeline.runner import Runner
 from ..pipeline.upsampler import Upsampler
 from ..samples import check_levels, count_saturated
-from . import audio
+from . import formats
 from .find import PIPE
+from .reading import Source, reading
 from .signals import deferred_signals
+from .writing import writing
 
 _CHOOSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "each": lambda x: x,
@@ -35,7 +37,7 @@ class Options:
     resampler: str = "upstream"
     keep_lowband: str | float | bool | None = None  # as for `novasr_np.upsample`
     channels: str = "each"  # each, first or mono
-    format: str = "wav"  # a key of audio.FORMATS
+    format: str = "wav"  # a key of formats.FORMATS
     subtype: str | None = None  # libsndfile's name; None for the source's bit depth
     if_exists: str = "error"  # error, skip or overwrite
 
@@ -118,7 +120,7 @@ def _convert(
     begin: Callable[[Result], object],
 ) -> None:
     network = runner.network
-    with audio.reading(path) as source:
+    with reading(path) as source:
         result.sample_rate = source.sample_rate
         result.channels = source.channels if options.channels == "each" else 1
         # A pipe cannot be wound back to complete a header: spool, then send.
@@ -135,7 +137,7 @@ def _convert(
         )
         stream = Upsampler(runner, facts, resampler=by, keep_lowband=keep)
         result.band_edge, result.kept_below = facts.edge, stream.kept_below
-        result.subtype = options.subtype or audio.same_depth(source.subtype, options.format)
+        result.subtype = options.subtype or formats.same_depth(source.subtype, options.format)
         frames = network.duration(source.frames, source.sample_rate)
         begin(result)
         try:
@@ -143,7 +145,7 @@ def _convert(
                 final.parent.mkdir(parents=True, exist_ok=True)
             with (
                 deferred_signals() as interrupt,
-                audio.writing(
+                writing(
                     final,
                     network.rate_out,
                     result.channels,
@@ -171,7 +173,7 @@ def _convert(
 
 def _looked_at(path: Path, options: Options) -> Iterator[np.ndarray]:
     """The sound of a file from its beginning."""
-    with audio.reading(path) as source:
+    with reading(path) as source:
         yield from _blocks(source.blocks(), options)
 
 
@@ -184,7 +186,7 @@ def _blocks(blocks: Iterable[np.ndarray], options: Options) -> Iterator[np.ndarr
 
 
 def _upsampled(
-    source: audio.Source, stream: Upsampler, channels: int, options: Options, runner: Runner
+    source: Source, stream: Upsampler, channels: int, options: Options, runner: Runner
 ) -> Iterator[np.ndarray]:
     samples = max(1, runner.chunk // channels // runner.multiple) * runner.multiple
     frames = max(1, samples * source.sample_rate // runner.network.rate_in)

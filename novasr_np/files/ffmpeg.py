@@ -37,7 +37,7 @@ def is_installed() -> bool:
 
 
 class Decoder:
-    """A file's first track of sound as ffmpeg decodes it, with what `audio` reads of a SoundFile.
+    """A file's first track of sound as ffmpeg decodes it, with what `reading` uses of a SoundFile.
 
     frames is 0: how many will come is not known. Raises AudioError if ffmpeg finds no sound.
     """

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import audio
+from . import formats
 
 PIPE = "-"  # standard input as a source, standard output as a target
 
@@ -55,7 +55,7 @@ def find(inputs: Iterable[str], recursive: bool, rate_out: int) -> Iterator[tupl
     In folders only files with a known suffix count, and none that a run named itself (``_48k``).
     Raises IsADirectoryError for a folder if not recursive, OSError for one that cannot be read.
     """
-    suffixes = audio.suffixes()
+    suffixes = formats.suffixes()
     for name in inputs:
         if name == PIPE or not os.path.isdir(name):
             yield name, ""
@@ -72,7 +72,7 @@ def find(inputs: Iterable[str], recursive: bool, rate_out: int) -> Iterator[tupl
 def passed_over(folder: str, rate_out: int) -> Counter[str]:
     """What `find` leaves out of a folder: kind, as ``.txt`` or ``*_48k``, -> how many files."""
     kinds: Counter[str] = Counter()
-    suffixes, own = audio.suffixes(), target_suffix(rate_out)
+    suffixes, own = formats.suffixes(), target_suffix(rate_out)
     for path in map(Path, walk(folder)):
         if path.name.startswith(".") or not path.is_file():
             continue
@@ -88,7 +88,7 @@ def targets(
     sources: Iterable[tuple[str, str]], folder: str | None, format: str, rate_out: int
 ) -> Iterator[str]:
     """The default target of each source: beside it, or below `folder` in the same tree."""
-    ending = target_suffix(rate_out) + audio.FORMATS[format][0][0]
+    ending = target_suffix(rate_out) + formats.FORMATS[format][0][0]
     for source, below in sources:
         if source == PIPE:
             yield PIPE if folder is None else str(Path(folder, f"stdin{ending}"))

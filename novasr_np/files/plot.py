@@ -8,7 +8,7 @@ import numpy as np
 
 from ..atomic import atomic_write
 from ..errors import missing_extra
-from . import audio
+from .reading import first_channel
 
 _STYLE = {"vmin": -110, "vmax": -20, "cmap": "magma", "rasterized": True}  # dB
 _COLUMNS = 1500  # of a picture, at most: it has hardly more pixels
@@ -47,7 +47,7 @@ def plot_spectrograms(target: Path, sounds: Mapping[str, Path]) -> None:
 
 def _spectrogram(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
     """Mean level in dB [bins, columns], the columns' times in s, and the rate in Hz."""
-    rate, pieces = audio.first_channel(path)
+    rate, pieces = first_channel(path)
     window = max(4, round(0.03 * rate))
     hop, shape = window // 4, np.hanning(window)
     # At least two frames, which may be silence: a picture of a click is a picture, too.

@@ -13,9 +13,9 @@ from typing import Any
 from ovos_plugin_manager.templates.transformers import TTSTransformer
 
 from ..errors import message
-from ..files.audio import reading
 from ..files.convert import Options, convert
 from ..files.find import target_suffix
+from ..files.reading import reading
 from ..pipeline.threads import Backend
 from ..weights import load_weights
 

@@ -10,14 +10,15 @@ import soundfile
 from conftest import check, speech_like
 
 from novasr_np import AudioError
-from novasr_np.files import audio
+from novasr_np.files import formats, writing
+from novasr_np.files.reading import read, reading
 
 LOSSY = {"ogg", "opus", "mp3"}
-FORMATS = pytest.mark.parametrize("format", list(audio.FORMATS))
+FORMATS = pytest.mark.parametrize("format", list(formats.FORMATS))
 
 
 def save(path, x, rate=48_000, format=None, subtype=None):
-    with audio.writing(path, rate, len(x), format or audio.format_of(path), subtype) as file:
+    with writing.writing(path, rate, len(x), format or formats.format_of(path), subtype) as file:
         file.write(x)
 
 
@@ -25,9 +26,9 @@ def save(path, x, rate=48_000, format=None, subtype=None):
 @pytest.mark.parametrize("channels", [1, 2])
 def test_round_trip(format, channels, tmp_path):
     x = np.stack([speech_like(30_000, 48_000, seed) for seed in range(channels)])
-    path = tmp_path / f"x{audio.FORMATS[format][0][0]}"
+    path = tmp_path / f"x{formats.FORMATS[format][0][0]}"
     save(path, x)
-    y, rate = audio.read(path)
+    y, rate = read(path)
     assert rate == 48_000
     assert y.dtype == np.float32
     check(y, x, 0.3 if format in LOSSY else 2**-14)
@@ -42,9 +43,9 @@ def test_subtypes(subtype, tmp_path):
 
 def test_unknown_formats_are_refused():
     with pytest.raises(ValueError, match="'m4a'"):
-        audio.check_format("m4a")
+        formats.check_format("m4a")
     with pytest.raises(ValueError, match=r"subtype of flac is one of .* got FLOAT"):
-        audio.check_format("flac", "float")
+        formats.check_format("flac", "float")
 
 
 @FORMATS
@@ -55,7 +56,7 @@ def test_cut_short(format, keep, tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * keep)])
     with pytest.raises(AudioError, match=r"cut short|not audio"):
-        audio.read(path)
+        read(path)
 
 
 def test_ogg_cut_between_two_pages(tmp_path):
@@ -66,7 +67,7 @@ def test_ogg_cut_between_two_pages(tmp_path):
     assert whole.count(b"OggS") > 3
     path.write_bytes(whole[: whole.rfind(b"OggS")])
     with pytest.raises(AudioError, match="the Ogg stream has no end"):
-        audio.read(path)
+        read(path)
 
 
 def test_vorbis_with_a_lost_page(tmp_path):
@@ -79,21 +80,21 @@ def test_vorbis_with_a_lost_page(tmp_path):
         damaged[int(len(whole) * place)] ^= 1
         path.write_bytes(damaged)
         with pytest.raises(AudioError, match=r"damaged|cut short"):
-            audio.read(path)
+            read(path)
 
 
 def test_opus_with_a_lost_page(tmp_path):
     path = tmp_path / "x.opus"
     for rate in (16_000, 48_000):
         save(path, speech_like(5 * rate, rate)[np.newaxis], rate)
-        assert audio.read(path)[0].shape == (1, 5 * rate)
+        assert read(path)[0].shape == (1, 5 * rate)
         whole = path.read_bytes()
         for place in (0.2, 0.5, 0.9):
             damaged = bytearray(whole)
             damaged[int(len(whole) * place)] ^= 1
             path.write_bytes(damaged)
             with pytest.raises(AudioError, match=r"damaged|cut short"):
-                audio.read(path)
+                read(path)
 
 
 @FORMATS
@@ -105,7 +106,7 @@ def test_no_samples(format, tmp_path):
         assert not os.listdir(tmp_path)
     else:
         save(path, np.zeros((2, 0), np.float32), format=format)
-        x, _ = audio.read(path)
+        x, _ = read(path)
         assert x.shape == (2, 0)
 
 
@@ -114,7 +115,7 @@ def test_not_audio(content, tmp_path):
     path = tmp_path / "x.wav"
     path.write_bytes(content)
     with pytest.raises(AudioError, match="not audio"):
-        audio.read(path)
+        read(path)
 
 
 def stated(path, data_size, riff_size=None):
@@ -131,24 +132,24 @@ def stated(path, data_size, riff_size=None):
 
 def test_wav_from_a_pipe_reads_and_an_unfinished_one_does_not(tmp_path):
     """A pipe's writer puts the largest size there is; a recorder that died left it at zero."""
-    assert audio.read(stated(tmp_path / "x.wav", 0xFFFF_FFFF))[0].shape == (1, 5000)
+    assert read(stated(tmp_path / "x.wav", 0xFFFF_FFFF))[0].shape == (1, 5000)
     for unfinished in (0, 1):
         with pytest.raises(AudioError, match="never finished"):
-            audio.read(stated(tmp_path / "x.wav", unfinished))
+            read(stated(tmp_path / "x.wav", unfinished))
 
 
 @pytest.mark.parametrize("gigabytes", [1.9, 2.2, 3.0, 4.2])
 def test_a_wav_that_is_cut_at_any_stated_size(gigabytes, tmp_path):
     size = int(gigabytes * 1e9)
     with pytest.raises(AudioError, match="cut short: 10000 of"):
-        audio.read(stated(tmp_path / "x.wav", size, size + 36))
+        read(stated(tmp_path / "x.wav", size, size + 36))
 
 
 @pytest.mark.parametrize("size", [0xFFFF_FFFF, 0x7FFF_F000, 0x7FFF_FF00, 0x7FFF_FFFF])
 def test_sizes_that_recorders_put_where_they_know_none(size, tmp_path):
     """ffmpeg, sox, arecord."""
     path = stated(tmp_path / "x.wav", size, min(size + 36, 0xFFFF_FFFF))
-    assert audio.read(path)[0].shape == (1, 5000)
+    assert read(path)[0].shape == (1, 5000)
 
 
 def unknown_length(path):
@@ -168,22 +169,22 @@ def test_flac_that_does_not_tell_its_length(channels, tmp_path):
     path = tmp_path / "x.flac"
     x = np.stack([speech_like(100_000, seed=seed) for seed in range(channels)])
     save(path, x, 16_000)
-    whole, _ = audio.read(path)
+    whole, _ = read(path)
     data = unknown_length(path)
-    with audio.reading(path) as source:
+    with reading(path) as source:
         assert source.frames == 100_000
-    np.testing.assert_array_equal(audio.read(path)[0], whole)
+    np.testing.assert_array_equal(read(path)[0], whole)
     path.write_bytes(data[: int(0.7 * len(data))])
     with pytest.raises(AudioError, match="not audio that libsndfile can read whole"):
-        audio.read(path)
+        read(path)
 
 
 def test_system_errors_keep_the_systems_words(tmp_path):
     with pytest.raises(FileNotFoundError):
-        audio.read(tmp_path / "missing.wav")
+        read(tmp_path / "missing.wav")
     with pytest.raises(IsADirectoryError):
-        audio.read(tmp_path)
-    with pytest.raises(FileNotFoundError), audio.writing(tmp_path / "no/x.wav", 48_000, 1, "wav"):
+        read(tmp_path)
+    with pytest.raises(FileNotFoundError), writing.writing(tmp_path / "no/x.wav", 48_000, 1, "wav"):
         pass
 
 
@@ -193,7 +194,7 @@ def test_an_interrupted_write_leaves_nothing_and_spares_what_was_there(error, tm
     path.write_bytes(b"as it was")
 
     def interrupted():
-        with audio.writing(path, 48_000, 1, "wav") as file:
+        with writing.writing(path, 48_000, 1, "wav") as file:
             file.write(np.zeros((1, 200_000), np.float32))
             raise error
 
@@ -215,10 +216,10 @@ _WRITE = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from novasr_np.files import audio
+from novasr_np.files.writing import writing
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 try:
-    with audio.writing(Path(sys.argv[1]), 48_000, 1, sys.argv[2]) as file:
+    with writing(Path(sys.argv[1]), 48_000, 1, sys.argv[2]) as file:
         file.write(np.random.default_rng(0).uniform(-1, 1, (1, 60_000)).astype("f4"))
 except OSError as error:
     print(type(error).__name__, error.errno)
@@ -243,15 +244,15 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(format, tmp_path):
 
 
 def test_what_wav_cannot_hold_becomes_rf64(tmp_path, monkeypatch):
-    monkeypatch.setattr(audio, "_MAX_BYTES", 10_000)
+    monkeypatch.setattr(writing, "_MAX_BYTES", 10_000)
     path = tmp_path / "x.wav"
     for frames, format in ((5000, "WAV"), (5001, "RF64")):
-        with audio.writing(path, 48_000, 1, "wav", frames=frames) as file:
+        with writing.writing(path, 48_000, 1, "wav", frames=frames) as file:
             file.write(speech_like(frames)[np.newaxis])
         assert soundfile.info(path).format == format
-        assert audio.read(path)[0].shape == (1, frames)
+        assert read(path)[0].shape == (1, frames)
     with (
         pytest.raises(AudioError, match="AIFF file holds at most 4 GB"),
-        audio.writing(tmp_path / "x.aiff", 48_000, 1, "aiff", frames=5001),
+        writing.writing(tmp_path / "x.aiff", 48_000, 1, "aiff", frames=5001),
     ):
         pass

@@ -1,0 +1,163 @@
+"""Write sound files complete or not at all, by libsndfile."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import soundfile
+
+from ..atomic import atomic_write
+from ..errors import AudioError
+from .formats import BLOCK, check_format, message_of, path_name
+
+# Bytes of a sample, and how many a WAV or AIFF file can hold (their sizes have 32 bits).
+_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+_MAX_BYTES = (1 << 32) - (1 << 16)
+_MAX_CHANNELS = 255  # libsndfile's Vorbis encoder crashes on more
+_SET_ADD_PEAK_CHUNK = 0x1050  # libsndfile's number of that command
+
+
+@contextmanager
+def writing(
+    path: Path,
+    sample_rate: int,
+    channels: int,
+    format: str,
+    subtype: str | None = None,
+    frames: int = 0,
+    tags: Mapping[str, str] | None = None,
+) -> Iterator["Sink"]:
+    """Open a sound file that appears under `path` when the block ends without error.
+
+    format: a key of FORMATS; subtype: libsndfile's name of a coding, None for the usual one.
+    frames: how many are expected; WAV that they would take past its 4 GB becomes RF64.
+    tags: title, artist and the like, of which those are kept that the format has room for.
+    Raises ValueError for a pair that does not exist (`check_format`), AudioError if libsndfile
+    fails, OSError if the file system does.
+    """
+    major, subtype = check_format(format, subtype)
+    if frames * channels * _BYTES.get(subtype, 0) > _MAX_BYTES:
+        if major == "AIFF":
+            raise AudioError("an AIFF file holds at most 4 GB: choose wav or flac")
+        major = "RF64" if major == "WAV" else major
+    if channels > _MAX_CHANNELS:
+        raise AudioError(f"{channels} channels; a file gets at most {_MAX_CHANNELS}")
+    limit = _MAX_BYTES // (channels * _BYTES.get(subtype, 1)) if major in ("WAV", "AIFF") else None
+    with atomic_write(path) as file:
+        with ThreadPoolExecutor(1) as thread:
+            output = _Output(cast(FileIO, file.raw))
+            sink = Sink(output, thread, limit)
+            try:
+                try:
+                    sink.open(sample_rate, channels, subtype, major, tags or {})
+                    yield sink
+                    sink.wait()
+                finally:
+                    sink.close()
+            except (soundfile.LibsndfileError, AssertionError) as error:
+                if output.error is None:
+                    raise AudioError(
+                        f"libsndfile cannot write {channels} channels as {format} {subtype}: "
+                        f"{message_of(error)}"
+                    ) from error
+            if output.error is not None:
+                raise output.error
+        if sink.frames == 0:
+            _refuse_unreadable(Path(file.name), format)
+
+
+class Sink:
+    """A sound file that is being written, by one thread.
+
+    The thread is not for speed alone: Python raises KeyboardInterrupt in the main thread, and
+    inside libsndfile's callbacks, where it would be lost, only if they run there.
+    """
+
+    def __init__(self, output: "_Output", thread: ThreadPoolExecutor, limit: int | None) -> None:
+        self._output, self._thread, self._limit = output, thread, limit
+        self._file: soundfile.SoundFile | None = None
+        self._pending: Future | None = None
+        self.frames = 0
+
+    def open(
+        self, sample_rate: int, channels: int, subtype: str, format: str, tags: Mapping[str, str]
+    ) -> None:
+        """Begin the file. Raises what libsndfile does."""
+
+        def work():
+            self._file = soundfile.SoundFile(
+                self._output, "w", sample_rate, channels, subtype, format=format
+            )
+            # libsndfile puts the time into floating-point files, so that no two would be equal.
+            # soundfile has no public way to tell it not to.
+            soundfile._snd.sf_command(
+                self._file._file, _SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, False
+            )
+            for name, text in tags.items():
+                with suppress(soundfile.LibsndfileError):  # no room for it in this format
+                    setattr(self._file, name, text)
+
+        self._thread.submit(work).result()
+
+    def close(self) -> None:
+        """Complete the file, after all that the thread was given, an interrupted `open` too."""
+
+        def work():
+            if self._file:
+                self._file.close()
+
+        self._thread.submit(work).result()
+
+    def write(self, y: np.ndarray) -> None:
+        """Append samples [channels, T], full scale 1, which are not to change any more.
+
+        Raises what went wrong with the samples before.
+        """
+        self.wait()
+        self.frames += y.shape[-1]
+        if self._limit is not None and self.frames > self._limit:
+            raise AudioError("longer than the 4 GB that such a file can hold: choose flac")
+        self._pending = self._thread.submit(self._write, y)
+
+    def wait(self) -> None:
+        """Wait until all samples are written. Raises what went wrong."""
+        if self._pending:
+            self._pending.result()
+
+    def _write(self, y: np.ndarray) -> None:
+        assert self._file
+        for start in range(0, y.shape[-1], BLOCK):
+            self._file.write(y[:, start : start + BLOCK].T)
+
+
+def _refuse_unreadable(path: Path, format: str) -> None:
+    try:
+        soundfile.info(path_name(path))
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"a {format} file cannot hold 0 samples") from error
+
+
+class _Output:
+    """A binary file that keeps what goes wrong, which cannot pass through libsndfile.
+
+    libsndfile itself would say "System error", or for some formats on a full disk nothing. The
+    file is unbuffered, so that only `write` can fail.
+    """
+
+    def __init__(self, raw: FileIO) -> None:
+        self.raw = raw
+        self.seek, self.tell = raw.seek, raw.tell
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        written = 0
+        try:
+            while self.error is None and written < len(data):
+                written += self.raw.write(data[written:])
+        except OSError as error:
+            self.error = error
+        return written
