@@ -34,9 +34,9 @@ _PUSHES = 3000
 def weights() -> dict[str, dict]:
     """Network -> a set of weights of it."""
     return {
-        "airband": load_weights("airband-1"),
-        "NovaSR": load_weights("novasr-open"),
-        "SpeechSR-48k": load_weights(upstream("speechsr/speechsr48k_G_100000.pth")),
+        "airband": load_weights("airband-1").params,
+        "NovaSR": load_weights("novasr-open").params,
+        "SpeechSR-48k": load_weights(upstream("speechsr/speechsr48k_G_100000.pth")).params,
     }
 
 

@@ -21,7 +21,7 @@ def torch(weights, x):
     from bench.torch_mirror import forward, prepare  # noqa: PLC0415
     from novasr_np import load_weights  # noqa: PLC0415
 
-    return forward(prepare(load_weights(weights)), torch.from_numpy(x)[None])[0].numpy()
+    return forward(prepare(load_weights(weights).params), torch.from_numpy(x)[None])[0].numpy()
 
 
 if __name__ == "__main__":

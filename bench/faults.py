@@ -24,7 +24,7 @@ MINUTES = (1, 10, 60)  # of the drift
 
 
 def main() -> None:
-    params = load_weights("novasr-open")
+    params = load_weights("novasr-open").params
     x, rate = soundfile.read(ROOT / "bench/demo_16k.flac")
     truth = forward(params, x)
     rows = {fault.words: (fault.forward(params, x), truth) for fault in FAULTS.values()}

@@ -164,16 +164,16 @@ def in_jax(params: Params, x: np.ndarray, noise: np.ndarray) -> Parts:
 
     from novasr_jax.networks.flashsr import model as network  # noqa: PLC0415
 
-    p = network.compute.fold(params, place=jax.device_put)
+    p = network.fold(params, place=jax.device_put)
     inputs = network.inputs(_given(params, x, noise)[0])
-    run = jax.jit(partial(network.compute.forward, precision="highest")).lower(p, *inputs).compile()
+    run = jax.jit(partial(network.forward, precision="highest")).lower(p, *inputs).compile()
     yield _READY, x
     given, own = _given(params, x, noise)
     yield "spectrogram", given.mel
     yield "all behind it", denormalise(np.asarray(run(p, *network.inputs(given))), own)
 
 
-def _given(params: Params, x: np.ndarray, noise: np.ndarray) -> tuple[model.Given, Level]:
+def _given(params: Params, x: np.ndarray, noise: np.ndarray) -> tuple[model.Inputs, Level]:
     """What the networks take, and the level that they do not know."""
     own = level(x.astype(np.float64))
     given = model.prepare(spec.sizes_of(params), x, own, noise)

@@ -19,7 +19,8 @@ import numpy as np
 from bench.flashsr import SMALL
 from bench.gpu import seconds_per_call
 from novasr_jax.layers import PRECISIONS
-from novasr_jax.networks.flashsr import NETWORK
+from novasr_jax.networks.flashsr import NETWORK, window
+from novasr_jax.networks.flashsr import model as in_jax
 from novasr_np.networks.flashsr import load, model, spec
 from novasr_np.networks.flashsr.mel import level
 from novasr_np.tensors import nest
@@ -76,7 +77,7 @@ def inputs(sizes: spec.Sizes, samples: int, batch: int, dtype: type = np.float32
     x = rng.standard_normal((batch, samples)).astype(dtype) / 10
     shape = batch, sizes.latent, samples // spec.ROW, sizes.mels // 8
     given = model.prepare(sizes, x, level(np.float64(x)), rng.standard_normal(shape))
-    return NETWORK.inputs(given), given
+    return in_jax.inputs(given), given
 
 
 def parity(device: jax.Device, precisions: list[str]) -> None:
@@ -85,8 +86,8 @@ def parity(device: jax.Device, precisions: list[str]) -> None:
     truth = model.normalised(load.load(params), inputs(SMALL, spec.STEP, 2, np.float64)[1])
     print("| precision | SNR to float64, dB |\n|---|---:|")
     for precision in precisions:
-        folded = jax.device_put(NETWORK.compute.fold(params, np.float32, precision), device)
-        y = NETWORK.compute.forward(folded, jax.device_put(given, device), precision)
+        folded = jax.device_put(NETWORK.fold(params, np.float32, precision), device)
+        y = NETWORK.interior(folded, jax.device_put(given, device), precision=precision)
         print(f"| {precision} | {_snr(y, truth):.1f} |", flush=True)
     print()
 
@@ -103,16 +104,14 @@ def rates(
     host = jax.tree.map(np.asarray, drawn(sizes, device))
     first: dict[int, np.ndarray] = {}
     for precision in precisions:
-        folded = NETWORK.compute.fold(
-            host, np.float32, precision, partial(jax.device_put, device=device)
-        )
+        folded = NETWORK.fold(host, np.float32, precision, partial(jax.device_put, device=device))
         weights = sum(leaf.nbytes for leaf in jax.tree.leaves(folded)) / 1e9
         for batch in batches:
             given = jax.device_put(inputs(sizes, samples, batch)[0], device)
             row = f"| {precision} | {batch} |"
             start = time.perf_counter()
             try:
-                program = NETWORK.compute.forward.lower(folded, given, precision).compile()
+                program = window.jitted.lower(folded, given, precision).compile()
                 compiled = time.perf_counter() - start
                 y = np.asarray(program(folded, given))
                 taken = seconds_per_call(partial(program, folded, given))

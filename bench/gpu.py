@@ -24,7 +24,7 @@ import numpy as np
 import soundfile
 
 from bench.data import upstream
-from novasr_jax import batches, forward, interior, upsample
+from novasr_jax import compute, forward, interior, upsample
 from novasr_jax.backend import Backend
 from novasr_jax.layers import PRECISIONS as LEVELS
 from novasr_jax.networks import NETWORKS
@@ -33,7 +33,8 @@ from novasr_np import forward as numpy_forward
 from novasr_np import load_weights
 from novasr_np.files.convert import Options, convert
 from novasr_np.networks.novasr.spec import CONTEXT, SAMPLE_RATE_IN
-from novasr_np.weights import network_of
+from novasr_np.pipeline.arrays import run_bare
+from novasr_np.weights import as_weights
 
 PRECISIONS = ("highest", "high", "fp16", "bf16")
 
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, default=60, help="of the runs from memory and file")
     parser.add_argument("--device", help="cpu, gpu or tpu; default: JAX's choice")
     args = parser.parse_args()
-    params = load_weights(args.weights or upstream("pytorch_model_v1.bin"))
+    params = load_weights(args.weights or upstream("pytorch_model_v1.bin")).params
     device = jax.local_devices(backend=args.device)[0]
 
     print(f"{device.device_kind}, one of {jax.local_device_count()}; jax {jax.__version__}\n")
@@ -65,14 +66,19 @@ def signal(samples: int, seed: int = 0) -> np.ndarray:
     return (noise * 10 ** (-1.5 * (1 + np.cos(2 * np.pi * 4 * t)))).astype(np.float32)
 
 
+def bare(params, x, device, **options) -> np.ndarray:
+    """The bare network on x [T], in batches on the device."""
+    with Backend(device=[device], **options).open(as_weights(params)) as runner:
+        return run_bare(runner, x[np.newaxis])[0]
+
+
 def parity(params, device) -> None:
     """Against float64 in numpy: the true ends included, in every precision."""
     x = signal(4 * SAMPLE_RATE_IN)
     truth = numpy_forward(params, np.float64(x))
     print("| precision | max-abs error | SNR, dB |\n|---|---:|---:|")
     for precision in PRECISIONS:
-        model = batches.prepare(network_of(params), params, precision=precision, devices=[device])
-        y = batches.run(model, x[np.newaxis], 0, True)[0]
+        y = bare(params, x, device, precision=precision)
         error = np.float64(y) - truth
         snr = 10 * np.log10((truth**2).sum() / (error**2).sum())
         print(f"| {precision} | {np.abs(error).max():.1e} | {snr:.1f} |", flush=True)
@@ -161,16 +167,15 @@ def paths(params, device, sizes, segment, best, reference) -> None:
     plain = jax.jit(forward, static_argnames="precision")
     for precision in PRECISIONS:
         for batch in sizes:
-            model = batches.prepare(
-                network_of(params),
-                params,
+            model = compute.make_model(
+                as_weights(params),
                 batch=batch,
                 segment=segment,
                 precision=precision,
                 devices=[device],
             )
             rows = signal(batch * (segment + CONTEXT)).reshape(batch, -1)
-            x = jax.device_put(rows, model.rows)
+            x = jax.device_put(rows, model.sharding)
             calls: dict[str, tuple[Callable, Callable]] = {
                 "steps": (
                     partial(folded.interior_steps, model.folded, x, precision=precision),
@@ -232,23 +237,24 @@ def _cost(lowered) -> tuple[float, float]:
 
 def airband(device, batch_sizes) -> None:
     """Our own network: batch sizes x precisions, everything on the device and compiled."""
-    params = load_weights("airband-1")
-    network = network_of(params)
+    params = load_weights("airband-1").params
+    network = as_weights(params).network
     x = signal(4 * SAMPLE_RATE_IN)
     truth = numpy_forward(params, np.float64(x))
     print("airband\n\n| rows of 4 s | precision | x real time | SNR, dB |\n|---:|---|---:|---:|")
     for precision in PRECISIONS:
         for rows in batch_sizes:
-            model = batches.prepare(
-                network, params, precision=precision, devices=[device], batch=rows
+            model = compute.make_model(
+                as_weights(params), precision=precision, devices=[device], batch=rows
             )
-            y = batches.run(model, x[np.newaxis], 0, True)[0]
+            y = bare(params, x, device, precision=precision, batch=rows)
             snr = 10 * np.log10((truth**2).sum() / ((np.float64(y) - truth) ** 2).sum())
             given = jax.device_put(
-                signal(rows * (model.segment + network.cut.context)).reshape(rows, -1), model.rows
+                signal(rows * (model.segment + network.cut.context)).reshape(rows, -1),
+                model.sharding,
             )
-            start = jax.device_put(np.zeros(rows, np.int32), model.rows)
-            interior = NETWORKS[network.name].compute.interior
+            start = jax.device_put(np.zeros(rows, np.uint32), model.sharding)
+            interior = NETWORKS[network.name].interior
             taken = seconds_per_call(
                 partial(interior, model.folded, given, start=start, precision=precision)
             )
@@ -259,12 +265,12 @@ def airband(device, batch_sizes) -> None:
 
 def transfers(params, device, minutes) -> None:
     """What surrounds the device's work: host memory, and files."""
-    model = batches.prepare(network_of(params), params, devices=[device], precision="high")
-    batches.warm_up(model)
+    model = compute.make_model(as_weights(params), devices=[device], precision="high")
+    bare(params, np.zeros(1000, np.float32), device, precision="high")
     rows = signal(model.batch * (model.segment + CONTEXT)).reshape(model.batch, -1)
-    there = seconds_per_call(lambda: jax.device_put(rows, model.rows))
+    there = seconds_per_call(lambda: jax.device_put(rows, model.sharding))
     y = folded.interior_steps(
-        model.folded, jax.device_put(rows, model.rows), precision=model.precision
+        model.folded, jax.device_put(rows, model.sharding), precision=model.precision
     )
     # A new array each time: a fetched one keeps its copy on the host.
     fresh = jax.jit(lambda y: y + 0)
@@ -282,7 +288,7 @@ def transfers(params, device, minutes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.wav"), Path(folder, "out.wav")
         soundfile.write(source, x, SAMPLE_RATE_IN)
-        runner = Backend(device=device.platform, precision="high").open(network_of(params), params)
+        runner = Backend(device=device.platform, precision="high").open(as_weights(params))
         result = convert(str(source), str(target), Options(), runner, lambda seconds: None)
         assert result.status == "done", result.error
         rate = result.audio_seconds / result.work_seconds

@@ -73,7 +73,7 @@ def _table(columns, every_case: bool) -> Iterator[str]:
 
 def _errors(version: int, dtype: type) -> dict[tuple[str, str], float]:
     """(kind, case) -> max-abs error of this code, run in `dtype`."""
-    params = load_weights(upstream(f"pytorch_model_v{version}.bin"))
+    params = load_weights(upstream(f"pytorch_model_v{version}.bin")).params
     errors = {}
     with np.load(SHARED / f"golden/novasr_v{version}.npz") as golden:
         for case in dict.fromkeys(key.split(".")[0] for key in golden):

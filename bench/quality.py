@@ -23,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from novasr_np.blocks import Backend
 from scipy import signal
 
 from bench import metrics
@@ -33,7 +32,9 @@ from novasr_np import load_weights, upsample
 from novasr_np.dsp.sinc import hann, windowed_sinc
 from novasr_np.networks.novasr.spec import SAMPLE_RATE_IN, SAMPLE_RATE_OUT, UPSAMPLING
 from novasr_np.networks.speechsr.model import forward as two_branches
-from novasr_np.weights import embedded_weights, network_of
+from novasr_np.pipeline.arrays import run_bare
+from novasr_np.pipeline.threads import Backend
+from novasr_np.weights import as_weights, embedded_weights
 
 GROUPS = {"VCTK": "vctk", "BibleTTS": "bibletts", "TSP": "tsp"}
 COLUMNS = ("LSD", "LSD high", "LSD low", "LSD 16 bit", "8.5-12", "12-16", "16-20", "floor", "SNR")
@@ -99,17 +100,17 @@ def main() -> None:
         "copied up": lambda path, x, rate: copied_up(x),
     }
     given = [("v1", upstream("pytorch_model_v1.bin")), ("v2", upstream("pytorch_model_v2.bin"))]
-    own = {name: load_weights(name) for name in embedded_weights()}
+    own = {name: load_weights(name).params for name in embedded_weights()}
     more = (pair.split("=", 1) for pair in args.weights)
     for name, source in [*given, *own.items(), *more]:
-        systems[name] = partial(network_alone, load_weights(source))
-    speechsr = load_weights(upstream("speechsr/speechsr48k_G_100000.pth"))
+        systems[name] = partial(network_alone, load_weights(source).params)
+    speechsr = load_weights(upstream("speechsr/speechsr48k_G_100000.pth")).params
     systems["SpeechSR-48k"] = partial(network_alone, speechsr)
     fasr = {"FASR": lambda path, x, rate: two_branches(speechsr, np.float32(x), (0, 2))}
     kept = {
         f"{name}, low band kept": partial(low_band_kept, params)
         for name, params in own.items()
-        if not network_of(params).keeps_low_band
+        if not as_weights(params).network.keeps_low_band
     }
     for name, folder in (pair.split("=", 1) for pair in args.outputs):
         systems[name] = partial(from_folder, Path(folder))
@@ -165,8 +166,8 @@ def sinc_up(x) -> np.ndarray:
 
 
 def network_alone(params, path, x, rate) -> np.ndarray:
-    with Backend().open(network_of(params), params) as runner:
-        return runner.run(np.float32(x)[np.newaxis], 0, True)[0]
+    with Backend().open(as_weights(params)) as runner:
+        return run_bare(runner, np.float32(x)[np.newaxis])[0]
 
 
 def copied_up(x) -> np.ndarray:

@@ -154,7 +154,7 @@ def _peers(cases):
 
 def _multiplied():
     """GFLOP per second of audio in the matrix products of `fused`."""
-    p = folded.fold(load_weights(upstream("pytorch_model_v1.bin")), np.float32)
+    p = folded.fold(load_weights(upstream("pytorch_model_v1.bin")).params, np.float32)
     bands = sum(band.size for a in (p.activation0, p.activation1) for band in a[:3])
     products = (
         (16_000 * p.pre.size / folded._PRE)

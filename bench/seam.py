@@ -55,7 +55,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()
-    ours, v1 = load_weights("novasr-open"), load_weights(upstream("pytorch_model_v1.bin"))
+    ours, v1 = (
+        load_weights("novasr-open").params,
+        load_weights(upstream("pytorch_model_v1.bin")).params,
+    )
     found: dict[str, list[np.ndarray]] = {}
     clips = sorted((SHARED / "speech/eval").glob("*.flac"))
     if not clips:

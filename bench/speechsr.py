@@ -13,21 +13,22 @@ from pathlib import Path
 
 import cpuinfo
 import numpy as np
-from novasr_np.blocks import Backend
 
 from bench.data import speech, upstream
 from novasr_np import load_weights
+from novasr_np.pipeline.arrays import run_bare
+from novasr_np.pipeline.threads import Backend
 from novasr_np.threads import available_cores
-from novasr_np.weights import network_of
+from novasr_np.weights import as_weights
 
 _ROUNDS = {10: 3, 60: 1}  # seconds of audio -> how often it is timed
 
 
 def ours_and_onnx(params: dict, threads: int) -> Iterator[tuple[str, Callable]]:
     """Name and what takes [T] float32 to the output of any of our networks."""
-    network = network_of(params)
-    runner = Backend(threads).open(network, params)
-    yield "novasr_np", lambda x: runner.run(x[None], 0, True)[0]
+    network = as_weights(params).network
+    runner = Backend(threads).open(as_weights(params))
+    yield "novasr_np", lambda x: run_bare(runner, x[None])[0]
     if threads == available_cores():
         try:
             from novasr_jax import upsample  # noqa: PLC0415
@@ -67,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()
-    params = load_weights(upstream("speechsr/speechsr48k_G_100000.pth"))
+    params = load_weights(upstream("speechsr/speechsr48k_G_100000.pth")).params
     lines = [
         "# SpeechSR-48k beside its peers",
         "",
@@ -80,10 +81,10 @@ def main() -> None:
         "|---|---:|---:|---:|---:|---:|",
     ]
     truth = {}
-    with Backend().open(network_of(params), params, np.float64) as runner:
+    with Backend().open(as_weights(params), np.float64) as runner:
         for seconds in _ROUNDS:
             x = np.float64(speech(seconds))
-            truth[seconds] = runner.run(x[None], 0, True)[0]
+            truth[seconds] = run_bare(runner, x[None])[0]
     for seconds, rounds in _ROUNDS.items():
         for threads in sorted({1, available_cores()}):
             x, rows = speech(seconds), []

@@ -12,14 +12,15 @@ from functools import cache
 import numpy as np
 import pytest
 import soundfile
-from novasr_np.blocks import Backend
 
 from bench.data import speech, upstream
 from novasr_np import Stream, forward, load_weights, upsample
 from novasr_np.blas import one_thread
 from novasr_np.networks.novasr import to_onnx
+from novasr_np.pipeline.arrays import run_bare
+from novasr_np.pipeline.threads import Backend
 from novasr_np.threads import available_cores
-from novasr_np.weights import network_of
+from novasr_np.weights import as_weights
 
 CORES = available_cores()
 THREADS = pytest.mark.parametrize("threads", sorted({1, CORES}))
@@ -28,7 +29,7 @@ SECONDS = pytest.mark.parametrize("seconds", [10, 60])
 
 @cache
 def weights():
-    return load_weights(upstream("pytorch_model_v1.bin"))
+    return load_weights(upstream("pytorch_model_v1.bin")).params
 
 
 @cache
@@ -39,8 +40,8 @@ def clip(seconds):
 @cache
 def truth(seconds):
     """forward in float64 (in blocks, for memory); the tests hold the two together."""
-    with Backend().open(network_of(weights()), weights(), np.float64) as runner:
-        return runner.run(clip(seconds)[None].astype(np.float64), 0, True)[0]
+    with Backend().open(as_weights(weights()), np.float64) as runner:
+        return run_bare(runner, clip(seconds)[None].astype(np.float64))[0]
 
 
 def note(benchmark, seconds, y, **more):
@@ -63,8 +64,8 @@ def note(benchmark, seconds, y, **more):
 @THREADS
 def test_numpy(benchmark, seconds, threads):
     x = clip(seconds)
-    with Backend(threads).open(network_of(weights()), weights()) as runner:
-        y = benchmark.pedantic(lambda: runner.run(x[None], 0, True), rounds=7, warmup_rounds=2)
+    with Backend(threads).open(as_weights(weights())) as runner:
+        y = benchmark.pedantic(lambda: run_bare(runner, x[None]), rounds=7, warmup_rounds=2)
     note(benchmark, seconds, y[0], name="novasr_np", threads=threads, group="peers")
 
 
@@ -158,12 +159,12 @@ def test_jax_precision(benchmark, precision):
 
 def _jax(benchmark, seconds, **options):
     pytest.importorskip("jax")
-    from novasr_jax import batches  # noqa: PLC0415
+    from novasr_jax.backend import Backend as JaxBackend  # noqa: PLC0415
 
-    model = batches.prepare(network_of(weights()), weights(), devices="cpu", **options)
-    batches.warm_up(model)
+    model = JaxBackend(device="cpu", **options).open(as_weights(weights()))
+    run_bare(model, np.zeros((1, 1000), np.float32))
     x = clip(seconds)[None]
-    return benchmark.pedantic(lambda: batches.run(model, x, 0, True)[0], rounds=7, warmup_rounds=2)
+    return benchmark.pedantic(lambda: run_bare(model, x)[0], rounds=7, warmup_rounds=2)
 
 
 def test_sgemm(benchmark):

@@ -122,7 +122,7 @@ def browser(ort: Path | None) -> Iterator[str]:
             for kind, file in (("SIMD", "engine.wasm"), ("relaxed SIMD", "engine-relaxed.wasm")):
                 rows.append([f"engine, {kind} | {network}", "wasm", file, f"{weights}.safetensors"])
             if ort:
-                model = NETWORKS[network].ports.to_onnx(load_weights(weights))
+                model = NETWORKS[network].ports.to_onnx(load_weights(weights).params)
                 (root / f"{weights}.onnx").write_bytes(model.SerializeToString())
                 rows.append([f"ONNX Runtime Web | {network}", "ort", f"{weights}.onnx"])
         (root / "ort.wasm.min.js").write_text("")
@@ -148,7 +148,9 @@ def browser(ort: Path | None) -> Iterator[str]:
     yield "| | network | x real time | x ONNX Runtime Web | ready in, ms | max-abs |"
     yield "|---|---|---:|---:|---:|---:|"
     truth = {
-        name: NETWORKS[name].compute.forward(load_weights(weights), np.float64(x[: 2 * 16_000]))
+        name: NETWORKS[name].compute.forward(
+            load_weights(weights).params, np.float64(x[: 2 * 16_000])
+        )
         for name, weights in _SETS.items()
     }
     medians = {row["name"]: float(np.median(row["times"])) for row in found}
@@ -216,7 +218,7 @@ def native() -> Iterator[str]:
         open_ = library(Path(folder))
         for network, weights in _SETS.items():
             systems: dict[str, Callable] = {"engine": open_(weights)}
-            systems |= dict(ours_and_onnx(load_weights(weights), 1))
+            systems |= dict(ours_and_onnx(load_weights(weights).params, 1))
             truth = upsample(np.float64(x), weights=weights)
             times: dict[str, list[float]] = {name: [] for name in systems}
             errors = {}

@@ -36,9 +36,10 @@ def interior(
 
     By a program compiled once for each shape. start, facts: in x already.
     """
-    return _forward(folded, x, precision)
+    return jitted(folded, x, precision)
 
 
 @partial(jax.jit, static_argnums=2)
-def _forward(folded: Any, inputs: Any, precision: str) -> jax.Array:
+def jitted(folded: Any, inputs: Any, precision: str) -> jax.Array:
+    """Run `interior`'s program."""
     return model.forward(folded, *inputs, precision=precision)
