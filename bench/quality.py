@@ -106,7 +106,8 @@ def main() -> None:
         systems[name] = partial(network_alone, load_weights(source).params)
     speechsr = load_weights(upstream("speechsr/speechsr48k_G_100000.pth")).params
     systems["SpeechSR-48k"] = partial(network_alone, speechsr)
-    fasr = {"FASR": lambda path, x, rate: two_branches(speechsr, np.float32(x), (0, 2))}
+    two = partial(two_branches, speechsr, branches=(0, 2))
+    fasr = {"FASR": lambda path, x, rate: two(np.float32(x))}
     kept = {
         f"{name}, low band kept": partial(low_band_kept, params)
         for name, params in own.items()
@@ -184,7 +185,7 @@ def as_it_is(params, path, x, rate) -> np.ndarray:
 
 
 def low_band_kept(params, path, x, rate) -> np.ndarray:
-    return upsample(np.float32(x), rate, weights=params, keep_lowband=True)
+    return upsample(np.float32(x), rate, weights=params, keep_lowband="auto")
 
 
 def from_folder(folder, path, x, rate) -> np.ndarray:

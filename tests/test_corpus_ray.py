@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import soundfile
 from conftest import speech_like
-from novasr_np.blocks import Runner
 
 from novasr_np import load_weights
 from novasr_np.corpus.plan import Task
 from novasr_np.files.convert import Options
+from novasr_np.pipeline.runner import Runner
 
 ray = pytest.importorskip("ray", reason="needs the extra cluster: make test-cluster")
 COMMAND = (sys.executable, "-m", "novasr_np.cli", "corpus", "in")
@@ -123,8 +123,8 @@ def kill_task():
 
 
 class Killing:
-    def open(self, network, params):
-        def run(x, at_start, at_end):
+    def open(self, weights):
+        def run(pieces):
             os.kill(os.getpid(), signal.SIGKILL)
 
-        return Runner(network, "f4", run, 64_000)
+        return Runner(weights.network, None, "f4", run, block=64_000, chunk=64_000)
