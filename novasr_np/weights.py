@@ -18,7 +18,7 @@ from .networks.record import Params
 from .tensors import check, check_shapes, flatten, nest, read_safetensors, write_safetensors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weights:
     """A network, and a tree of weights for it: {"conv1": {"weight": array, ...}, ...}."""
 
@@ -220,12 +220,13 @@ def convert_weights(
     return network
 
 
-def describe_weights(source: Source, variant: str | None = None) -> Iterator[str]:
+def describe_weights(
+    source: str | os.PathLike[str] | None, variant: str | None = None
+) -> Iterator[str]:
     """Lines on the weights at a name or path: tensors, counts, hashes, metadata.
 
     Raises as `load_weights`.
     """
-    assert source is None or isinstance(source, (str, os.PathLike))
     path = weights_path(source)
     if (large := networks.stored_at(path)) and large.weights.store:
         yield from large.weights.store.describe(path, variant)

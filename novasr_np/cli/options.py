@@ -63,12 +63,12 @@ def add_weights(parser: argparse.ArgumentParser, default: str = weights.DEFAULT)
         "--weights",
         metavar="FILE",
         default=os.environ.get("NOVASR_WEIGHTS") or None,
-        help="name or path, .safetensors or the original's .bin, a folder for FlashSR (default: "
+        help="name, or path of a file or a folder, ours or the original's (default: "
         f"$NOVASR_WEIGHTS, else {default})",
     )
 
 
-def add_variant(parser: Any) -> None:
+def add_variant(parser: argparse.ArgumentParser) -> None:
     """The option that chooses among the weights of a folder."""
     stores = [network.weights.store for network in NETWORKS.values()]
     variants = dict.fromkeys(v for store in stores if store for v in store.VARIANTS)
@@ -80,13 +80,12 @@ def add_variant(parser: Any) -> None:
 
 
 def add_choices(parser: argparse.ArgumentParser) -> None:
-    """A group of options for each network that has some."""
+    """Which weights of a folder, and a group of options for each network that has some."""
+    add_variant(parser)
     for network in NETWORKS.values():
         if not network.options:
             continue
         group = parser.add_argument_group(network.name)
-        if network.weights.store:
-            add_variant(group)
         for option in network.options:
             name = f"--{option.name.replace('_', '-')}"
             if option.parse is None and option.choices is None:

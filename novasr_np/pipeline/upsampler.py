@@ -79,7 +79,8 @@ class Upsampler:
         chunk: in the runner's dtype. last: nothing follows; gives all the rest, ceil(T rate_out /
         sample_rate) for T samples in all. Raises as `Runner.run`.
         """
-        self._runner.run(self.cut(chunk, last))
+        if pieces := self.cut(chunk, last):
+            self._runner.run(pieces)
         return self.mix()
 
     def cut(self, chunk: np.ndarray, last: bool = False) -> list[Piece]:
