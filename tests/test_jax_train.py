@@ -269,7 +269,7 @@ def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, c
     check(jax.jit(folded.interior)(folded.fold(params), x[None])[0], want[33 : 3 * 487], 1e-5)
 
     run("--resume")  # at its end already: writes the same
-    assert novasr_np.weights.read_weights(target)[0].keys() == tensors.keys()
+    assert novasr_np.weights.read_weights(target)[1].keys() == tensors.keys()
 
 
 def test_a_teacher_goes_on_above_the_edge(recordings, tmp_path):
