@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from .errors import AudioError, WeightsError
     from .fastsr import FastSR
     from .samples import count_saturated
+    from .speech import say
     from .stream import Stream
-    from .tts import say
     from .weights import load_weights, save_weights
 
 __all__ = [
@@ -40,8 +40,8 @@ _ROOMS = {
     "errors": ("AudioError", "WeightsError"),
     "fastsr": ("FastSR",),
     "samples": ("count_saturated",),
+    "speech": ("say",),
     "stream": ("Stream",),
-    "tts": ("say",),
     "weights": ("load_weights", "save_weights"),
 }
 

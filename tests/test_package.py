@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "windows": {"dsp", "networks", "tensors", *GROUND},
     "blocks": {"networks", "tensors", "windows", *GROUND},
     "stream": {"blocks", "dsp", "networks", "weights", *GROUND},
-    "tts": {"networks", "stream", "weights", *GROUND},
+    "speech": {"networks", "stream", "weights", *GROUND},
     "api": {"blocks", "dsp", "networks", "weights", *GROUND},
     "files": {"api", "blocks", "dsp", "networks", "stream", "weights", *GROUND},
     "fastsr": {"blocks", "dsp", "files", "weights", *GROUND},

@@ -8,7 +8,7 @@ from typing import Any
 from .. import weights
 from ..networks import Windowed, windowed_at
 from ..networks.flashsr import load as flashsr
-from ..networks.inflect import load as inflect
+from ..networks.voices import voice_at
 from ..tensors import flatten
 from .messages import EXIT_DONE, usage, wrote
 from .options import add_if_exists, refuse_existing
@@ -46,8 +46,9 @@ def _add_variant(parser: argparse.ArgumentParser) -> None:
 def _show(args: argparse.Namespace) -> int:
     try:
         path = weights.weights_path(args.file)
-        if inflect.holds(path):
-            return _show_speech(args.file)
+        if voice := voice_at(path):
+            print(*voice.weights.describe(path), sep="\n")
+            return EXIT_DONE
         if network := windowed_at(path):
             return _show_windowed(network, path, args.variant)
         tensors, metadata = weights.read_weights(path)
@@ -84,29 +85,12 @@ def _show_windowed(network: Windowed, path: Path, variant: str | None) -> int:
     return EXIT_DONE
 
 
-def _show_speech(folder: str) -> int:
-    """Inflect-Nano's two files."""
-    try:
-        params = inflect.load(folder)
-        for sha256, name in inflect.PUBLISHED.items():
-            path = os.path.join(folder, name)
-            found = weights.file_sha256(path)
-            kind = "as published" if found == sha256 else "not the published file"
-            print(f"{name:30} {os.path.getsize(path):>12,} bytes  {kind}\nsha256      {found}")
-    except (OSError, ValueError) as error:
-        usage(error)
-    for part, tree in params.items():
-        total = sum(value.size for value in flatten(tree).values())
-        print(f"{part:11} {len(flatten(tree))} tensors, {total:,} numbers")
-    return EXIT_DONE
-
-
 def _convert(args: argparse.Namespace) -> int:
     try:
         refuse_existing(args.output, args.if_exists)
-        if inflect.holds(Path(args.input)):
-            inflect.save(inflect.load(args.input), args.output)
-            wrote(args.output, f"{inflect.NAME} as safetensors")
+        if voice := voice_at(Path(args.input)):
+            voice.weights.save(voice.weights.load(args.input), args.output)
+            wrote(args.output, f"{voice.name} as safetensors")
             return EXIT_DONE
         if network := windowed_at(Path(args.input)):
             network.save(network.load(args.input, args.variant), args.output)
