@@ -16,7 +16,7 @@ from pathlib import Path
 import cpuinfo
 import numpy as np
 
-from novasr_np import blas, tts
+from novasr_np import blas, speech
 from novasr_np.networks.inflect import acoustic, fast, model, spec, vocoder
 from novasr_np.networks.inflect.text import to_ids
 from novasr_np.tensors import cast, nest
@@ -87,20 +87,19 @@ def _as_tensors(tree, torch):
 
 def speed() -> Iterator[str]:
     params = drawn()
-    given = to_ids(_TEXT)
-    ids = (given.phone_ids, given.tone_ids, given.language_ids)
+    ids = tuple(to_ids(_TEXT).ids.values())
     *_, (_, mel) = acoustic.stages(params["acoustic"], *ids)
     *_, (_, truth) = vocoder.stages(params["vocoder"], np.float64(mel))
     seconds = len(truth) / spec.SAMPLE_RATE
-    voice = model.prepare(params)
-    systems: dict[str, Callable] = {"vocoder, numpy": lambda: fast.forward(voice.vocoder, mel)}
+    prepared = model.prepare(params)
+    systems: dict[str, Callable] = {"vocoder, numpy": lambda: fast.forward(prepared.vocoder, mel)}
     try:
         mirror = in_torch(params["vocoder"])
         systems["vocoder, torch"] = lambda: mirror(mel)
     except ModuleNotFoundError:
         pass
-    systems["acoustic model, numpy"] = lambda: [*acoustic.stages(voice.acoustic, *ids)][-1][1]
-    systems["both, numpy"] = lambda: model.speak(voice, *ids)[0]
+    systems["acoustic model, numpy"] = lambda: [*acoustic.stages(prepared.acoustic, *ids)][-1][1]
+    systems["both, numpy"] = lambda: model.speak(prepared, ids)[0]
     times: dict[str, list[float]] = {name: [] for name in systems}
     errors = {}
     with blas.one_thread():
@@ -136,15 +135,15 @@ def memory() -> Iterator[str]:
 
 def read(minutes: int) -> None:
     """Speak for so long; print when the first sound came, the speed and the memory."""
-    params, made, first = drawn(), 0, 0.0
-    wide = tts.RATES[-1]
+    params, samples, first = drawn(), 0, 0.0
+    wide = speech.WIDE
     start = time.perf_counter()
-    for sentence in tts.spoken(_TEXT * 1000, weights=params, sample_rate=wide):
-        made += len(sentence.samples)
+    for sentence in speech.spoken(_TEXT * 1000, weights=params, sample_rate=wide):
+        samples += len(sentence.samples)
         first = first or time.perf_counter() - start
-        if made > 60 * minutes * wide:
+        if samples > 60 * minutes * wide:
             break
-    rate = made / wide / (time.perf_counter() - start)
+    rate = samples / wide / (time.perf_counter() - start)
     # Not by `getrusage`, which begins with what the process had that started this one.
     status = Path("/proc/self/status").read_text()
     print(first, rate, int(status.split("VmHWM:")[1].split()[0]) / 1e3)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .errors import AudioError, WeightsError
     from .fastsr import FastSR
     from .samples import count_saturated
-    from .tts import say
+    from .speech import say
     from .weights import load_weights, save_weights
 
 __all__ = [
@@ -39,7 +39,7 @@ _ROOMS = {
     "errors": ("AudioError", "WeightsError"),
     "fastsr": ("FastSR",),
     "samples": ("count_saturated",),
-    "tts": ("say",),
+    "speech": ("say",),
     "weights": ("load_weights", "save_weights"),
 }
 

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "weights": {"checkpoint", "networks", "tensors", *GROUND},
     "pipeline": {"dsp", "networks", "tensors", "weights", *GROUND},
     "api": {"dsp", "networks", "pipeline", "weights", *GROUND},
-    "tts": {"api", "networks", "weights", *GROUND},
+    "speech": {"api", "networks", "weights", *GROUND},
     "files": {"pipeline", *GROUND},
     "fastsr": {"dsp", "files", "pipeline", "weights", *GROUND},
     "web": {"weights", *GROUND},
@@ -101,6 +101,16 @@ def test_no_network_imports_another(package):
             if name.startswith(f"{package}.networks.") and "record" not in name
         }
         assert others <= {path.parent.name}, path
+
+
+def test_nobody_outside_the_networks_knows_one_by_its_folder():
+    """Whoever needs a network takes it out of a registry."""
+    folders = {path.parent.name for path in (ROOT / "novasr_np/networks").glob("*/__init__.py")}
+    assert {"novasr", "flashsr", "inflect"} <= folders
+    for room, paths in rooms("novasr_np").items():
+        for path in paths if room != "networks" else ():
+            inside = [n for n in imports(path) if n.startswith("novasr_np.networks.")]
+            assert not {name.split(".")[2] for name in inside} & folders, path
 
 
 def test_jax_takes_data_from_numpy_but_no_arithmetic():

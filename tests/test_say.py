@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ import soundfile
 from conftest import check, runner
 from drawn import write_folder
 
-from novasr_np import WeightsError, say, tts, upsample
+from novasr_np import WeightsError, say, speech, upsample
 from novasr_np.networks.inflect import load, model
 from novasr_np.networks.inflect.text import to_ids
+from novasr_np.networks.voices import VOICES, Speech
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +36,7 @@ def cli(tmp_path, monkeypatch, capfd, folder):
 
 def test_a_sentence_is_what_the_network_says(params):
     samples, rate = say("Hello.", weights=params)
-    given = to_ids("hello.")
-    ids = (given.phone_ids, given.tone_ids, given.language_ids)
-    *_, (_, wave) = model.stages(params, *ids)
+    *_, (_, wave) = model.stages(params, *to_ids("hello.").ids.values())
     assert rate == 24_000
     assert samples.dtype == np.float32
     check(samples, model.level(wave), 1e-4)
@@ -56,16 +56,18 @@ def test_at_48_khz_it_goes_through_the_default_network(params):
 def test_sentences_come_one_by_one(params, monkeypatch):
     """The first is there before the second is computed."""
     spoken = []
-    speak = model.speak
+    voice = VOICES[load.NAME]
 
     def counted(*arguments):
         spoken.append(arguments)
-        return speak(*arguments)
+        return voice.speak(*arguments)
 
-    monkeypatch.setattr(model, "speak", counted)
-    for rate in tts.RATES:
+    monkeypatch.setitem(VOICES, voice.name, replace(voice, speak=counted))
+    for rate in speech.RATES:
         spoken.clear()
-        parts = tts.spoken("One, two, three, four, five. " * 10, weights=params, sample_rate=rate)
+        parts = speech.spoken(
+            "One, two, three, four, five. " * 10, weights=params, sample_rate=rate
+        )
         assert next(parts).samples.size
         assert len(spoken) == 1
         next(parts)
@@ -80,7 +82,7 @@ def test_speed(params):
 
 def test_slow_speech_is_cut_into_more_sentences_and_nothing_is_lost(params):
     text = " ".join(["nobody remembers", "the seventeenth of November,"] * 4)
-    whole = list(tts.spoken(text, weights=params, speed=0.5))
+    whole = list(speech.spoken(text, weights=params, speech=Speech(speed=0.5)))
     assert all(len(s.samples) < 1400 * 256 for s in whole)
     assert len(whole) > 1
     assert not any(s.lost for s in whole)
@@ -149,6 +151,38 @@ def test_the_command_shows_phones_and_ids(cli):
     assert status == 0
     assert out.startswith("_ hh ah0 l ow1 . _\nphone    0 0 0 49 0 23 ")
     assert "no sound: 😀" in err
+
+
+def test_a_voice_is_a_record(cli, tmp_path, monkeypatch):
+    """Another one speaks through the same doors."""
+    voice = VOICES[load.NAME]
+    files = voice.weights._replace(
+        holds=lambda path: (path / "other.bin").exists(),
+        load=lambda _: {"gain": 0.5},
+        describe=lambda _: iter(["another voice's"]),
+    )
+    other = replace(
+        voice,
+        name="other",
+        sample_rate=8_000,
+        weights=files,
+        prepare=lambda weights: weights["gain"],
+        speak=lambda gain, reading, manner: (
+            np.full(round(600 * manner.length), gain, np.float32),
+            1,
+        ),
+    )
+    monkeypatch.setitem(VOICES, other.name, other)
+    (tmp_path / "other.bin").touch()
+    samples, rate = say("Hello. There.", weights=tmp_path, speed=2)
+    assert rate == 8_000
+    np.testing.assert_array_equal(samples, np.full(600, 0.5))
+    assert len(say("Hello.", weights=tmp_path, sample_rate=48_000)[0]) == 3600
+    with pytest.raises(ValueError, match="sample_rate must be one of"):
+        say("Hello.", weights=tmp_path, sample_rate=24_000)
+    assert cli("weights", "show", tmp_path)[:2] == (0, "another voice's\n")
+    assert cli("say", "Hello.", "--weights", tmp_path)[0] == 0
+    assert soundfile.info("speech.wav").frames == 3600
 
 
 def test_weights_are_shown_and_converted(cli, folder, params, tmp_path):

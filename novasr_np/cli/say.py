@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import tts
+from .. import speech
 from ..files import formats, writing
-from ..networks.inflect import text
+from ..networks.voices import VOICES, Speech, Voice, find
 from . import messages
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, usage
 from .options import number, refuse_existing
@@ -27,19 +27,19 @@ _PLAYERS = (
 
 def add(commands: Any) -> None:
     """The command and its options."""
+    names = " or ".join(f"{voice.language} by {voice.name}" for voice in VOICES.values())
     p = commands.add_parser(
         "say",
-        help="speak English text, by Inflect-Nano",
-        description="Speak English text, sentence by sentence, by Inflect-Nano-v1, whose weights "
-        "are not part of the package; at 48 kHz through the network that restores what is missing.",
-        epilog="hf download owensong/Inflect-Nano-v1 --include 'weights/*.pt' --local-dir inflect; "
-        "novasr say --weights inflect/weights 'Hello.' -o hello.wav",
+        help=f"speak text: {names}",
+        description=f"Speak text, sentence by sentence: {names}. Weights are not part of the "
+        "package. At 48 kHz the sound goes through the network that restores what is missing.",
+        epilog=" ".join(map(_example, VOICES.values())),
         allow_abbrev=False,
     )
     p.set_defaults(main=_main)
-    given = p.add_mutually_exclusive_group(required=True)
-    given.add_argument("text", nargs="?", metavar="TEXT", help="- for standard input")
-    given.add_argument("-f", "--file", metavar="FILE", help="the text, in UTF-8")
+    source = p.add_mutually_exclusive_group(required=True)
+    source.add_argument("text", nargs="?", metavar="TEXT", help="- for standard input")
+    source.add_argument("-f", "--file", metavar="FILE", help="the text, in UTF-8")
     p.add_argument(
         *("-o", "--output"),
         metavar="OUT",
@@ -47,19 +47,27 @@ def add(commands: Any) -> None:
         "(default: speech.wav)",
     )
     p.add_argument("--if-exists", choices=("error", "overwrite"), default="error")
-    own, wide = tts.RATES
-    p.add_argument("--rate", type=int, choices=tts.RATES, default=wide, help=f"or {own}, its own")
+    p.add_argument(
+        "--rate",
+        type=int,
+        choices=speech.RATES,
+        default=speech.WIDE,
+        help=f"Hz; default: {speech.WIDE}; the other is the voice's own",
+    )
     p.add_argument("--speed", type=number, default=1.0, help="2 is twice as fast")
     p.add_argument("--pitch", type=number, default=1.0, help="how far it rises and falls")
     p.add_argument("--energy", type=number, default=1.0)
     p.add_argument(
         "--weights",
         metavar="DIR",
-        help="with the original's two files, or a safetensors file (default: $NOVASR_INFLECT)",
+        help="; ".join(
+            f"{voice.name}: {voice.weights.described} (default: ${voice.weights.variable})"
+            for voice in VOICES.values()
+        ),
     )
     p.add_argument(
         "--mode",
-        choices=text.MODES,
+        choices=list(dict.fromkeys(mode for v in VOICES.values() for mode in v.text.modes)),
         default="fixed",
         help="how text is read: as it is meant, or exactly as the original does",
     )
@@ -72,18 +80,11 @@ def add(commands: Any) -> None:
 
 def _main(args: argparse.Namespace) -> int:
     try:
-        words = _text(args)
+        text = _text(args)
         if args.phones or args.ids:
-            return _show(words, args)
-        sentences = tts.spoken(
-            words,
-            weights=args.weights,
-            sample_rate=args.rate,
-            speed=args.speed,
-            pitch=args.pitch,
-            energy=args.energy,
-            mode=args.mode,
-        )
+            return _show(find(args.weights), text, args)
+        manner = Speech(args.speed, args.pitch, args.energy, args.mode)
+        sentences = speech.spoken(text, weights=args.weights, sample_rate=args.rate, speech=manner)
         if args.play:
             return _play(sentences, args.rate)
         if args.output == "-":
@@ -111,8 +112,8 @@ def _text(args: argparse.Namespace) -> str:
         raise ValueError(f"{name}: byte {error.start} is not UTF-8 text") from error
 
 
-def _samples(sentences: Iterator[tts.Sentence]) -> Iterator[np.ndarray]:
-    """The sentences' samples, with what was lost of them told."""
+def _samples(sentences: Iterator[speech.Sentence]) -> Iterator[np.ndarray]:
+    """The sentences' samples; messages say what was lost of them."""
     for sentence in sentences:
         if sentence.lost:
             messages.say(f"novasr: {sentence.lost}")
@@ -120,7 +121,7 @@ def _samples(sentences: Iterator[tts.Sentence]) -> Iterator[np.ndarray]:
             yield sentence.samples
 
 
-def _write(sentences: Iterator[tts.Sentence], args: argparse.Namespace) -> int:
+def _write(sentences: Iterator[speech.Sentence], args: argparse.Namespace) -> int:
     path = args.output or "speech.wav"
     format = formats.format_of(Path(path))
     if format is None:
@@ -134,7 +135,7 @@ def _write(sentences: Iterator[tts.Sentence], args: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def _play(sentences: Iterator[tts.Sentence], rate: int) -> int:
+def _play(sentences: Iterator[speech.Sentence], rate: int) -> int:
     found = next((line for line in _PLAYERS if shutil.which(line[0])), None)
     if found is None:
         names = ", ".join(line[0] for line in _PLAYERS)
@@ -156,20 +157,28 @@ def _play(sentences: Iterator[tts.Sentence], rate: int) -> int:
     return EXIT_DONE
 
 
-def _show(words: str, args: argparse.Namespace) -> int:
-    parts = [words] if args.mode == "exact" else text.sentences(words)
-    for part in parts:
-        said = text.to_ids(part, args.mode)
+def _show(voice: Voice, text: str, args: argparse.Namespace) -> int:
+    whole = args.mode == "exact"
+    front_end = voice.text
+    for part in [text] if whole else front_end.sentences(text, front_end.max_tokens, None):
+        reading = front_end.read(part, args.mode, None)
         if args.phones:
-            tones = ("" if tone == 0 else str(tone - 1) for tone in said.tones)
-            print(" ".join(map("".join, zip(said.phones, tones, strict=True))))
+            print(reading.transcript)
         if args.ids:
-            for name in ("phone_ids", "tone_ids", "language_ids"):
-                print(f"{name[:-4]:8}", *getattr(said, name))
-        for name, lost in (("spelled by its letters", said.spelled), ("no sound", said.unspoken)):
+            for name, ids in reading.ids.items():
+                print(f"{name:8}", *ids)
+        for name, lost in (
+            ("spelled by its letters", reading.spelled),
+            ("no sound", reading.unspoken),
+        ):
             if lost:
                 messages.say(f"novasr: {name}: {', '.join(dict.fromkeys(lost))}")
     return EXIT_DONE
+
+
+def _example(voice: Voice) -> str:
+    files = voice.weights
+    return f"{files.fetch}; novasr say --weights {files.folder} 'Hello.' -o hello.wav"
 
 
 def _as_16_bits(y: np.ndarray) -> bytes:

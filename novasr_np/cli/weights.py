@@ -1,13 +1,11 @@
 """`novasr weights`: show a file of weights, or convert the original's."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
 from .. import weights
-from ..networks.inflect import load as inflect
-from ..tensors import flatten
+from ..networks.voices import voice_at
 from .messages import EXIT_DONE, usage, wrote
 from .options import add_if_exists, add_variant, refuse_existing
 
@@ -34,38 +32,22 @@ def add(commands: Any) -> None:
 def _show(args: argparse.Namespace) -> int:
     try:
         path = weights.weights_path(args.file)
-        if inflect.holds(path):
-            return _show_speech(args.file)
-        lines = list(weights.describe_weights(args.file, args.variant))
+        if voice := voice_at(path):
+            lines = list(voice.weights.describe(path))
+        else:
+            lines = list(weights.describe_weights(args.file, args.variant))
     except (OSError, ValueError) as error:
         usage(error)
     print("\n".join(lines))
     return EXIT_DONE
 
 
-def _show_speech(folder: str) -> int:
-    """Inflect-Nano's two files."""
-    try:
-        params = inflect.load(folder)
-        for sha256, name in inflect.PUBLISHED.items():
-            path = os.path.join(folder, name)
-            found = weights.file_sha256(path)
-            kind = "as published" if found == sha256 else "not the published file"
-            print(f"{name:30} {os.path.getsize(path):>12,} bytes  {kind}\nsha256      {found}")
-    except (OSError, ValueError) as error:
-        usage(error)
-    for part, tree in params.items():
-        total = sum(value.size for value in flatten(tree).values())
-        print(f"{part:11} {len(flatten(tree))} tensors, {total:,} numbers")
-    return EXIT_DONE
-
-
 def _convert(args: argparse.Namespace) -> int:
     try:
         refuse_existing(args.output, args.if_exists)
-        if inflect.holds(Path(args.input)):
-            inflect.save(inflect.load(args.input), args.output)
-            wrote(args.output, f"{inflect.NAME} as safetensors")
+        if voice := voice_at(Path(args.input)):
+            voice.weights.save(voice.weights.load(args.input), args.output)
+            wrote(args.output, f"{voice.name} as safetensors")
             return EXIT_DONE
         network = weights.convert_weights(
             args.input, args.output, variant=args.variant, licence=args.licence

@@ -9,25 +9,26 @@ from conftest import check, shared
 from drawn import originals, write_checkpoint, write_folder
 
 from novasr_np.errors import WeightsError
+from novasr_np.networks import voices
 from novasr_np.networks.inflect import acoustic, fast, load, model, spec, vocoder
 from novasr_np.tensors import flatten, nest
 
 MAX_FRAMES = {"small": 220, "full": spec.MAX_FRAMES}
 CASES = [("small", "hello"), ("small", "empty"), ("small", "capped")]
 CASES += [("full", "short"), ("full", "long")]
-GIVEN = ("phone_ids", "tone_ids", "lang_ids", "speaker", "options")
+INPUTS = ("phone_ids", "tone_ids", "lang_ids", "speaker", "options")
 
 
 @pytest.fixture(scope="module")
 def weights():
     """size -> the two networks' weights."""
-    made = {}
+    networks = {}
     for size in ("small", "full"):
         first, second = originals(size)
         table = spec.vocoder_tensors(**{"mels": 16, "channels": 16} if size == "small" else {})
         folded = load.folded(second, table)
-        made[size] = {"acoustic": nest(first), "vocoder": nest(folded)}
-    return made
+        networks[size] = {"acoustic": nest(first), "vocoder": nest(folded)}
+    return networks
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +48,10 @@ def golden():
 def test_every_stage_is_the_originals(weights, golden, size, case, dtype):
     want = golden[size, case]
     ids = (want["phone_ids"], want["tone_ids"], want["lang_ids"], int(want["speaker"]))
-    options = spec.Options(*want["options"])
-    got = dict(model.stages(weights[size], *ids, options, MAX_FRAMES[size], dtype))
-    assert set(want) - set(got) <= set(GIVEN)
-    for name in set(want) - set(GIVEN):
+    prosody = spec.Prosody(*want["options"])
+    got = dict(model.stages(weights[size], *ids, prosody, MAX_FRAMES[size], dtype))
+    assert set(want) - set(got) <= set(INPUTS)
+    for name in set(want) - set(INPUTS):
         most = 1e-4 if dtype is np.float32 else 1e-10 if want[name].dtype == np.float64 else 2e-7
         check(got[name], want[name], most * max(1, np.abs(want[name]).max()), f"{case} {name}")
         assert got[name].dtype in (dtype, np.int64), name
@@ -163,7 +164,7 @@ def test_what_is_no_set_of_weights_is_refused(folder, tmp_path, monkeypatch):
 def test_jax_gives_what_numpy_gives(weights, golden, size, case):
     """Stage by stage, float32, in a batch of two rows padded to more than they need."""
     jax = pytest.importorskip("jax", reason="needs the extra jax")
-    from novasr_jax.networks.inflect import model as in_jax  # noqa: PLC0415
+    from novasr_jax.networks.voices import VOICES  # noqa: PLC0415
 
     want = golden[size, case]
     params = jax.tree.map(lambda value: np.asarray(value, np.float32), weights[size])
@@ -171,20 +172,16 @@ def test_jax_gives_what_numpy_gives(weights, golden, size, case):
     other = max(1, count // 2)
     ids = tuple(
         np.stack([np.pad(row, (0, count + 5 - len(row))) for row in (x, x[:other])])
-        for x in (want[name].astype(np.int32) for name in GIVEN[:3])
+        for x in (want[name].astype(np.int32) for name in INPUTS[:3])
     )
     counts = np.array([count, other], np.int32)
-    options = spec.Options(*map(float, want["options"]))
-    encoded = in_jax.encode(params["acoustic"], ids, counts, int(want["speaker"]), options)
-    pitch, durations = encoded["pitch_token"], encoded["durations"]
-    own = np.minimum(np.asarray(durations).sum(axis=1), MAX_FRAMES[size])
-    room = int(own.max()) + 9
-    given = (encoded["conditioned"], pitch, durations, counts, room, MAX_FRAMES[size])
-    decoded = in_jax.decode(params["acoustic"], *given)
-    sound = in_jax.vocode(params["vocoder"], decoded["mel"], own)
-    got = encoded | decoded
-    got |= {name if name == "wave" else f"vocoder.{name}": x for name, x in sound.items()}
-    for name in set(want) - set(GIVEN):
+    prosody = spec.Prosody(*map(float, want["options"]))
+    most = MAX_FRAMES[size]
+    room = min(int(want["durations"].sum()), most) + 9
+    speaker = int(want["speaker"])
+    stages = VOICES[load.NAME].stages
+    got = dict(stages(params, ids, counts, speaker, prosody, most, size=room))
+    for name in set(want) - set(INPUTS):
         truth = want[name]
         channels_first = name.endswith((".depth", ".point")) or name in ("postnet", "mel")
         if truth.ndim == 2 and (channels_first or name.startswith("vocoder.")):
@@ -192,21 +189,23 @@ def test_jax_gives_what_numpy_gives(weights, golden, size, case):
         y = np.asarray(got[name])[0][: len(truth)]
         check(y, truth, 1e-4 * max(1, np.abs(truth).max()), f"{case} {name}")
     # The padding of the other row changes nothing: it is what it would be alone.
-    alone = [x[:other] for x in (want[name].astype(np.int64) for name in GIVEN[:3])]
-    speaker = int(want["speaker"])
-    *_, (_, truth) = model.stages(weights[size], *alone, speaker, options, MAX_FRAMES[size])
+    alone = [x[:other] for x in (want[name].astype(np.int64) for name in INPUTS[:3])]
+    in_numpy = list(model.stages(weights[size], *alone, speaker, prosody, most))
+    assert list(got) == [name for name, _ in in_numpy]
+    _, truth = in_numpy[-1]
     check(np.asarray(got["wave"])[1][: len(truth)], truth, 2e-4)
 
 
 def test_jax_speaks_batches(weights):
     pytest.importorskip("jax", reason="needs the extra jax")
-    from novasr_jax.networks.inflect import model as in_jax  # noqa: PLC0415
+    from novasr_jax.networks.voices import VOICES  # noqa: PLC0415
 
     rng = np.random.default_rng(0)
     utterances = [
         (rng.integers(0, 219, n), rng.integers(0, 12, n), np.full(n, 2)) for n in (3, 9, 5)
     ]
-    waves = in_jax.speak(weights["full"], utterances)
+    assert VOICES.keys() == voices.VOICES.keys()
+    waves = VOICES[load.NAME].speak(weights["full"], utterances)
     for ids, wave in zip(utterances, waves, strict=True):
         *_, (_, truth) = model.stages(weights["full"], *ids)
         check(wave, truth, 2e-4)

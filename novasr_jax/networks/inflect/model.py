@@ -4,7 +4,7 @@ Rows of a batch are padded. After each layer that could make something of zeros 
 again, as what lies beyond an utterance's end is, so a row is what it would be alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from novasr_np.networks.inflect.spec import (
     POSTNET_SCALE,
     RATES,
     TAPS,
-    Options,
+    Prosody,
 )
 
 from ...layers import (
@@ -37,40 +37,70 @@ from ...layers import (
 )
 
 Ids = tuple[Any, Any, Any]  # phones, tones, languages
-Stages = dict[str, jax.Array]
+Stages = Iterator[tuple[str, jax.Array]]
 
 TOKENS, FRAMES = 32, 128  # a batch has whole multiples of these, so that few shapes are compiled
 
 
-def encode(
-    p: dict[str, Any], ids: Ids, counts: Any, speaker: int = 0, options: Options = AS_IT_IS
+def stages(
+    params: dict[str, Any],
+    ids: Ids,
+    counts: Any,
+    speaker: int = 0,
+    prosody: Prosody = AS_IT_IS,
+    max_frames: int = MAX_FRAMES,
+    size: int | None = None,
+    precision: str = "highest",
 ) -> Stages:
-    """The acoustic model up to durations, by the stages' names, channels last.
+    """Yield (name, activation) for every stage, under the names of `novasr_np`, channels last.
 
-    ids [B, L] each, counts [B] of the tokens that are a row's own; p: the acoustic part of the
-    weights. ``conditioned`` and ``pitch_token`` are what `decode` takes.
+    Arguments as for `encode`, `decode` and `vocode`; params as `novasr_np` loads them. size: frames
+    of each row; those of the longest unless given, which has to be outside `jit`. The last stage is
+    ``wave`` [B, 256 size] at 24 kHz.
+    """
+    found: dict[str, Any] = {}
+    for name, value in encode(params["acoustic"], ids, counts, speaker, prosody):
+        found[name] = value
+        yield name, value
+    durations = found["durations"]
+    lengths = jnp.minimum(durations.sum(axis=1), max_frames)
+    size = int(lengths.max()) if size is None else size
+    encoded = (found["conditioned"], found["pitch"], durations, counts)
+    for name, value in decode(params["acoustic"], *encoded, size, prosody, max_frames):
+        found[name] = value
+        yield name, value
+    for name, value in vocode(params["vocoder"], found["mel"], lengths, precision):
+        yield ("wave" if name == "wave" else f"vocoder.{name}"), value
+
+
+def encode(
+    p: dict[str, Any], ids: Ids, counts: Any, speaker: int = 0, prosody: Prosody = AS_IT_IS
+) -> Stages:
+    """Yield the acoustic model's stages up to ``conditioned``.
+
+    ids [B, L] each, counts [B]: each row's tokens; p: the acoustic part of the weights. `decode`
+    takes ``conditioned``, ``pitch`` and ``durations``.
     """
     phones, tones, languages = ids
-    found: Stages = {}
     who = linear(p["speaker"]["weight"][speaker], **p["speaker_proj"])
     x = p["phone"]["weight"][phones] + p["tone"]["weight"][jnp.minimum(tones, 15)]
     x = x + p["lang"]["weight"][jnp.minimum(languages, 3)] + who
-    found["embedded"] = x
+    yield "embedded", x
     for i in range(len(p["encoder"])):
-        x = _block(found, f"encoder.{i}", p["encoder"][str(i)], x, counts)
-    found["encoded"] = x
+        x = yield from _block(f"encoder.{i}", p["encoder"][str(i)], x, counts)
+    yield "encoded", x
     log_length = head(p["duration_head"], x)[..., 0]
-    energy, bright, pitch = (head(p[f"{name}_head"], x) for name in ("energy", "bright", "pitch"))
-    found |= {"log_dur": log_length, "energy": energy[..., 0], "bright": bright[..., 0]}
-    found["pitch"] = pitch
-    frames = jnp.clip(jnp.expm1(log_length), 0, MAX_LENGTH) * options.length
+    yield "log_dur", log_length
+    energy = head(p["energy_head"], x)
+    yield "energy", energy[..., 0]
+    bright = head(p["bright_head"], x)
+    yield "bright", bright[..., 0]
+    yield "pitch", head(p["pitch_head"], x)
+    frames = jnp.clip(jnp.expm1(log_length), 0, MAX_LENGTH) * prosody.length
     durations = jnp.maximum(1, jnp.rint(frames)).astype(jnp.int32)
-    found["durations"] = zero_from(durations[..., None], counts)[..., 0]
-    x = x + linear(energy * options.energy, **p["energy_proj"])
-    found["conditioned"] = x + linear(bright, **p["bright_proj"])
-    voicing = jnp.clip(pitch[..., 1], 0, 1)
-    found["pitch_token"] = jnp.stack([pitch[..., 0] * options.pitch, voicing], axis=-1)
-    return found
+    yield "durations", zero_from(durations[..., None], counts)[..., 0]
+    x = x + linear(energy * prosody.energy, **p["energy_proj"])
+    yield "conditioned", x + linear(bright, **p["bright_proj"])
 
 
 def decode(
@@ -80,17 +110,17 @@ def decode(
     durations: Any,
     counts: Any,
     size: int,
+    prosody: Prosody = AS_IT_IS,
     max_frames: int = MAX_FRAMES,
 ) -> Stages:
-    """From tokens to frames: the last stage is ``mel`` [B, size, 80].
+    """Yield the stages from tokens to frames; the last is ``mel`` [B, size, 80].
 
     conditioned [B, L, H], pitch [B, L, 2], durations [B, L] and counts [B] as `encode` has them.
-    A row has min(its durations' sum, max_frames) frames of its own.
+    A row has min(its durations' sum, max_frames) frames; behind them is padding.
     """
-    found: Stages = {}
     dtype = conditioned.dtype
     ends = jnp.cumsum(durations, axis=-1)
-    own = jnp.minimum(ends[:, -1], max_frames)
+    lengths = jnp.minimum(ends[:, -1], max_frames)
     places = jnp.arange(size)
     token = jax.vmap(lambda end: jnp.searchsorted(end, places, side="right"))(ends)
     last = counts[:, None] - 1
@@ -106,74 +136,82 @@ def decode(
     place = token.astype(dtype) / jnp.maximum(last, 1).astype(dtype)
     columns = [r, 1 - r, 1 - jnp.abs(2 * r - 1), jnp.sin(np.pi * r), jnp.cos(np.pi * r), place]
     meta = jnp.stack([*columns, jnp.log1p(long) / 6, long / 40], axis=-1)
+    yield "frame_meta", meta
     frames = at(conditioned, token)
-    found |= {"frame_meta": meta, "regulated": frames, "frame_proj": mlp(p["frame_proj"], meta)}
+    yield "regulated", frames
+    placed = mlp(p["frame_proj"], meta)
+    yield "frame_proj", placed
     beside = [at(conditioned, jnp.maximum(token - 1, 0)), frames]
     beside.append(at(conditioned, jnp.minimum(token + 1, last)))
-    found["local_ctx"] = mlp(p["local_ctx"], jnp.concatenate(beside, axis=-1))
+    near = mlp(p["local_ctx"], jnp.concatenate(beside, axis=-1))
+    yield "local_ctx", near
     bins = p["abs_frame"]["weight"]
     where = bins[np.minimum(len(bins) * np.arange(size) // max_frames, len(bins) - 1)]
-    found["abs_frame"] = jnp.broadcast_to(where, frames.shape)
-    found["pitch_frame"] = at(pitch, token)
-    found["pitch_proj"] = mlp(p["pitch_proj"], found["pitch_frame"])
-    x = frames + found["frame_proj"] + found["local_ctx"] + where + found["pitch_proj"]
-    found["decoder_in"] = x
+    yield "abs_frame", jnp.broadcast_to(where, frames.shape)
+    voicing = jnp.clip(pitch[..., 1], 0, 1)
+    scaled = at(jnp.stack([pitch[..., 0] * prosody.pitch, voicing], axis=-1), token)
+    yield "pitch_frame", scaled
+    sung = mlp(p["pitch_proj"], scaled)
+    yield "pitch_proj", sung
+    x = frames + placed + near + where + sung
+    yield "decoder_in", x
     for i in range(len(p["decoder"])):
-        x = _block(found, f"decoder.{i}", p["decoder"][str(i)], x, own)
+        x = yield from _block(f"decoder.{i}", p["decoder"][str(i)], x, lengths)
 
     def way(suffix: str) -> jax.Array:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         weights = {name: p["frame_gru"][f"{name}_l0{suffix}"] for name in names}
-        return gru(x, **weights, reverse=bool(suffix), steps=own)
+        return gru(x, **weights, reverse=bool(suffix), steps=lengths)
 
-    found["gru"] = jnp.concatenate([way(""), way("_reverse")], axis=-1)
-    mel = head(p["mel_head"], x + found["gru"])
-    found["mel_head"] = mel
+    both = jnp.concatenate([way(""), way("_reverse")], axis=-1)
+    yield "gru", both
+    mel = head(p["mel_head"], x + both)
+    yield "mel_head", mel
     smooth = mel
     for i, layer in enumerate(("0", "2", "4")):
-        smooth = conv1d(zero_from(smooth, own), **p["postnet"][layer])
+        smooth = conv1d(zero_from(smooth, lengths), **p["postnet"][layer])
         smooth = jnp.tanh(smooth) if i < 2 else smooth
-    found["postnet"] = smooth
-    found["mel"] = mel + POSTNET_SCALE * smooth
-    return found
+    yield "postnet", smooth
+    yield "mel", mel + POSTNET_SCALE * smooth
 
 
-def vocode(p: dict[str, Any], mel: Any, own: Any, precision: str = "highest") -> Stages:
-    """The vocoder: mel [B, F, 80] -> ``wave`` [B, 256 F] at 24 kHz; own [B]: frames of each row."""
-    found: Stages = {}
+def vocode(p: dict[str, Any], mel: Any, lengths: Any, precision: str = "highest") -> Stages:
+    """Yield the vocoder's stages, without the prefix ``vocoder.``.
+
+    mel [B, F, 80], lengths [B]: each row's frames. The last stage is ``wave`` [B, 256 F] at 24 kHz.
+    """
     conv = partial(conv1d, precision=precision)
-    h = conv(zero_from(mel, own), **p["conv_pre"])
-    found["conv_pre"] = h
+    h = conv(zero_from(mel, lengths), **p["conv_pre"])
+    yield "conv_pre", h
     for i, rate in enumerate(RATES):
-        h = zero_from(_snake(p["up_acts"][str(i)], h), own)
-        found[f"up_acts.{i}"] = h
+        h = zero_from(_snake(p["up_acts"][str(i)], h), lengths)
+        yield f"up_acts.{i}", h
         h = conv_transpose1d(h, **p["ups"][str(i)], stride=rate, padding=rate // 2)
-        own = own * rate
-        found[f"ups.{i}"] = h
-        h = zero_from(h, own)
+        yield f"ups.{i}", h
+        lengths = lengths * rate
+        h = zero_from(h, lengths)
         total: Any = 0
         for j in range(len(TAPS)):
             number = len(TAPS) * i + j
             block, x = p["resblocks"][str(number)], h
             for k, dilation in enumerate(DILATIONS):
-                a = zero_from(_snake(block["acts1"][str(k)], x), own)
+                a = zero_from(_snake(block["acts1"][str(k)], x), lengths)
                 a = conv(a, **block["convs1"][str(k)], dilation=dilation)
-                a = zero_from(_snake(block["acts2"][str(k)], a), own)
+                a = zero_from(_snake(block["acts2"][str(k)], a), lengths)
                 x = x + conv(a, **block["convs2"][str(k)])
-            found[f"resblocks.{number}"] = x
+            yield f"resblocks.{number}", x
             total = total + x
         h = total / len(TAPS)
-        found[f"mean.{i}"] = h
-    h = conv(zero_from(_snake(p["post_act"], h), own), **p["conv_post"])
-    found["conv_post"] = h
-    found["wave"] = jnp.tanh(h[..., 0])
-    return found
+        yield f"mean.{i}", h
+    h = conv(zero_from(_snake(p["post_act"], h), lengths), **p["conv_post"])
+    yield "conv_post", h
+    yield "wave", jnp.tanh(h[..., 0])
 
 
 def speak(
     params: dict[str, Any],
     utterances: Sequence[Ids],
-    options: Options = AS_IT_IS,
+    prosody: Prosody = AS_IT_IS,
     precision: str = "highest",
 ) -> list[np.ndarray]:
     """The waves at 24 kHz, float32, of utterances' ids [L], computed as one batch.
@@ -188,28 +226,30 @@ def speak(
         np.stack([np.pad(u[k], (0, size - len(u[k]))) for u in utterances]).astype(np.int32)
         for k in range(3)
     )
-    conditioned, pitch, durations = _encode(p["acoustic"], ids, counts, options)
-    own = np.minimum(np.asarray(durations).sum(axis=1), MAX_FRAMES)
-    frames = -(-int(own.max()) // FRAMES) * FRAMES
-    mel = _decode(p["acoustic"], conditioned, pitch, durations, counts, frames)
-    waves = np.asarray(_vocode(p["vocoder"], mel, own, precision))
-    return [wave[: HOP * n] for wave, n in zip(waves, own, strict=True)]
+    encoded = _encode(p["acoustic"], ids, counts, prosody)
+    lengths = np.minimum(np.asarray(encoded[-1]).sum(axis=1), MAX_FRAMES)
+    size = -(-int(lengths.max()) // FRAMES) * FRAMES
+    mel = _decode(p["acoustic"], *encoded, counts, size, prosody)
+    waves = np.asarray(_vocode(p["vocoder"], mel, lengths, precision))
+    return [wave[: HOP * n] for wave, n in zip(waves, lengths, strict=True)]
 
 
 @jax.jit
-def _encode(p: Any, ids: Any, counts: Any, options: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-    found = encode(p, ids, counts, options=options)
-    return found["conditioned"], found["pitch_token"], found["durations"]
+def _encode(p: Any, ids: Any, counts: Any, prosody: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+    found = dict(encode(p, ids, counts, prosody=prosody))
+    return found["conditioned"], found["pitch"], found["durations"]
 
 
 @partial(jax.jit, static_argnums=5)
-def _decode(p: Any, x: Any, pitch: Any, durations: Any, counts: Any, frames: int) -> jax.Array:
-    return decode(p, x, pitch, durations, counts, frames)["mel"]
+def _decode(
+    p: Any, x: Any, pitch: Any, durations: Any, counts: Any, size: int, prosody: Any
+) -> jax.Array:
+    return dict(decode(p, x, pitch, durations, counts, size, prosody))["mel"]
 
 
 @partial(jax.jit, static_argnums=3)
-def _vocode(p: Any, mel: Any, own: Any, precision: str) -> jax.Array:
-    return vocode(p, mel, own, precision)["wave"]
+def _vocode(p: Any, mel: Any, lengths: Any, precision: str) -> jax.Array:
+    return dict(vocode(p, mel, lengths, precision))["wave"]
 
 
 def head(p: dict[str, Any], x: Any) -> jax.Array:
@@ -230,14 +270,15 @@ def depth(x: Any, weight: Any, bias: Any) -> jax.Array:
     return sum(weight[:, 0, k] * wide[..., k : k + steps, :] for k in range(taps)) + bias
 
 
-def _block(found: Stages, name: str, p: dict[str, Any], x: Any, own: Any) -> jax.Array:
-    parts = depth(zero_from(layer_norm(x, **p["norm1"]), own), **p["depth"])
-    found[f"{name}.depth"] = parts
+def _block(name: str, p: dict[str, Any], x: Any, lengths: Any) -> Any:
+    parts = depth(zero_from(layer_norm(x, **p["norm1"]), lengths), **p["depth"])
+    yield f"{name}.depth", parts
     value, gate = jnp.split(parts, 2, axis=-1)
-    found[f"{name}.point"] = conv1d(value * sigmoid(gate), **p["point"])
-    x = x + found[f"{name}.point"]
+    point = conv1d(value * sigmoid(gate), **p["point"])
+    yield f"{name}.point", point
+    x = x + point
     x = x + linear(silu(linear(layer_norm(x, **p["norm2"]), **p["ff"]["0"])), **p["ff"]["3"])
-    found[name] = x
+    yield name, x
     return x
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ...layers import conv1d, gru, layer_norm, linear, sigmoid, silu
 from ...tensors import cast
 from ..record import Params
-from .spec import AS_IT_IS, MAX_FRAMES, MAX_LENGTH, POSTNET_SCALE, Options
+from .spec import AS_IT_IS, MAX_FRAMES, MAX_LENGTH, POSTNET_SCALE, Prosody
 
 
 def stages(
@@ -20,7 +20,7 @@ def stages(
     tones: np.ndarray,
     languages: np.ndarray,
     speaker: int = 0,
-    options: Options = AS_IT_IS,
+    prosody: Prosody = AS_IT_IS,
     max_frames: int = MAX_FRAMES,
     dtype: Any = np.float32,
 ) -> Iterator[tuple[str, np.ndarray]]:
@@ -50,9 +50,9 @@ def stages(
     yield "bright", bright[:, 0]
     pitch = head(p["pitch_head"], x)  # the logarithm of the frequency, normalised; and voicing
     yield "pitch", pitch
-    durations = lengths(log_length, options.length)
+    durations = lengths(log_length, prosody.length)
     yield "durations", durations
-    x = x + linear(energy * dtype(options.energy), **p["energy_proj"])
+    x = x + linear(energy * dtype(prosody.energy), **p["energy_proj"])
     x = x + linear(bright, **p["bright_proj"])
     yield "conditioned", x
 
@@ -70,7 +70,7 @@ def stages(
     bins = p["abs_frame"]["weight"]
     where = bins[np.minimum(len(bins) * np.arange(len(token)) // max_frames, len(bins) - 1)]
     yield "abs_frame", where
-    scaled = np.stack([pitch[:, 0] * dtype(options.pitch), np.clip(pitch[:, 1], 0, 1)], axis=1)
+    scaled = np.stack([pitch[:, 0] * dtype(prosody.pitch), np.clip(pitch[:, 1], 0, 1)], axis=1)
     yield "pitch_frame", scaled[token]
     sung = mlp(p["pitch_proj"], scaled[token])
     yield "pitch_proj", sung

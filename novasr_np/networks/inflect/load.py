@@ -1,7 +1,8 @@
 """Load Inflect-Nano's weights from the original's two files, or from one in safetensors."""
 
+import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from .spec import PUBLISHED, acoustic_tensors, vocoder_tensors
 
 NAME = "Inflect-Nano-v1"
 _MOST = 1 << 25  # bytes; the larger of the original's files has 14 MB
-_WHERE = (
-    "hf download owensong/Inflect-Nano-v1 --include 'weights/*.pt' --local-dir inflect, and then "
-    "--weights inflect/weights or NOVASR_INFLECT=inflect/weights"
-)
+VARIABLE = "NOVASR_INFLECT"
+FOLDER = "inflect/weights"
+FETCH = "hf download owensong/Inflect-Nano-v1 --include 'weights/*.pt' --local-dir inflect"
+_WHERE = f"{FETCH}, and then --weights {FOLDER} or {VARIABLE}={FOLDER}"
 
 
 def holds(path: Path) -> bool:
@@ -40,7 +41,7 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Pa
     """
     if isinstance(source, Mapping):
         return _checked(source)
-    source = source or os.environ.get("NOVASR_INFLECT")
+    source = source or os.environ.get(VARIABLE)
     names = " and ".join(sorted(PUBLISHED.values()))
     if not source:
         raise WeightsError(f"speech needs the weights {names}: {_WHERE}")
@@ -75,6 +76,24 @@ def save(params: Params, path: str | os.PathLike[str]) -> None:
     metadata = {"model": NAME, "licence": "Apache-2.0"}
     with atomic_write(Path(path)) as file:
         file.write(write_safetensors(tensors, metadata))
+
+
+def describe(folder: Path) -> Iterator[str]:
+    """Lines on the original's two files: bytes, sha256, whether published, sizes of both parts.
+
+    Raises WeightsError and OSError as `load`.
+    """
+    params = load(folder)
+    for sha256, name in PUBLISHED.items():
+        data = (folder / name).read_bytes()
+        found = hashlib.sha256(data).hexdigest()
+        kind = "as published" if found == sha256 else "not the published file"
+        yield f"{name:30} {len(data):>12,} bytes  {kind}"
+        yield f"sha256      {found}"
+    for part, tree in params.items():
+        tensors = flatten(tree)
+        total = sum(value.size for value in tensors.values())
+        yield f"{part:11} {len(tensors)} tensors, {total:,} numbers"
 
 
 def _checked(parts: Mapping[str, Any]) -> Params:

@@ -1,19 +1,19 @@
 """Inflect-Nano-v1 whole: ids of phones to samples at 24 kHz."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..record import Params
 from . import acoustic, fast, vocoder
-from .spec import AS_IT_IS, MAX_FRAMES, Options
+from .spec import AS_IT_IS, MAX_FRAMES, Prosody
 
 _LEVEL = -20.0  # dB of full scale, of an utterance
 _PEAK = -1.0  # dB, at most
 
 
-class Voice(NamedTuple):
+class Prepared(NamedTuple):
     """A set of weights ready to speak. Made by `prepare`."""
 
     acoustic: Params
@@ -27,7 +27,7 @@ def stages(
     tones: np.ndarray,
     languages: np.ndarray,
     speaker: int = 0,
-    options: Options = AS_IT_IS,
+    prosody: Prosody = AS_IT_IS,
     max_frames: int = MAX_FRAMES,
     dtype: Any = np.float32,
 ) -> Iterator[tuple[str, np.ndarray]]:
@@ -38,34 +38,32 @@ def stages(
     """
     mel = np.zeros(0)
     ids = (phones, tones, languages)
-    for name, mel in acoustic.stages(params["acoustic"], *ids, speaker, options, max_frames, dtype):
+    for name, mel in acoustic.stages(params["acoustic"], *ids, speaker, prosody, max_frames, dtype):
         yield name, mel
     for name, activation in vocoder.stages(params["vocoder"], mel):
         yield ("wave" if name == "wave" else f"vocoder.{name}"), activation
 
 
-def prepare(params: Params, dtype: Any = np.float32) -> Voice:
+def prepare(params: Params, dtype: Any = np.float32) -> Prepared:
     """Ready weights (`load`) to speak in `dtype`, float32 or float64."""
-    return Voice(params["acoustic"], fast.fold(params["vocoder"], dtype), dtype)
+    return Prepared(params["acoustic"], fast.fold(params["vocoder"], dtype), dtype)
 
 
 def speak(
-    voice: Voice,
-    phones: np.ndarray,
-    tones: np.ndarray,
-    languages: np.ndarray,
-    options: Options = AS_IT_IS,
+    prepared: Prepared, ids: Iterable[np.ndarray], prosody: Prosody = AS_IT_IS
 ) -> tuple[np.ndarray, int]:
     """One utterance at 24 kHz, at the level that `level` gives it, and how many frames it wants.
 
-    More than `MAX_FRAMES` are cut off.
+    ids: phones, tones and languages [L]. More than `MAX_FRAMES` are cut off.
     """
+    phones, tones, languages = ids
     frames = 0
-    ids = (phones, tones, languages)
-    for name, mel in acoustic.stages(voice.acoustic, *ids, options=options, dtype=voice.dtype):
+    for name, mel in acoustic.stages(
+        prepared.acoustic, phones, tones, languages, prosody=prosody, dtype=prepared.dtype
+    ):
         if name == "durations":
             frames = int(mel.sum())
-    return level(fast.forward(voice.vocoder, mel)), frames
+    return level(fast.forward(prepared.vocoder, mel)), frames
 
 
 def level(x: np.ndarray) -> np.ndarray:

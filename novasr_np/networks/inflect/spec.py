@@ -27,15 +27,15 @@ DILATIONS = (1, 3, 5)  # of the convolutions in a block
 CONTEXT = 13  # frames on either side that a frame's samples depend on
 
 
-class Options(NamedTuple):
-    """How an utterance is spoken, each relative to what the network would do."""
+class Prosody(NamedTuple):
+    """Lengths, pitch and energy of an utterance, relative to what the network would do."""
 
     length: float = 1.0  # of the phones; 2 is half as fast
     pitch: float = 1.0  # of the deviation from the mean pitch
     energy: float = 1.0
 
 
-AS_IT_IS = Options()
+AS_IT_IS = Prosody()
 
 
 def _linear(name: str, out: int, into: int) -> dict[str, tuple[int, ...]]:

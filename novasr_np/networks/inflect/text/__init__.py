@@ -3,6 +3,15 @@
 from .errors import TextError
 from .pronounce import Pronouncer
 from .speak import MODES, Spoken, to_ids
-from .split import MAX_TOKENS, sentences
+from .split import MAX_TOKENS, MIN_TOKENS, sentences
 
-__all__ = ["MAX_TOKENS", "MODES", "Pronouncer", "Spoken", "TextError", "sentences", "to_ids"]
+__all__ = [
+    "MAX_TOKENS",
+    "MIN_TOKENS",
+    "MODES",
+    "Pronouncer",
+    "Spoken",
+    "TextError",
+    "sentences",
+    "to_ids",
+]

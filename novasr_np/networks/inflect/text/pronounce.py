@@ -72,7 +72,7 @@ class Pronouncer(NamedTuple):
         return None
 
 
-class Said(NamedTuple):
+class Phones(NamedTuple):
     """A word's phones in ARPAbet, and whether they are only its letters, for want of better."""
 
     phones: tuple[str, ...]
@@ -104,9 +104,9 @@ def inflected(word: str) -> tuple[str, ...] | None:
     for ending, phones in (("th", ("TH",)), ("s", None)):
         stem = word[: -len(ending)]
         if len(stem) > 2 and word.lower().endswith(ending) and not stem.lower().endswith("s"):
-            said = dictionary.lookup(stem) or added(stem)
-            if said:
-                return (*said, *(phones or sibilant(said)))
+            known = dictionary.lookup(stem) or added(stem)
+            if known:
+                return (*known, *(phones or sibilant(known)))
     return None
 
 
@@ -124,7 +124,7 @@ def reduced(word: str) -> str:
     return re.sub(r"[^ a-z'.,?!-]", "", bare.lower())
 
 
-def exact(word: str, pronouncer: Pronouncer) -> Said:
+def exact(word: str, pronouncer: Pronouncer) -> Phones:
     """As the original says it: the dictionary's, else what g2p_en makes of the word reduced.
 
     Punctuation that has a symbol stands for itself; all else without a letter is silent. A word
@@ -132,38 +132,38 @@ def exact(word: str, pronouncer: Pronouncer) -> Said:
     """
     phones = dictionary.lookup(word)
     if phones is not None:
-        return Said(phones)
+        return Phones(phones)
     word = reduced(word)
     if not re.search("[a-z]", word):
-        return Said(tuple(word))
+        return Phones(tuple(word))
     phones = pronouncer.known(word)
-    return _guessed(word, pronouncer) if phones is None else Said(phones)
+    return _guessed(word, pronouncer) if phones is None else Phones(phones)
 
 
-def fixed(word: str, pronouncer: Pronouncer) -> Said:
+def fixed(word: str, pronouncer: Pronouncer) -> Phones:
     """As it is meant: contractions and possessives as one word, initialisms by their letters.
 
     Anything but ASCII letters, apostrophes and punctuation is silent.
     """
     if word in {",", ".", "?", "!", "-"}:
-        return Said((word,))
+        return Phones((word,))
     if not re.fullmatch("[A-Za-z']+", word):
-        return Said(())
+        return Phones(())
     phones = pronouncer.known(word)
     if phones is not None:
-        return Said(phones)
+        return Phones(phones)
     if "'" in word:
         return _joined(word, pronouncer)
     if word.isupper() and len(word) <= _LONGEST_INITIALISM:
-        return Said(letters(word))
+        return Phones(letters(word))
     if not re.search("[aeiouy]", word.lower()):  # nor can anyone else say it
-        return Said(letters(word), spelled=True)
+        return Phones(letters(word), spelled=True)
     return _guessed(word.lower(), pronouncer)
 
 
-def _guessed(word: str, pronouncer: Pronouncer) -> Said:
+def _guessed(word: str, pronouncer: Pronouncer) -> Phones:
     phones = None if pronouncer.guess is None else pronouncer.guess(word)
-    return Said(tuple(phones)) if phones else Said(letters(word), spelled=True)
+    return Phones(tuple(phones)) if phones else Phones(letters(word), spelled=True)
 
 
 def letters(word: str) -> tuple[str, ...]:
@@ -176,14 +176,14 @@ def _letter(c: str) -> tuple[str, ...]:
     return ("EY1",) if c in "aA" else dictionary.lookup(c) or ()
 
 
-def _joined(word: str, pronouncer: Pronouncer) -> Said:
+def _joined(word: str, pronouncer: Pronouncer) -> Phones:
     """What apostrophes join and the dictionary lacks: "Zwixled's", "y'all'd"."""
     stem, _, suffix = word.rpartition("'")
     known = pronouncer.known(stem) if stem else ()
     parts = (
-        [fixed(part, pronouncer) for part in stem.split("'")] if known is None else [Said(known)]
+        [fixed(part, pronouncer) for part in stem.split("'")] if known is None else [Phones(known)]
     )
     before = tuple(phone for part in parts for phone in part.phones)
     ending = sibilant(before) if suffix.lower() == "s" else _SUFFIXES.get(suffix.lower())
-    after = fixed(suffix, pronouncer) if ending is None else Said(ending)
-    return Said(before + after.phones, any(part.spelled for part in (*parts, after)))
+    after = fixed(suffix, pronouncer) if ending is None else Phones(ending)
+    return Phones(before + after.phones, any(part.spelled for part in (*parts, after)))

@@ -6,14 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from . import exact, fixed, pronounce
-from .pronounce import Pronouncer, Said
+from .pronounce import Phones, Pronouncer
 from .tables import ENGLISH, FIRST_TONE, IDS, PAD, UNKNOWN
 
 
 class _Mode(NamedTuple):
     normalise: Callable[[str], str]
     words: Callable[[str], list[str]]
-    pronounce: Callable[[str, Pronouncer], Said]
+    pronounce: Callable[[str, Pronouncer], Phones]
 
 
 _MODES = {
@@ -45,6 +45,22 @@ class Spoken(NamedTuple):
     spelled: tuple[str, ...]
     unspoken: tuple[str, ...]
 
+    @property
+    def ids(self) -> dict[str, np.ndarray]:
+        """The acoustic model's three inputs, in its order."""
+        return {"phone": self.phone_ids, "tone": self.tone_ids, "language": self.language_ids}
+
+    @property
+    def transcript(self) -> str:
+        """Phones with the dictionary's numbers of stress: "_ hh ah0 l ow1 . _"."""
+        stresses = ("" if tone == 0 else str(tone - 1) for tone in self.tones)
+        return " ".join(map("".join, zip(self.phones, stresses, strict=True)))
+
+    @property
+    def audible(self) -> bool:
+        """Whether there is more than pauses, which is what stops and commas are."""
+        return any(phone.isalpha() for phone in self.phones)
+
 
 def to_ids(text: str, mode: str = "fixed", pronouncer: Pronouncer | None = None) -> Spoken:
     """Ids of an English text, and what could not be said as it stands.
@@ -60,8 +76,8 @@ def to_ids(text: str, mode: str = "fixed", pronouncer: Pronouncer | None = None)
     pronouncer = pronouncer or pronounce.default(mode)
     normalised = steps.normalise(text)
     words = steps.words(normalised)
-    said = [steps.pronounce(word, pronouncer) for word in words]
-    symbols = [(PAD, 0), *(symbol(phone) for one in said for phone in one.phones), (PAD, 0)]
+    sounds = [steps.pronounce(word, pronouncer) for word in words]
+    symbols = [(PAD, 0), *(symbol(phone) for sound in sounds for phone in sound.phones), (PAD, 0)]
     phones, tones = zip(*symbols, strict=True)
     return Spoken(
         normalised,
@@ -69,8 +85,8 @@ def to_ids(text: str, mode: str = "fixed", pronouncer: Pronouncer | None = None)
         phones,
         tones,
         *ids(phones, tones),
-        spelled=tuple(word for word, one in zip(words, said, strict=True) if one.spelled),
-        unspoken=tuple(word for word, one in zip(words, said, strict=True) if not one.phones),
+        spelled=tuple(word for word, sound in zip(words, sounds, strict=True) if sound.spelled),
+        unspoken=tuple(word for word, sound in zip(words, sounds, strict=True) if not sound.phones),
     )
 
 

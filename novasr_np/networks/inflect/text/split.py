@@ -11,7 +11,7 @@ from .pronounce import Pronouncer
 # The model cuts off after 1,400 frames. Its author's eight examples take 2.6 to 3.5 frames for an
 # id, so that many ids leave a third of them free, for slower speech.
 MAX_TOKENS = 280
-_MIN_TOKENS = 64  # no word of the dictionary is longer
+MIN_TOKENS = 64  # no word of the dictionary is longer
 
 
 def sentences(
@@ -28,8 +28,8 @@ def sentences(
         most = operator.index(max_tokens)
     except TypeError:
         raise TypeError(f"max_tokens must be an int, got {max_tokens!r}") from None
-    if most < _MIN_TOKENS:
-        raise ValueError(f"max_tokens must be at least {_MIN_TOKENS}, got {most}")
+    if most < MIN_TOKENS:
+        raise ValueError(f"max_tokens must be at least {MIN_TOKENS}, got {most}")
     return _sentences(text, most, pronouncer or pronounce.default("fixed"))
 
 

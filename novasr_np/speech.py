@@ -1,0 +1,138 @@
+"""Speak text, at the voice's own rate or at 48 kHz through our own networks."""
+
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .api import Stream
+from .networks import NETWORKS
+from .networks.voices import NATURAL, VOICES, Reading, Speech, Voice, find
+from .weights import DEFAULT
+
+WIDE = NETWORKS["airband"].rate_out  # Hz, of the network with the weights DEFAULT
+RATES = (*(voice.sample_rate for voice in VOICES.values()), WIDE)
+
+
+class Sentence(NamedTuple):
+    """Part of a text, spoken."""
+
+    text: str
+    spoken: Reading | None  # its phones and ids; None for what the upsampler still held
+    samples: np.ndarray  # [n] float32
+    lost: str = ""  # what of it was not said as it stands, in words for the user; empty: nothing
+
+
+def say(
+    text: str,
+    *,
+    weights: Any = None,
+    sample_rate: int | None = None,
+    speed: float = 1.0,
+    pitch: float = 1.0,
+    energy: float = 1.0,
+    mode: str = "fixed",
+    pronouncer: Any = None,
+) -> tuple[np.ndarray, int]:
+    """Speak a text: (samples [n] float32, their rate in Hz).
+
+    weights: of a voice of `networks.voices`, as a folder with the original's files, a safetensors
+    file, or loaded ones; None for those that the voice's environment variable names, which is
+    NOVASR_INFLECT. sample_rate: the voice's own, 24000, unless given, or 48000 by the default
+    super-resolution network. speed: 2 is twice as fast; pitch: of its rise and fall; energy: each
+    relative to what the network would do. mode, pronouncer: as for `networks.inflect.text.to_ids`;
+    "exact" takes the text as one utterance, as the original does, and cuts it off at 14.93 s.
+
+    Each sentence is brought to -20 dB of full scale on average, as the original does an utterance.
+    Words that had to be spelled, characters without sound and what was cut off are warned of.
+
+    Raises ValueError for another rate, a speed outside 0.25 .. 4, or a text in which there is
+    nothing to say, TypeError for what is no text, WeightsError and OSError as
+    `networks.inflect.load.load`.
+    """
+    rate = find(weights).sample_rate if sample_rate is None else sample_rate
+    speech = Speech(speed, pitch, energy, mode, pronouncer)
+    parts = []
+    for sentence in spoken(text, weights=weights, sample_rate=rate, speech=speech):
+        parts.append(sentence.samples)
+        if sentence.lost:
+            warnings.warn(sentence.lost, stacklevel=2)
+    return np.concatenate(parts), rate
+
+
+def spoken(
+    text: str,
+    *,
+    weights: Any = None,
+    sample_rate: int | None = None,
+    speech: Speech = NATURAL,
+) -> Iterator[Sentence]:
+    """Speak a text sentence by sentence, each as soon as it is computed.
+
+    Arguments and errors as for `say`, which joins the samples. At 48 kHz they come 0.65 s late, the
+    last of them in a part of its own. Memory does not grow with the text's length.
+    """
+    voice = find(weights)
+    rates = (voice.sample_rate, WIDE)
+    if sample_rate is not None and sample_rate not in rates:
+        raise ValueError(f"sample_rate must be one of {rates}, got {sample_rate!r}")
+    voice.text.read("", speech.mode, speech.pronouncer)  # refuses a wrong mode before weights
+    prepared = voice.prepare(voice.weights.load(weights))
+    sentences = _sentences(text, voice, prepared, speech)
+    if sample_rate in (None, voice.sample_rate):
+        return sentences
+    return _upsampled(sentences, voice.sample_rate)
+
+
+def _upsampled(sentences: Iterator[Sentence], sample_rate: int) -> Iterator[Sentence]:
+    with Stream(DEFAULT, sample_rate) as stream:
+        for sentence in sentences:
+            yield sentence._replace(samples=stream.push(sentence.samples))
+        yield Sentence("", None, stream.push(np.zeros(0, np.float32), last=True))
+
+
+def _sentences(text: str, voice: Voice, prepared: Any, speech: Speech) -> Iterator[Sentence]:
+    if speech.mode == "exact":
+        yield from _utterance(text, voice, prepared, speech)
+        return
+    found = False
+    silent: list[str] = []
+    # Slow speech has fewer tokens in the frames that an utterance can have.
+    most = math.floor(voice.text.max_tokens * min(1.0, 1 / speech.length))
+    most = max(voice.text.min_tokens, most)
+    for sentence in voice.text.sentences(text, most, speech.pronouncer):
+        for part in _utterance(sentence, voice, prepared, speech):
+            if part.samples.size == 0:
+                silent += [part.text]
+                continue
+            lost = [f"not said: {' '.join(silent)}"] if silent else []
+            silent, found = [], True
+            yield part._replace(lost="; ".join([*lost, part.lost] if part.lost else lost))
+    if not found:
+        raise ValueError(f"there is nothing to say in {text[:60]!r}")
+    if silent:
+        yield Sentence("", None, np.zeros(0, np.float32), f"not said: {' '.join(silent)}")
+
+
+def _utterance(text: str, voice: Voice, prepared: Any, speech: Speech) -> Iterator[Sentence]:
+    """A sentence; in halves, if it has more frames than the network takes."""
+    reading = voice.text.read(text, speech.mode, speech.pronouncer)
+    if speech.mode != "exact" and not reading.audible:
+        yield Sentence(text, reading, np.zeros(0, np.float32))
+        return
+    samples, frames = voice.speak(prepared, reading, speech)
+    tokens, least = len(next(iter(reading.ids.values()))), voice.text.min_tokens
+    if frames > voice.max_frames and speech.mode != "exact" and tokens > least:
+        for part in voice.text.sentences(text, max(least, tokens // 2), speech.pronouncer):
+            yield from _utterance(part, voice, prepared, speech)
+        return
+    lost = []
+    if reading.spelled:
+        lost.append(f"spelled by its letters: {', '.join(dict.fromkeys(reading.spelled))}")
+    if reading.unspoken:
+        lost.append(f"without sound: {' '.join(dict.fromkeys(reading.unspoken))}")
+    if frames > voice.max_frames:
+        lost.append(f"cut off after {voice.max_frames} of {frames} frames")
+    yield Sentence(text, reading, samples, "; ".join(lost))
