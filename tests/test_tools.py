@@ -15,6 +15,7 @@ import oracle
 import pytest
 import soundfile
 from conftest import check, random_params, runner, speech_like
+from material import as_lists
 
 from novasr_np import forward, load_weights
 from novasr_np.conformance import self_test
@@ -33,10 +34,6 @@ def cli(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NOVASR_WEIGHTS", raising=False)
     return runner(capfd)
-
-
-def lists(tree):
-    return {k: lists(v) if isinstance(v, dict) else v.tolist() for k, v in tree.items()}
 
 
 def test_doctor_is_content(cli):
@@ -61,7 +58,7 @@ def test_doctor_is_content(cli):
 )
 def test_doctors_golden_values_are_the_oracles(name, run):
     network = NETWORKS[name]
-    y = run(lists(self_test.noise_weights(network)), self_test.noise_input().tolist())
+    y = run(as_lists(self_test.noise_weights(network)), self_test.noise_input().tolist())
     for n, value in network.self_test.items():
         assert abs(y[n] - value) < 1e-13
 
