@@ -36,7 +36,16 @@ def cli(tmp_path, monkeypatch, capfd):
     return runner(capfd)
 
 
-def test_doctor_is_content(cli):
+@pytest.fixture(scope="module")
+def examined():
+    """What the doctor finds with the default weights."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("NOVASR_WEIGHTS", raising=False)
+        return self_test.examine()
+
+
+def test_doctor_is_content(cli, examined, monkeypatch):
+    monkeypatch.setattr(self_test, "examine", lambda: examined)
     status, out, err = cli("doctor", "--json")
     report = json.loads(out)
     assert (status, err, report["problems"]) == (0, "", [])
@@ -64,6 +73,8 @@ def test_doctors_golden_values_are_the_oracles(name, run):
 
 
 def test_doctor_finds_what_is_wrong(cli, monkeypatch, tmp_path):
+    monkeypatch.setattr(self_test, "_speed", lambda run: 1.0)
+    monkeypatch.setattr(self_test, "_examine_jax", lambda report, problems: None)
     monkeypatch.setenv("NOVASR_WEIGHTS", "nowhere.safetensors")
     status, out, err = cli("doctor")
     assert status == 1
@@ -78,7 +89,6 @@ def test_doctor_finds_what_is_wrong(cli, monkeypatch, tmp_path):
     data[-1] ^= 1
     (folder / weights_path(None).name).write_bytes(data)
     monkeypatch.setattr("novasr_np.weights._FOLDERS", (folder,))
-    monkeypatch.setattr(self_test, "_speed", lambda run: 1.0)
     assert "not what was shipped" in cli("doctor")[2]
     wrong = dataclasses.replace(NOVASR, self_test={0: 0.5})
     monkeypatch.setitem(NETWORKS, "NovaSR", wrong)
@@ -116,7 +126,7 @@ def with_truth(batch, samples):
 
 
 @needs_onnx
-def test_export_onnx(cli):
+def test_export_writes_a_model_that_verify_accepts(cli):
     assert cli("export", "onnx", "a.onnx")[0] == 0
     status, _, err = cli("export", "onnx", "a.onnx")
     assert status == 2
@@ -152,7 +162,7 @@ def test_export_heeds_the_variable(cli, weights_file, monkeypatch):
 
 
 @needs_onnx
-def test_models_that_are_no_port(cli):
+def test_models_that_are_no_port_are_refused(cli):
     import onnx  # noqa: PLC0415
     from onnx import helper  # noqa: PLC0415
 
@@ -177,7 +187,7 @@ def test_models_that_are_no_port(cli):
         assert words in out + err
 
 
-def test_export_stablehlo(cli):
+def test_export_writes_a_program_for_every_platform(cli):
     export = pytest.importorskip("jax.export", reason="needs the extra jax")
     assert cli("export", "stablehlo", "a.bin")[0] == 0
     program = export.deserialize(bytearray(Path("a.bin").read_bytes()))
@@ -190,7 +200,7 @@ def test_export_stablehlo(cli):
     assert cli("export", "stablehlo", "a.bin")[0] == 2
 
 
-def test_compare(cli):
+def test_compare_tells_delay_level_and_noise(cli):
     x = np.float64(speech_like(48_000, 48_000)) * np.hanning(48_000)
     noise = np.random.default_rng(0).normal(0, 1e-3, 48_000)
     soundfile.write("a.wav", 0.5 * np.roll(x, 7), 48_000, subtype="FLOAT")
@@ -217,7 +227,7 @@ def test_compare(cli):
 
 
 @pytest.mark.filterwarnings("error")
-def test_compare_what_has_no_answer(cli):
+def test_compare_says_where_there_is_no_answer(cli):
     rng = np.random.default_rng(0)
     for name, x in (("silence", np.zeros(9000)), ("a", rng.normal(0, 0.1, 9000))):
         soundfile.write(f"{name}.wav", x, 48_000, subtype="FLOAT")
@@ -313,7 +323,7 @@ def test_log_spectral_distance_is_the_benchs():
     assert abs(spectrum.compare(a, b, 48_000)["lsd"] - metrics.lsd(a, b)["all"]) < 1e-9
 
 
-def test_spectrogram(cli):
+def test_spectrogram_writes_a_picture_of_any_length(cli):
     pytest.importorskip("matplotlib", reason="needs the extra plot")
     soundfile.write("a.wav", speech_like(16_000), 16_000)
     soundfile.write("b.wav", np.zeros(1), 48_000)

@@ -224,6 +224,7 @@ def test_a_tpus_products_are_the_transforms():
 
 
 @BOTH
+@pytest.mark.usefixtures("truths_once")
 def test_a_ports_mistakes_are_named(variant):
     network = NETWORKS[variant.name]
     params = random_params(7, network)
