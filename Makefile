@@ -21,6 +21,8 @@ demo: .venv/demo  ## upsample a short clip; demo/ gets the sound and pictures of
 test: .venv/test  ## install what the tests need, run all but the slow ones
 	$(PYTEST) -m "not slow"
 
+# In its prerequisite, too, JAX's programs are compiled as they are for users.
+test-all: export JAX_DISABLE_MOST_OPTIMIZATIONS = 0
 test-all: test  ## then the slow ones: kills, signals, eight devices
 	$(PYTEST) -m slow
 

@@ -1,8 +1,10 @@
 """What every test shares: the tolerance table, weights, signals, and what was found outside."""
 
+import hashlib
 import importlib.util
 import os
 import signal
+import time
 from pathlib import Path
 
 import hypothesis
@@ -12,11 +14,18 @@ import soundfile
 
 from novasr_np import blas
 from novasr_np.cli import main
+from novasr_np.conformance import verify
+from novasr_np.conformance.cases import Case
 from novasr_np.networks import NETWORKS, Network
 from novasr_np.tensors import nest
 from novasr_np.weights import load_weights, save_weights
 
-# Before JAX is loaded: with several workers on the same cores, one thread for each.
+# Workers and commands inherit this; BLAS's threads that wait take turns from those that work.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# Before JAX is loaded. Most programs are compiled here to be run once: the compiler is to try hard
+# in CI and in `make test-all` alone. With several workers on the same cores, one thread for each.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", str(int("CI" not in os.environ)))
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault(
         "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -34,6 +43,29 @@ JAX_TOLERANCE = (5e-6, 2e-5)
 SHARED = Path(os.environ.get("NOVASR_SHARED") or Path(__file__).parents[2] / "shared")
 
 
+def pytest_configure(config):
+    """What JAX compiles is kept beside pytest's own cache, for the next run."""
+    config.begun = time.monotonic()
+    if config.pluginmanager.has_plugin("cacheprovider"):
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+        # A run that was killed may have left half a program: it is compiled once more.
+        config.addinivalue_line("filterwarnings", "ignore:Error (read|writ)ing persistent")
+
+
+def _last_run(config) -> str | None:
+    """The cache's key for the seconds that the suite took, with this choice of its marks."""
+    is_whole = config.args_source == config.ArgsSource.TESTPATHS and not config.option.keyword
+    is_kept = config.pluginmanager.has_plugin("cacheprovider") and not config.option.collectonly
+    return f"seconds/{config.option.markexpr or 'all'}" if is_whole and is_kept else None
+
+
+def pytest_sessionfinish(session, exitstatus):
+    key = _last_run(session.config)
+    if key and exitstatus == pytest.ExitCode.OK and not hasattr(session.config, "workerinput"):
+        session.config.cache.set(key, round(time.monotonic() - session.config.begun))
+
+
 def pytest_collection_modifyitems(config, items):
     """Tests in a browser run with `-m browser` alone."""
     if "browser" not in config.getoption("-m"):
@@ -42,9 +74,12 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if not item.get_closest_marker("browser")]
 
 
-def pytest_report_header():
+def pytest_report_header(config):
     found = "found" if SHARED.is_dir() else "absent: tests against the original are skipped"
+    key = _last_run(config)
+    seconds = config.cache.get(key, None) if key else None
     return [
+        *([f"the last such run took {seconds // 60}:{seconds % 60:02} min"] if seconds else ()),
         "no jax: its tests are skipped" if importlib.util.find_spec("jax") is None else _jax(),
         f"numpy {np.__version__}, soundfile {soundfile.__version__} "
         f"({soundfile.__libsndfile_version__}); {_blas()}",
@@ -58,7 +93,7 @@ def _blas() -> str:
     if library is None:
         return "a BLAS that is not held to one thread"
     get, _ = library
-    return f"OpenBLAS on {get()} threads, held to one in the networks; {os.cpu_count()} cores"
+    return f"OpenBLAS on {get()} threads, on one in workers; {os.cpu_count()} cores"
 
 
 def _jax() -> str:
@@ -121,6 +156,49 @@ def upstream(request) -> tuple[int, dict]:
     """(version, params) of the original's published checkpoints."""
     path = shared(f"upstream/pytorch_model_v{request.param}.bin")
     return request.param, load_weights(path).params
+
+
+def once(function):
+    """The function, computed once for equal arguments: arrays and trees of them, or one object.
+
+    Arrays that it gives are read-only; arguments are kept, so that no object takes another's place.
+    """
+    made = {}
+
+    def key(value):
+        if isinstance(value, dict):
+            return tuple((name, key(part)) for name, part in value.items())
+        if isinstance(value, np.ndarray):
+            return value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).digest()
+        if isinstance(value, Case):
+            return key(value.x), value.rate
+        return value if isinstance(value, int | str) else id(value)
+
+    def remembered(*arguments, **options):
+        place = (*map(key, arguments), *((name, key(value)) for name, value in options.items()))
+        if place not in made:
+            result = function(*arguments, **options)
+            if isinstance(result, np.ndarray):
+                result.flags.writeable = False
+            made[place] = result, arguments, options
+        return made[place][0]
+
+    return remembered
+
+
+@pytest.fixture(scope="module")
+def truths_once():
+    """`verify` computes the truth and each known fault's output once for an input, not each time.
+
+    A module's tests grade many ports with the same weights on the same inputs.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verify, "_truth", once(verify._truth))
+        for network in NETWORKS.values():
+            faults = network.ports.faults if network.ports else {}
+            for name, fault in faults.items():
+                patch.setitem(faults, name, fault._replace(forward=once(fault.forward)))
+        yield
 
 
 @pytest.fixture

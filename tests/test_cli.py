@@ -16,6 +16,7 @@ import soundfile
 from conftest import check, runner, shared, speech, speech_like
 
 from novasr_np import load_weights, upsample
+from novasr_np.cli import stream
 from novasr_np.files import writing
 from novasr_np.files.formats import FORMATS
 from novasr_np.files.reading import read
@@ -28,6 +29,21 @@ def cli(weights_file, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NOVASR_WEIGHTS", str(weights_file))
     return runner(capfd)
+
+
+@pytest.fixture
+def fed(cli, monkeypatch):
+    """Run the command with bytes as standard input; gives (status, stdout in bytes, stderr)."""
+
+    def run(data, *arguments):
+        Path("in").write_bytes(data)
+        with open("in") as given, open("out", "w") as taken, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", given)
+            patch.setattr(sys, "stdout", taken)
+            status, _, err = cli(*arguments)
+        return status, Path("out").read_bytes(), err
+
+    return run
 
 
 def tree():
@@ -114,7 +130,7 @@ def test_a_low_band_too_wide_for_a_file_is_its_failure(cli):
 
 
 @pytest.mark.parametrize("rate", [8000, 16_000, 24_000, 44_100, 48_000])
-def test_rates_and_stereo(cli, rate):
+def test_any_rate_and_stereo_become_48_khz(cli, rate):
     speech("a.wav", rate, 2, rate // 2)
     assert cli("upsample", "a.wav")[0] == 0
     info = soundfile.info("a_48k.wav")
@@ -132,14 +148,14 @@ def test_rates_and_stereo(cli, rate):
         ("a.wav", {"subtype": "PCM_24"}),
     ],
 )
-def test_input_formats(cli, name, options):
+def test_every_format_of_libsndfile_is_read(cli, name, options):
     speech(name, **options)
     assert cli("upsample", name)[0] == 0
     assert abs(soundfile.info("a_48k.wav").frames - 12_000) <= 6000  # MP3 pads
 
 
 @pytest.mark.parametrize("format", list(FORMATS))
-def test_output_formats(cli, format):
+def test_every_format_is_written(cli, format):
     speech("a.wav", channels=2)
     suffix = FORMATS[format][0][0]
     assert cli("upsample", "a.wav", "--format", format)[0] == 0
@@ -148,7 +164,7 @@ def test_output_formats(cli, format):
     assert soundfile.info(f"b{suffix}").subtype == FORMATS[format][2]
 
 
-def test_channels(cli):
+def test_channels_are_each_upsampled_or_the_first_or_their_mean(cli):
     speech("a.wav", channels=3)
     x = read(Path("a.wav"))[0]
     for choice, heard in (("each", x), ("first", x[:1]), ("mono", x.mean(axis=0, keepdims=True))):
@@ -173,7 +189,7 @@ def test_folders_mirror_and_leave_out_own_outputs(cli):
     assert len(tree()) == 5 + 2 + 2
 
 
-def test_if_exists(cli):
+def test_what_exists_is_replaced_or_skipped_as_asked(cli):
     speech("a.wav")
     Path("a_48k.wav").write_text("mine")
     status, _, err = cli("upsample", "a.wav")
@@ -229,7 +245,7 @@ def test_bad_inputs_are_named_and_the_rest_is_done(cli):
     assert not list(Path().glob(".*"))
 
 
-def test_json(cli):
+def test_json_has_every_file_and_the_sum(cli):
     speech("a.wav")
     status, out, _ = cli("upsample", "a.wav", "missing.wav", "--json")
     assert status == 1
@@ -241,7 +257,7 @@ def test_json(cli):
     assert (report["summary"]["done"], report["summary"]["failed"]) == (1, 1)
 
 
-def test_quiet_and_verbose(cli):
+def test_quiet_says_nothing_and_verbose_each_file(cli):
     speech("a.wav")
     assert cli("upsample", "a.wav", "-q") == (0, "", "")
     err = cli("upsample", "a.wav", "-v", "--if-exists", "overwrite")[2]
@@ -262,7 +278,7 @@ def test_a_files_name_alone_stands_for_upsample(cli):
     assert "novasr speech.wav" in cli("--help")[1]
 
 
-def test_python_dash_m():
+def test_the_package_runs_as_a_module():
     done = subprocess.run(
         [sys.executable, "-m", "novasr_np", "--version"], capture_output=True, check=True
     )
@@ -337,7 +353,7 @@ def test_bit_depth_is_kept(cli, subtype, format, want):
     assert soundfile.info(name).subtype == FORMATS[format][2]
 
 
-def test_beyond_full_scale(cli):
+def test_samples_beyond_full_scale_stay_in_formats_that_hold_them(cli):
     soundfile.write("a.wav", 3 * np.sin(np.arange(9000) / 10), 16_000, subtype="FLOAT")
     assert "--subtype FLOAT" in cli("a.wav", "-o", "a.flac")[2]
     assert "--subtype FLOAT" not in cli("a.wav")[2]
@@ -380,7 +396,7 @@ USAGE = {
 
 
 @pytest.mark.parametrize("case", USAGE)
-def test_wrong_usage(cli, case, monkeypatch):
+def test_wrong_usage_ends_in_2_and_leaves_no_file(cli, case, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     speech("a.wav")
     status, out, err = cli(*USAGE[case])
@@ -407,7 +423,7 @@ def test_missing_soxr_names_the_extra(cli, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit(143)])
-def test_interrupted_in_the_middle(cli, monkeypatch, error):
+def test_an_interrupted_run_leaves_whole_files_alone(cli, monkeypatch, error):
     speech("a.wav")
     speech("b.wav")
     write = writing.Sink.write
@@ -427,7 +443,7 @@ def test_interrupted_in_the_middle(cli, monkeypatch, error):
     assert tree() == ["a.wav", "a_48k.wav", "b.wav"]
 
 
-def test_unwritable_target(cli):
+def test_a_target_that_cannot_be_written_is_named(cli):
     speech("a.wav")
     Path("file").touch()
     status, _, err = cli("upsample", "a.wav", "-o", "file/x.wav")
@@ -445,18 +461,23 @@ def command(*arguments, **options):
     )
 
 
-@pytest.mark.parametrize("format", ["wav", "flac", "ogg"])
-def test_pipes(cli, format):
-    speech(f"a.{format}")
-    with open(f"a.{format}", "rb") as file:
-        done = command("upsample", "-", "--format", format, stdin=file)
+def test_a_file_goes_through_pipes(cli):
+    done = command("upsample", "-", input=Path(speech("a.wav")).read_bytes())
     assert done.returncode == 0, done.stderr
     y, rate = soundfile.read(io.BytesIO(done.stdout))
     assert (rate, len(y)) == (48_000, 12_000)
-    with open(f"a.{format}", "rb") as file:
-        assert command("upsample", "-", "-o", "b.wav", stdin=file).returncode == 0
+
+
+@pytest.mark.parametrize("format", ["wav", "flac", "ogg"])
+def test_standard_input_is_read_and_output_written_in_every_format(fed, format):
+    data = Path(speech(f"a.{format}")).read_bytes()
+    status, out, err = fed(data, "upsample", "-", "--format", format)
+    assert status == 0, err
+    y, rate = soundfile.read(io.BytesIO(out))
+    assert (rate, len(y)) == (48_000, 12_000)
+    assert fed(data, "upsample", "-", "-o", "b.wav")[:2] == (0, b"")
     assert soundfile.info("b.wav").frames == 12_000
-    assert command("upsample", "-", stdin=subprocess.DEVNULL).returncode == 1
+    assert fed(b"", "upsample", "-")[:2] == (1, b"")
 
 
 def test_a_rate_whose_filters_are_too_large_is_refused(cli):
@@ -497,7 +518,7 @@ def test_weights_convert_and_show(cli, upstream):
     assert f"published   NovaSR v{version}" in cli("weights", "show", source)[1]
 
 
-def test_weights_errors(cli, weights_file):
+def test_weights_that_cannot_be_used_are_named(cli, weights_file):
     Path("x.bin").write_bytes(b"PK nonsense")
     for arguments in (
         ["show", "x.bin"],
@@ -512,16 +533,34 @@ def test_weights_errors(cli, weights_file):
     assert tree() == ["w.safetensors", "x.bin"]
 
 
+def raw_samples(dtype, channels):
+    x = np.stack([speech_like(3000, seed=seed) for seed in range(channels)])
+    return (x if dtype == "<f4" else np.rint(x * 32767)).astype(dtype)
+
+
+def check_stream(out, raw, params):
+    y = np.frombuffer(out, raw.dtype).reshape(-1, len(raw)).T
+    want = upsample(raw.astype(raw.dtype.newbyteorder("=")), weights=params, keep_lowband=True)
+    check(*((y, want, 2e-6) if raw.dtype.kind == "f" else (y / 32767, want, 2e-5)))
+
+
 @pytest.mark.parametrize(("kind", "dtype"), [("f32", "<f4"), ("s16", "<i2")])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_stream(cli, params, kind, dtype, channels):
-    """Raw samples on both pipes, in chunks that cut frames and samples anywhere."""
-    x = np.stack([speech_like(3000, seed=seed) for seed in range(channels)])
-    raw = (x if kind == "f32" else np.rint(x * 32767)).astype(dtype)
-    data = raw.T.tobytes()
-    arguments = ["stream", "--input", kind, "--output", kind, "--channels", str(channels)]
+def test_a_stream_is_upsample(fed, params, monkeypatch, kind, dtype, channels):
+    """Raw samples in chunks that cut frames and samples anywhere."""
+    monkeypatch.setattr(stream, "_READ_BYTES", 1001)
+    raw = raw_samples(dtype, channels)
+    options = ("--input", kind, "--output", kind, "--channels", channels)
+    status, out, err = fed(raw.T.tobytes(), "stream", *options)
+    assert status == 0, err
+    check_stream(out, raw, params)
+
+
+def test_a_stream_goes_through_pipes(cli, params):
+    raw = raw_samples("<i2", 2)
+    data, options = raw.T.tobytes(), ("--input", "s16", "--output", "s16", "--channels", "2")
     with subprocess.Popen(
-        [sys.executable, "-m", "novasr_np.cli", *arguments],
+        [sys.executable, "-m", "novasr_np.cli", "stream", *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
@@ -530,38 +569,35 @@ def test_stream(cli, params, kind, dtype, channels):
             process.stdin.flush()
         out, _ = process.communicate()
     assert process.returncode == 0
-    y = np.frombuffer(out, dtype).reshape(-1, channels).T
-    want = upsample(raw.astype(dtype[1:]), weights=params, keep_lowband=True)
-    check(y if kind == "f32" else y / 32767, want, 2e-6 if kind == "f32" else 2e-5)
+    check_stream(out, raw, params)
 
 
-def test_stream_that_ends_inside_a_frame(cli):
-    done = command("stream", "--channels", "2", input=bytes(1003))
-    assert done.returncode == 1
-    assert b"ended inside a frame: 3 of its 8 bytes" in done.stderr
-    assert len(done.stdout) == 3 * 125 * 8
+def test_a_stream_that_ends_inside_a_frame_says_so(fed):
+    status, out, err = fed(bytes(1003), "stream", "--channels", "2")
+    assert status == 1
+    assert "ended inside a frame: 3 of its 8 bytes" in err
+    assert len(out) == 3 * 125 * 8
 
 
-def test_stream_says_what_it_may_have_been_given(cli):
-    speech("a.wav")
-    done = command("stream", input=Path("a.wav").read_bytes())
-    assert done.returncode == 1
-    assert b"a file, not raw samples: novasr upsample -" in done.stderr
+def test_a_stream_says_what_it_may_have_been_given(fed):
+    status, _, err = fed(Path(speech("a.wav")).read_bytes(), "stream")
+    assert status == 1
+    assert "a file, not raw samples: novasr upsample -" in err
     loud = np.arange(20_000, 24_000, dtype="<i2").tobytes()
-    assert b"--input s16?" in command("stream", input=loud).stderr
-    assert b"at most 1024, got 100000" in command("stream", "--channels", "100000").stderr
+    assert "--input s16?" in fed(loud, "stream")[2]
+    assert "at most 1024, got 100000" in fed(b"", "stream", "--channels", "100000")[2]
 
 
-def test_stream_refuses_nan_and_bad_usage(cli):
-    done = command("stream", input=np.full(10, np.nan, "<f4").tobytes())
-    assert done.returncode == 1
-    assert b"nan at index (0, 0)" in done.stderr
-    assert command("stream", "--rate", "7", input=b"").returncode == 2
-    assert command("stream", "--channels", "0", input=b"").returncode == 2
-    assert command("stream", input=b"").returncode == 0
+def test_a_stream_refuses_nan_and_wrong_usage(fed):
+    status, _, err = fed(np.full(10, np.nan, "<f4").tobytes(), "stream")
+    assert status == 1
+    assert "nan at index (0, 0)" in err
+    assert fed(b"", "stream", "--rate", "7")[0] == 2
+    assert fed(b"", "stream", "--channels", "0")[0] == 2
+    assert fed(b"", "stream")[0] == 0
 
 
-def test_threads(cli):
+def test_any_number_of_threads_gives_the_same_bytes(cli):
     speech("a.wav", samples=30_000)
     outputs = []
     for threads in (1, 2, 3):
@@ -576,7 +612,9 @@ def test_threads(cli):
 @pytest.mark.parametrize(
     ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-def test_signals_while_a_long_file_is_written(cli, format, sent, status, heeding_ctrl_c):
+def test_signals_while_a_long_file_is_written_leave_no_half_file(
+    cli, format, sent, status, heeding_ctrl_c
+):
     """Real signals, once the temporary file is there, at several moments: never half a file."""
     soundfile.write("long.wav", np.tile(speech_like(16_000), 600), 16_000)
     for delay in (0, 0.05, 0.2, 0.4):
@@ -596,7 +634,7 @@ def test_signals_while_a_long_file_is_written(cli, format, sent, status, heeding
 
 
 @pytest.mark.slow
-def test_ctrl_c_from_the_first_instant(cli, heeding_ctrl_c):
+def test_ctrl_c_from_the_first_instant_on_is_no_traceback(cli, heeding_ctrl_c):
     """While modules are imported, and later: no traceback."""
     speech("a.wav", samples=1_600_000)
     begin = "import sys; from novasr_np.cli import main; print(flush=True); sys.exit(main())"
@@ -643,7 +681,7 @@ def shell(line):
     )
 
 
-def test_closed_and_full_standard_streams(cli):
+def test_closed_and_full_standard_streams_cost_no_file(cli):
     """No traceback, no message in the audio or the JSON, and the files get done."""
     speech("a.wav")
     done = shell("novasr upsample a.wav missing.wav --json 2>&-")

@@ -12,7 +12,7 @@ from pathlib import Path
 import mutants
 import numpy as np
 import pytest
-from conftest import random_params, shared
+from conftest import once, random_params, shared
 from scipy import signal
 
 import novasr_np
@@ -32,6 +32,7 @@ ENGINE = Path(novasr_np.__file__).parent / "web"
 EMBEDDED = pytest.mark.parametrize("name", embedded_weights())
 
 NOVASR = partial(upsample, weights="novasr-open")
+pytestmark = pytest.mark.usefixtures("truths_once")
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +40,17 @@ def ours():
     return load_weights("novasr-open").params
 
 
+@pytest.fixture(scope="module", params=["ours", "random"])
+def either(request, ours):
+    """Weights that are ours, and some that nobody trained."""
+    return ours if request.param == "ours" else random_params(1)
+
+
+@once
 def port(params, **options):
     """A float32 port without a fault but those in `options`."""
     tree = cast(params, np.float64)
-    return lambda x, rate: mutants.forward(tree, x, **options).astype(np.float32)
+    return once(lambda x, rate: mutants.forward(tree, x, **options).astype(np.float32))
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -120,12 +128,10 @@ MUTANTS = {
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-@pytest.mark.parametrize("weights", ["ours", "random"])
-def test_every_fault_is_caught_and_named(name, weights, ours):
-    params = ours if weights == "ours" else random_params(1)
+def test_every_fault_is_caught_and_named(name, either):
     make, words = MUTANTS[name]
     tried = [c for c in SOME if len(c.x) == 400 or c.name.startswith("tone")]
-    report = verify(make(params), params, tried)
+    report = verify(make(either), either, tried)
     assert report.grade == ("float16" if name == "half precision" else WRONG)
     assert words in report.faults[0], report.faults
     assert len(report.faults) <= 2, report.faults
@@ -147,8 +153,8 @@ def test_every_known_deviation_is_named_in_float32(name, ours):
     assert fault.words in report.faults[0]
 
 
-def test_drift(ours):
-    """From the start exact, then further and further off; told from half precision."""
+def test_what_drifts_from_the_start_on_is_told_from_half_precision(ours):
+    """It is exact at first, then further and further off."""
 
     def run(x, rate):
         return faults.forward(
@@ -166,7 +172,7 @@ def test_drift(ours):
     assert cut.faults == ["the tail is lost: 47996 samples at 48 kHz"]
 
 
-def test_another_resampler(ours):
+def test_another_resampler_is_named(ours):
     case = next(c for c in cases.cases(16_000, 0, (48_000,)) if c.rate == 48_000)
     right = verify(NOVASR, ours, [case])
     assert (right.grade, right.faults) == ("float32", [])
@@ -175,7 +181,7 @@ def test_another_resampler(ours):
     assert other.faults == ["another resampler than the original's"]
 
 
-def test_ports_that_fail(ours):
+def test_ports_that_fail_are_wrong_and_say_why(ours):
     def fails(x, rate):
         raise OSError("no device")
 
@@ -230,12 +236,12 @@ def compiled(folders, source, *flags):
 
 
 @EMBEDDED
-def test_the_engine_as_a_library(native, name, capsys):
+def test_the_engine_as_a_library_is_right(native, name, capsys):
     check_port(f"{native} {weights_path(name)} {{input}} {{output}}", name, capsys)
 
 
 @EMBEDDED
-def test_the_engine_as_webassembly(name, capsys):
+def test_the_engine_as_webassembly_is_right(name, capsys):
     if shutil.which("node") is None:
         pytest.skip("needs node")
     program = f"node {Path(__file__).parent}/ports/wasm.mjs {ENGINE}/engine.wasm"
@@ -344,7 +350,7 @@ def test_silence_is_called_silence(ours):
     assert report.faults == ["it gives silence (in 2 cases)"]
 
 
-def test_wav_files(ours):
+def test_ports_that_take_wav_files_are_graded(ours):
     line = f"{sys.executable} -m novasr_np.cli upsample -q --keep-lowband off --subtype FLOAT"
     line += " --weights novasr-open"
     run = ports.program(f"{line} {{input}} -o {{output}}", 48_000, "wav")
@@ -353,7 +359,7 @@ def test_wav_files(ours):
     assert (report.grade, report.faults) == ("float32", [])
 
 
-def test_the_kit_as_files(tmp_path, ours):
+def test_the_kit_holds_the_cases_and_the_truth(tmp_path, ours):
     assert main(["verify", "--export", str(tmp_path / "kit"), "--weights", "novasr-open"]) == 0
     kit = tmp_path / "kit"
     index = json.loads((kit / "kit.json").read_text())

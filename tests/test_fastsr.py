@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import soundfile
-import test_weights
 from conftest import TOLERANCE, check, random_params, shared, speech_like
+from material import novasr_checkpoint
 
 import novasr_np
 from novasr_np import FastSR, WeightsError, forward, load_weights
@@ -115,6 +115,6 @@ def test_safetensors_with_the_originals_names(dtype, tmp_path):
 
 @pytest.mark.parametrize("name", ["state_dict", "model"])
 def test_checkpoints_with_the_weights_under_a_name(name, tmp_path):
-    data = test_weights.checkpoint(lambda state: {name: dict(state), "epoch": 3, "lr": [0.1, None]})
+    data = novasr_checkpoint(lambda state: {name: dict(state), "epoch": 3, "lr": [0.1, None]})
     (tmp_path / "NovaSR.ckpt").write_bytes(data)
     np.testing.assert_equal(load_weights(tmp_path / "NovaSR.ckpt").params, random_params(0))

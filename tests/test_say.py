@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import check, runner
-from drawn import write_folder
+from material import write_inflect
 
 from novasr_np import WeightsError, say, speech, upsample
 from novasr_np.networks.inflect import load, model
@@ -19,7 +19,7 @@ from novasr_np.networks.voices import VOICES, Speech
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return write_folder(tmp_path_factory.mktemp("inflect"))
+    return write_inflect(tmp_path_factory.mktemp("inflect"))
 
 
 @pytest.fixture(scope="module")

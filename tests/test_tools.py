@@ -15,6 +15,7 @@ import oracle
 import pytest
 import soundfile
 from conftest import check, random_params, runner, speech_like
+from material import as_lists
 
 from novasr_np import forward, load_weights
 from novasr_np.conformance import self_test
@@ -36,11 +37,16 @@ def cli(tmp_path, monkeypatch, capfd):
     return runner(capfd)
 
 
-def lists(tree):
-    return {k: lists(v) if isinstance(v, dict) else v.tolist() for k, v in tree.items()}
+@pytest.fixture(scope="module")
+def examined():
+    """What the doctor finds with the default weights."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("NOVASR_WEIGHTS", raising=False)
+        return self_test.examine()
 
 
-def test_doctor_is_content(cli):
+def test_doctor_is_content(cli, examined, monkeypatch):
+    monkeypatch.setattr(self_test, "examine", lambda: examined)
     status, out, err = cli("doctor", "--json")
     report = json.loads(out)
     assert (status, err, report["problems"]) == (0, "", [])
@@ -62,12 +68,14 @@ def test_doctor_is_content(cli):
 )
 def test_doctors_golden_values_are_the_oracles(name, run):
     network = NETWORKS[name]
-    y = run(lists(self_test.noise_weights(network)), self_test.noise_input().tolist())
+    y = run(as_lists(self_test.noise_weights(network)), self_test.noise_input().tolist())
     for n, value in network.ports.self_test.items():
         assert abs(y[n] - value) < 1e-13
 
 
 def test_doctor_finds_what_is_wrong(cli, monkeypatch, tmp_path):
+    monkeypatch.setattr(self_test, "_speed", lambda run: 1.0)
+    monkeypatch.setattr(self_test, "_examine_jax", lambda report, problems: None)
     monkeypatch.setenv("NOVASR_WEIGHTS", "nowhere.safetensors")
     status, out, err = cli("doctor")
     assert status == 1
@@ -82,7 +90,6 @@ def test_doctor_finds_what_is_wrong(cli, monkeypatch, tmp_path):
     data[-1] ^= 1
     (folder / weights_path(None).name).write_bytes(data)
     monkeypatch.setattr("novasr_np.weights._FOLDERS", (folder,))
-    monkeypatch.setattr(self_test, "_speed", lambda run: 1.0)
     assert "not what was shipped" in cli("doctor")[2]
     wrong = dataclasses.replace(NOVASR, ports=Ports({0: 0.5}))
     monkeypatch.setitem(NETWORKS, "NovaSR", wrong)
@@ -120,7 +127,7 @@ def with_truth(batch, samples):
 
 
 @needs_onnx
-def test_export_onnx(cli):
+def test_export_writes_a_model_that_verify_accepts(cli):
     assert cli("export", "onnx", "a.onnx")[0] == 0
     status, _, err = cli("export", "onnx", "a.onnx")
     assert status == 2
@@ -156,7 +163,7 @@ def test_export_heeds_the_variable(cli, weights_file, monkeypatch):
 
 
 @needs_onnx
-def test_models_that_are_no_port(cli):
+def test_models_that_are_no_port_are_refused(cli):
     import onnx  # noqa: PLC0415
     from onnx import helper  # noqa: PLC0415
 
@@ -181,7 +188,7 @@ def test_models_that_are_no_port(cli):
         assert words in out + err
 
 
-def test_export_stablehlo(cli):
+def test_export_writes_a_program_for_every_platform(cli):
     export = pytest.importorskip("jax.export", reason="needs the extra jax")
     assert cli("export", "stablehlo", "a.bin")[0] == 0
     program = export.deserialize(bytearray(Path("a.bin").read_bytes()))
@@ -194,7 +201,7 @@ def test_export_stablehlo(cli):
     assert cli("export", "stablehlo", "a.bin")[0] == 2
 
 
-def test_compare(cli):
+def test_compare_tells_delay_level_and_noise(cli):
     x = np.float64(speech_like(48_000, 48_000)) * np.hanning(48_000)
     noise = np.random.default_rng(0).normal(0, 1e-3, 48_000)
     soundfile.write("a.wav", 0.5 * np.roll(x, 7), 48_000, subtype="FLOAT")
@@ -221,7 +228,7 @@ def test_compare(cli):
 
 
 @pytest.mark.filterwarnings("error")
-def test_compare_what_has_no_answer(cli):
+def test_compare_says_where_there_is_no_answer(cli):
     rng = np.random.default_rng(0)
     for name, x in (("silence", np.zeros(9000)), ("a", rng.normal(0, 0.1, 9000))):
         soundfile.write(f"{name}.wav", x, 48_000, subtype="FLOAT")
@@ -317,7 +324,7 @@ def test_log_spectral_distance_is_the_benchs():
     assert abs(spectrum.compare(a, b, 48_000)["lsd"] - metrics.lsd(a, b)["all"]) < 1e-9
 
 
-def test_spectrogram(cli):
+def test_spectrogram_writes_a_picture_of_any_length(cli):
     pytest.importorskip("matplotlib", reason="needs the extra plot")
     soundfile.write("a.wav", speech_like(16_000), 16_000)
     soundfile.write("b.wav", np.zeros(1), 48_000)

@@ -1,11 +1,9 @@
 """Weights in and out: the original's checkpoints, safetensors, trees, and what is refused."""
 
 import io
-import math
 import pickle
 import struct
 import zipfile
-from collections import OrderedDict
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from conftest import random_params, shared
+from material import HALF, REBUILD, Called, Name, novasr_checkpoint, tensor
 
 from novasr_np import WeightsError, load_weights, save_weights
 from novasr_np.networks.novasr import spec
@@ -42,79 +41,6 @@ def assert_same(a, b):
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
-# A torch checkpoint made by hand, so that any part of it can be made wrong.
-
-
-class Called:
-    """Pickles as a call of `function`, as torch's own reducers do."""
-
-    def __init__(self, function, *arguments):
-        self.function, self.arguments = function, arguments
-
-    def __reduce__(self):
-        return self.function, self.arguments
-
-
-class Name:
-    """A global that is only named: pickled as module and name, never imported here."""
-
-    def __init__(self, module, name):
-        self.module, self.name = module, name
-
-
-class Pickler(pickle._Pickler):
-    """Protocol 2 with storages as persistent ids and names written as they are."""
-
-    dispatch = dict(pickle._Pickler.dispatch)  # noqa: RUF012
-
-    def persistent_id(self, obj):
-        return obj if isinstance(obj, tuple) and obj[:1] == ("storage",) else None
-
-    def save_name(self, obj):
-        self.write(b"c%s\n%s\n" % (obj.module.encode(), obj.name.encode()))
-
-    def save_called(self, obj):
-        self.save(obj.function)
-        self.save(obj.arguments)
-        self.write(b"R")
-
-    dispatch[Name] = save_name
-    dispatch[Called] = save_called
-
-
-HALF = Name("torch", "HalfStorage")
-REBUILD = Name("torch._utils", "_rebuild_tensor_v2")
-
-
-def tensor(key, shape, dtype=HALF, numbers=None, stride=None, offset=0):
-    numbers = math.prod(shape) if numbers is None else numbers
-    if stride is None:
-        stride = tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
-    storage = ("storage", dtype, key, "cpu", numbers)
-    return Called(REBUILD, storage, offset, shape, stride, False, OrderedDict())
-
-
-def checkpoint(edit_state=None, edit_members=None, compression=zipfile.ZIP_STORED) -> bytes:
-    """A whole checkpoint of random weights, after two edits."""
-    source = dict(flat(random_params(0)))
-    state, members = {}, {"byteorder": b"little", "version": b"3\n"}
-    for key, (name, (upstream_name, shape)) in enumerate(spec.TENSORS.items()):
-        state[upstream_name] = tensor(str(key), shape)
-        members[f"data/{key}"] = source[name].astype("<f2").tobytes()
-    if edit_state:
-        state = edit_state(state) or state
-    buffer = io.BytesIO()
-    Pickler(buffer, 2).dump(state)
-    members["data.pkl"] = buffer.getvalue()
-    if edit_members:
-        edit_members(members)
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", compression) as archive:
-        for name, data in members.items():
-            archive.writestr(f"model/{name}", data)
-    return out.getvalue()
-
-
 def load_bytes(data, tmp_path):
     path = tmp_path / "model.bin"
     path.write_bytes(data)
@@ -122,7 +48,7 @@ def load_bytes(data, tmp_path):
 
 
 def test_checkpoint_made_by_hand_loads(tmp_path):
-    assert_same(load_bytes(checkpoint(), tmp_path), random_params(0))
+    assert_same(load_bytes(novasr_checkpoint(), tmp_path), random_params(0))
 
 
 def test_original_checkpoints(upstream):
@@ -177,7 +103,7 @@ def test_bad_state_is_refused_and_nothing_is_executed(case, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     edit, words = BAD_STATES[case]
     with pytest.raises(WeightsError, match=words):
-        load_bytes(checkpoint(edit), tmp_path)
+        load_bytes(novasr_checkpoint(edit), tmp_path)
     assert not (tmp_path / "executed").exists()
 
 
@@ -206,12 +132,12 @@ BAD_MEMBERS = {
 def test_bad_members_are_refused(case, tmp_path):
     edit, words = BAD_MEMBERS[case]
     with pytest.raises(WeightsError, match=words):
-        load_bytes(checkpoint(edit_members=edit), tmp_path)
+        load_bytes(novasr_checkpoint(edit_members=edit), tmp_path)
 
 
 def test_compressed_is_refused(tmp_path):
     with pytest.raises(WeightsError, match="compressed"):
-        load_bytes(checkpoint(compression=zipfile.ZIP_DEFLATED), tmp_path)
+        load_bytes(novasr_checkpoint(compression=zipfile.ZIP_DEFLATED), tmp_path)
 
 
 def test_zip_bomb_is_refused_before_it_unpacks(tmp_path):
@@ -221,7 +147,7 @@ def test_zip_bomb_is_refused_before_it_unpacks(tmp_path):
         archive.writestr("model/data.pkl", bytes(1 << 27))
     with pytest.raises(WeightsError, match="compressed"):
         load_bytes(bomb.getvalue(), tmp_path)
-    data = bytearray(checkpoint())
+    data = bytearray(novasr_checkpoint())
     for at in (i for i in range(len(data)) if data[i : i + 4] == b"PK\x01\x02"):
         data[at + 20 : at + 28] = struct.pack("<II", 1 << 30, 1 << 30)
     with pytest.raises(WeightsError, match=r"claims more|not a whole"):
@@ -230,7 +156,7 @@ def test_zip_bomb_is_refused_before_it_unpacks(tmp_path):
 
 @pytest.mark.parametrize("keep", [0, 1, 2, 4, 100, 0.5, 0.9, 0.9999])
 def test_truncated_checkpoint(keep, tmp_path):
-    data = checkpoint()
+    data = novasr_checkpoint()
     data = data[: keep if isinstance(keep, int) else int(len(data) * keep)]
     with pytest.raises(WeightsError, match=r"empty|not a whole|neither"):
         load_bytes(data, tmp_path)
@@ -241,14 +167,14 @@ def test_too_large_a_file(tmp_path):
         load_bytes(bytes(1 << 23), tmp_path)
     huge = wrong("dec.more", tensor("0", (1 << 10, 1 << 12)))
     with pytest.raises(WeightsError, match="tensors have more than"):
-        load_bytes(checkpoint(huge), tmp_path)
+        load_bytes(novasr_checkpoint(huge), tmp_path)
 
 
 @hypothesis.settings(max_examples=300)
 @hypothesis.given(data=st.data())
 def test_damaged_bytes_load_or_raise_weights_error(data, tmp_path_factory):
     """Whatever bytes are changed, nothing but WeightsError comes out, and no bad weights."""
-    whole = bytearray(checkpoint())
+    whole = bytearray(novasr_checkpoint())
     pickled = whole.find(b"model/data.pkl")
     for _ in range(data.draw(st.integers(1, 4))):
         low = data.draw(st.sampled_from([0, pickled]))

@@ -4,6 +4,7 @@ import numpy as np
 import oracle
 import pytest
 from conftest import check, random_params, speech_like
+from material import as_lists
 
 from novasr_np import Stream, load_weights, upsample
 from novasr_np.conformance.cases import cases
@@ -16,10 +17,6 @@ BOTH = pytest.mark.parametrize("variant", spec.VARIANTS, ids=lambda variant: var
 OURS = pytest.mark.parametrize(
     "name", [name for name in embedded_weights() if name.startswith("airband")]
 )
-
-
-def as_lists(tree):
-    return {k: as_lists(v) for k, v in tree.items()} if isinstance(tree, dict) else tree.tolist()
 
 
 def dbfs(x):
@@ -229,6 +226,7 @@ def test_a_tpus_products_are_the_transforms():
 
 
 @BOTH
+@pytest.mark.usefixtures("truths_once")
 def test_a_ports_mistakes_are_named(variant):
     network = NETWORKS[variant.name]
     params = random_params(7, network)

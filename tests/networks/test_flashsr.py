@@ -1,93 +1,35 @@
 """FlashSR's networks against the original's outputs, with weights drawn from their names."""
 
-import hashlib
-import io
 import json
-import math
-import zipfile
 
+import material
 import numpy as np
 import pytest
-import safetensors.numpy
 from conftest import check, shared
-from test_weights import Name, Pickler, tensor
+from material import FLASHSR_SMALL, compare, compare_stages, flashsr_drawn
 
 from novasr_np import layers, networks
 from novasr_np.dsp.resample import resample
-from novasr_np.errors import WeightsError
-from novasr_np.networks.flashsr import load, model, sampler, spec, unet, vae, vocoder
+from novasr_np.networks.flashsr import model, sampler, spec, unet, vae, vocoder
 from novasr_np.networks.flashsr.lowpass import cutoff, low_pass
 from novasr_np.networks.flashsr.mel import denormalise, filterbank, level, log_mel, normalise
-from novasr_np.networks.flashsr.mlx import read_bundle
-from novasr_np.tensors import cast, flatten, nest
+from novasr_np.tensors import cast
 
-SMALL = spec.Sizes(mels=128, latent=8, vae=32, unet=32, vocoder=96)
 BOTH = pytest.mark.parametrize("dtype", [np.float64, np.float32])
-# Max-abs error of a stage, relative to its root mean square.
-TOLERANCE = {np.float64: 1e-10, np.float32: 1e-4}
-
-
-def drawn(name, shape):
-    """A tensor of the reference outputs' weights: a function of its name and shape."""
-    digest = hashlib.sha256(f"{name}|{shape}".encode()).digest()
-    z = np.random.default_rng(int.from_bytes(digest[:8], "little")).standard_normal(shape)
-    if name.endswith(".bias"):
-        z = 0.1 * z
-    elif name.endswith((".alpha", ".beta")):
-        z = 0.2 * z
-    elif name.endswith(".weight_g"):
-        level = 0.3 if name == "conv_post.weight_g" else 0.5 if ".convs2." in name else 1
-        z = level * (1 + 0.1 * z)
-    elif name.endswith(".weight") and len(shape) == 1:
-        z = 1 + 0.1 * z
-    elif name.endswith(".weight"):
-        z = z / np.sqrt(np.prod(shape[1:]))
-    return np.float32(z)
-
-
-def originals(sizes, taps):
-    """What is used of the original's three files; taps: the filter of all activations."""
-    return {
-        file: {
-            name: taps.reshape(shape) if name.endswith(".filter") else drawn(name, shape)
-            for name, shape in table.items()
-        }
-        for file, table in spec.original_tensors(sizes).items()
-    }
-
-
-@pytest.fixture(scope="module")
-def weights(golden):
-    states = originals(SMALL, golden["voc.filter"])
-    return {
-        "vae": nest(states["vae.pth"]),
-        "unet": nest(states["student_ldm.pth"])["model"],
-        "vocoder": nest(load.folded(states["sr_vocoder.pth"])),
-    }
 
 
 @pytest.fixture(scope="module")
 def golden():
-    with np.load(shared("golden/flashsr_small.npz")) as file:
-        return dict(file)
+    return material.flashsr_golden()
 
 
-def compare(got, want, dtype, what, scale=1.0):
-    assert got.dtype == dtype, what
-    level = np.sqrt(np.mean(np.float64(want) ** 2))
-    check(got, want, scale * TOLERANCE[dtype] * level, what)
-
-
-def compare_stages(got, golden, prefix, dtype, given=()):
-    names = {name for name in golden if name.startswith(f"{prefix}.")}
-    names -= {f"{prefix}.{name}" for name in given}
-    assert names
-    for name in sorted(names):
-        compare(got[name.removeprefix(f"{prefix}.")], golden[name], dtype, name)
+@pytest.fixture(scope="module")
+def weights():
+    return material.flashsr_weights()
 
 
 @BOTH
-def test_vocoder(weights, golden, dtype):
+def test_the_vocoder_is_the_originals(weights, golden, dtype):
     bands, wave = golden["voc.mel"].astype(dtype), golden["voc.lr"].astype(dtype)
     got = dict(vocoder.stages(weights["vocoder"], bands, wave))
     # The first activation of all, in its three steps.
@@ -102,7 +44,7 @@ def test_vocoder(weights, golden, dtype):
 
 
 @BOTH
-def test_autoencoder(weights, golden, dtype):
+def test_the_autoencoder_is_the_originals(weights, golden, dtype):
     got = dict(vae.encode(weights["vae"], golden["vae.x"].astype(dtype)))
     got |= dict(vae.decode(weights["vae"], golden["vae.z"].astype(dtype)))
     compare_stages(got, golden, "vae", dtype, given=("x", "z"))
@@ -112,11 +54,13 @@ def test_autoencoder(weights, golden, dtype):
 
 
 @BOTH
-def test_unet(weights, golden, dtype):
+def test_the_unet_is_the_originals(weights, golden, dtype):
     x = np.concatenate([golden["unet.x"], golden["unet.cond"]], axis=1).astype(dtype)
-    got = dict(unet.stages(weights["unet"], x, sampler.embedding(spec.LAST, SMALL.unet)))
+    got = dict(unet.stages(weights["unet"], x, sampler.embedding(spec.LAST, FLASHSR_SMALL.unet)))
     for t in (1, 500):
-        *_, (_, got[f"v.t{t}"]) = unet.stages(weights["unet"], x, sampler.embedding(t, SMALL.unet))
+        *_, (_, got[f"v.t{t}"]) = unet.stages(
+            weights["unet"], x, sampler.embedding(t, FLASHSR_SMALL.unet)
+        )
     compare_stages(got, golden, "unet", dtype, given=("x", "cond", "v.f32_embedding"))
     # What the original's float32 embedding moves.
     check(got["v"], golden["unet.v.f32_embedding"], 2e-5)
@@ -132,7 +76,7 @@ def test_embeddings_are_the_originals(golden):
 
 @pytest.mark.parametrize("kind", ["mean", "sample"])
 @BOTH
-def test_one_window_end_to_end(weights, golden, dtype, kind):
+def test_one_window_is_the_originals_from_end_to_end(weights, golden, dtype, kind):
     x = (golden["e2e.audio_int16"] / 32768).astype(dtype)
     eps = golden["e2e.eps"] if kind == "sample" else None
     got = dict(model.stages(weights, x, golden["e2e.x_T"], eps))
@@ -252,7 +196,7 @@ def test_schedules_are_the_originals():
 
 def test_tensors_are_the_originals():
     want = json.loads(shared("golden/flashsr_tensors.json").read_text())
-    for where, sizes in ((want, spec.FULL), (want["small"], SMALL)):
+    for where, sizes in ((want, spec.FULL), (want["small"], FLASHSR_SMALL)):
         for file, table in spec.original_tensors(sizes).items():
             named = {name: tuple(shape) for name, shape in where[file].items()}
             unused = tuple(spec.UNUSED[file])
@@ -260,312 +204,7 @@ def test_tensors_are_the_originals():
 
 
 def test_the_draw_is_the_references():
-    check(drawn("encoder.conv_in.bias", (128,))[:2], [0.05568565, -0.00390095], 1e-8)
-    weight = drawn("model.time_embed.0.weight", (512, 128))
+    check(flashsr_drawn("encoder.conv_in.bias", (128,))[:2], [0.05568565, -0.00390095], 1e-8)
+    weight = flashsr_drawn("model.time_embed.0.weight", (512, 128))
     check(weight[0, :2], [0.16642174, -0.03660475], 1e-8)
-    check(drawn("conv_pre.weight_g", (1536, 1, 1))[:2, 0, 0], [0.8047944, 1.1017988], 1e-7)
-
-
-def write_originals(folder, states):
-    """Files as torch would write them, with what is not used in them."""
-    unused = {
-        "vae.pth": {"vocoder.conv_pre.weight": np.ones((4, 3, 7))},
-        "student_ldm.pth": {"betas": np.ones(1000), "log_one_minus_alphas_cumprod": np.ones(1000)},
-        "sr_vocoder.pth": {"audio_block.downsamples.4.0.bias": np.ones(96)},
-    }
-    for file, state in states.items():
-        members = {"byteorder": b"little", "version": b"3\n"}
-        tensors = {}
-        for i, (name, value) in enumerate({**unused[file], **state}.items()):
-            tensors[name] = tensor(str(i), value.shape, Name("torch", "FloatStorage"))
-            members[f"data/{i}"] = value.astype("<f4").tobytes()
-        buffer = io.BytesIO()
-        Pickler(buffer, 2).dump(tensors)
-        members["data.pkl"] = buffer.getvalue()
-        with zipfile.ZipFile(folder / file, "w") as archive:
-            for name, data in members.items():
-                archive.writestr(f"archive/{name}", data)
-
-
-def test_the_originals_files_load(weights, golden, tmp_path):
-    write_originals(tmp_path, originals(SMALL, golden["voc.filter"]))
-    got, want = flatten(load.load(tmp_path)), flatten(weights)
-    assert got.keys() == want.keys()
-    for name, value in want.items():
-        np.testing.assert_array_equal(got[name], np.float32(value), err_msg=name)
-        assert got[name].dtype == np.float32
-
-
-def test_other_files_than_the_originals_are_refused(golden, tmp_path):
-    states = originals(SMALL, golden["voc.filter"])
-    write_originals(tmp_path, states)
-
-    def refused(match):
-        with pytest.raises(WeightsError, match=match) as error:
-            load.load(tmp_path)
-        assert "\n" not in str(error.value)
-        assert len(str(error.value)) < 400
-
-    vae, vocoder = (tmp_path / name for name in ("vae.pth", "sr_vocoder.pth"))
-    first, second = vae.read_bytes(), vocoder.read_bytes()
-    vae.write_bytes(second)
-    refused(r"vae\.pth: it holds the tensors of sr_vocoder\.pth")
-    vae.write_bytes(first[: len(first) // 2])
-    refused(r"vae\.pth: not a whole checkpoint")
-    vae.write_bytes(first)
-    bias = {**states["vae.pth"], "decoder.conv_out.bias": np.zeros(2, np.float32)}
-    write_originals(tmp_path, {"vae.pth": bias})
-    refused(r"vae\.pth: tensor decoder\.conv_out\.bias has shape \(2,\); expected \(1,\)")
-    vae.write_bytes(first)
-    vocoder.unlink()
-    refused(r"no sr_vocoder\.pth in it: hf download")
-    name = "ups.0.0.weight_v"
-    broken = {**states["sr_vocoder.pth"], name: np.zeros_like(states["sr_vocoder.pth"][name])}
-    write_originals(tmp_path, {"sr_vocoder.pth": broken})
-    refused(r"vocoder\.ups\.0\.0\.weight holds NaN")
-    del broken["conv_pre.bias"]
-    write_originals(tmp_path, {"sr_vocoder.pth": broken})
-    refused(r"sr_vocoder\.pth: it lacks the tensor conv_pre\.bias")
-    write_originals(tmp_path, {"sr_vocoder.pth": {**states["sr_vocoder.pth"], "a": np.ones(1)}})
-    refused(r"sr_vocoder\.pth: it has, and should not have, the tensor a")
-
-
-@pytest.mark.parametrize(("bits", "which"), [(4, "tiny"), (8, "tiny8")])
-def test_bundles_in_few_bits_are_what_mlx_reads(tmp_path, bits, which):
-    for suffix, name in (("safetensors", "model.safetensors"), ("json", "config.json")):
-        source = shared(f"golden/flashsr_mlx_{which}.{suffix}")
-        (tmp_path / name).write_bytes(source.read_bytes())
-    with np.load(shared("golden/flashsr_mlx_tiny.npz")) as file:
-        begin = f"{which}.torch."
-        want = {n.removeprefix(begin): x for n, x in file.items() if n.startswith(begin)}
-    told = {}
-    got = read_bundle(tmp_path, lambda shapes: told.update(shapes) or shapes)
-    assert told == {name: x.shape for name, x in want.items()}
-    assert json.loads((tmp_path / "config.json").read_text())["quantization"]["bits"] == bits
-    for name, value in want.items():
-        np.testing.assert_array_equal(got[name], value, err_msg=name)
-        assert got[name].dtype == np.float32
-
-
-def quantised(w, bits):
-    """Codes, scales and biases of [O, I], as MLX makes them."""
-    groups = w.reshape(len(w), -1, 64)
-    high, low = groups.max(axis=-1), groups.min(axis=-1)
-    most = 2**bits - 1
-    below = np.abs(low) > np.abs(high)
-    scale = np.maximum((high - low) / np.float32(most), np.float32(1e-7))
-    scale, edge = np.where(below, scale, -scale), np.where(below, low, high)
-    first = np.rint(edge / scale)
-    scale = np.where(first != 0, edge / np.where(first != 0, first, 1), scale)
-    bias = np.where(first != 0, edge, 0)
-    codes = np.clip(np.rint((groups - bias[..., None]) / scale[..., None]), 0, most)
-    codes = codes.astype(np.uint32).reshape(len(w), -1, 32 // bits)
-    words = np.bitwise_or.reduce(codes << np.arange(0, 32, bits, dtype=np.uint32), axis=-1)
-    return words.astype(np.uint32), np.float16(scale), np.float16(bias)
-
-
-def write_bundle(folder, weights, bits):
-    """A bundle of the port to MLX; gives the largest step of each quantised tensor."""
-    tensors, shapes, steps = {}, {}, {}
-    for part, name in (("vae", "vae"), ("unet", "ldm"), ("vocoder", "voc")):
-        for inner, original in flatten(weights[part]).items():
-            key, last = f"{name}.{inner}", np.float32(original)
-            if last.ndim > 2 and not key.endswith(".filter"):
-                last = np.moveaxis(last, 0 if key.startswith("voc.ups.") else 1, -1)
-            if last.ndim >= 2 and np.prod(last.shape[1:]) % 64 == 0:
-                shapes[key] = last.shape
-                parts = quantised(last.reshape(len(last), -1), bits)
-                tensors |= dict(zip((key, f"{key}.scales", f"{key}.biases"), parts, strict=True))
-                steps[key] = float(np.abs(parts[1]).max())
-            else:
-                tensors[key] = np.float16(last)
-    tensors["voc.audio_block.downsamples.4.0.bias"] = np.zeros(96, np.float16)
-    config = {"quantized_shapes": shapes, "format": f"int{bits}"}
-    config["quantization"] = {"mode": "mlx_affine_flat", "bits": bits, "group_size": 64}
-    (folder / "config.json").write_text(json.dumps(config))
-    tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-    safetensors.numpy.save_file(tensors, folder / "model.safetensors")
-    return steps
-
-
-@pytest.mark.parametrize("bits", [4, 8])
-def test_a_bundle_loads_within_its_steps(weights, golden, tmp_path, bits):
-    steps = write_bundle(tmp_path, weights, bits)
-    assert len(steps) > 200
-    params = load.load(tmp_path)
-    for part, name in (("vae", "vae"), ("unet", "ldm"), ("vocoder", "voc")):
-        got = flatten(params[part])
-        for key, want in flatten(weights[part]).items():
-            step = steps.get(f"{name}.{key}", 0)
-            check(got[key], want, 1.01 * step + 1e-3 * np.abs(want).max(), key)
-    x = np.float32(golden["e2e.audio_int16"][:1] / 32768)
-    noise = golden["e2e.x_T"][:1]
-    want, got = (model.forward(p, x, noise) for p in (weights, params))
-    error = np.sqrt(np.mean((got - want) ** 2) / np.mean(want**2))
-    assert error < {4: 0.4, 8: 0.04}[bits]
-
-
-def test_weights_convert_and_stay_on_disk(weights, tmp_path):
-    path = tmp_path / "flashsr.safetensors"
-    load.save(weights, path)
-    params = load.load(path)
-    got, want = flatten(params), flatten(weights)
-    assert got.keys() == want.keys()
-    for name, value in want.items():
-        np.testing.assert_array_equal(got[name], np.float32(value), err_msg=name)
-    conv = got["vae.encoder.mid.block_1.conv1.weight"]
-    assert isinstance(conv.base, np.memmap)
-    assert np.ascontiguousarray(conv, np.float32) is conv  # nor does `cast` copy it
-    assert len(safetensors.numpy.load_file(path)) == len(want)
-
-
-def test_what_is_no_set_of_weights_is_refused(weights, tmp_path):
-    path = tmp_path / "flashsr.safetensors"
-
-    def refused(match, source=path):
-        with pytest.raises(WeightsError, match=match) as error:
-            load.load(source)
-        assert "\n" not in str(error.value)
-        assert len(str(error.value)) < 400
-
-    refused("it has to be a folder")
-    refused(r"no vae\.pth and no student_ldm\.pth and no sr_vocoder\.pth in it: hf", tmp_path)
-    refused("vae lacks the tensor encoder.conv_in.weight and 251 more", {"unet": weights["unet"]})
-    swapped = {**weights, "vae": weights["vocoder"], "vocoder": weights["vae"]}
-    refused("vae lacks the tensor", swapped)
-    broken = nest({n: np.array(v) for n, v in flatten(weights).items()})
-    broken["unet"]["out"]["2"]["bias"][0] = np.nan
-    refused(r"unet\.out\.2\.bias holds NaN", broken)
-    broken["unet"]["out"]["2"]["bias"] = np.zeros(9)
-    refused(r"out\.2\.bias has shape \(9,\); expected \(8,\)", broken)
-    load.save(weights, path)
-    with pytest.raises(WeightsError, match="is no bundle, but the variant int4 is asked for"):
-        load.load(path, "int4")
-    with pytest.raises(ValueError, match="got 'int2'"):
-        load.load(path, "int2")
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    refused("not a whole file")
-    path.write_bytes(whole[:100])
-    refused("not a safetensors file")
-    path.write_bytes(b"")
-    refused("not a safetensors file")
-    safetensors.numpy.save_file({"a": np.zeros(3, np.float32)}, path)
-    refused("weights of None, expected 'FlashSR'")
-
-
-def test_what_is_no_bundle_is_refused(weights, tmp_path):
-    def refused(match):
-        with pytest.raises(WeightsError, match=match) as error:
-            load.load(tmp_path)
-        assert "\n" not in str(error.value)
-        assert len(str(error.value)) < 400
-
-    write_bundle(tmp_path, weights, 4)
-    config, bundle = tmp_path / "config.json", tmp_path / "model.safetensors"
-    said, data = json.loads(config.read_text()), bundle.read_bytes()
-    config.write_text(json.dumps({**said, "quantization": {**said["quantization"], "bits": 8}}))
-    refused(r"expected \(\d+, \d+\), 8 bits")
-    config.write_text(json.dumps({**said, "quantization": {**said["quantization"], "bits": 3}}))
-    refused("3 bits in groups of 64; expected 'mlx_affine_flat', 4 or 8 bits")
-    config.write_text("{}")
-    refused(r"config\.json does not describe a bundle")
-    config.write_text(json.dumps({**said, "quantized_shapes": {}}))
-    refused("is quantised, but config.json does not say so")
-    extra = {**said["quantized_shapes"], "vae.no.weight": [1, 64]}
-    config.write_text(json.dumps({**said, "quantized_shapes": extra}))
-    refused(r"lacks the tensor vae\.no\.weight")
-    config.write_text(json.dumps(said))
-    bundle.write_bytes(data[:-2])
-    refused("not a whole file")
-    tensors = safetensors.numpy.load(data)
-    del tensors["vae.quant_conv.bias"]
-    safetensors.numpy.save_file(tensors, bundle)
-    refused(r"the bundle lacks the tensor vae\.quant_conv\.bias")
-
-
-# The layers that no other network has.
-
-
-def image_conv(x, weight, bias, stride, before, after):
-    """The formula in loops over places."""
-    height, width = x.shape[1:]
-    taps = weight.shape[-1]
-    wide = np.zeros((len(x), height + before + after, width + before + after))
-    wide[:, before : before + height, before : before + width] = x
-    rows, columns = (range(0, n - taps + 1, stride) for n in wide.shape[1:])
-    places = [[wide[:, r : r + taps, c : c + taps] for c in columns] for r in rows]
-    return np.array(
-        [
-            [[(w * at).sum() + b for at in row] for row in places]
-            for w, b in zip(weight, bias, strict=True)
-        ]
-    )
-
-
-@BOTH
-@pytest.mark.parametrize("size", [(2, 2), (2, 5), (4, 4), (5, 2), (40, 33)])
-@pytest.mark.parametrize(
-    ("taps", "stride", "pads"), [(1, 1, None), (3, 1, None), (3, 2, (1, 1)), (3, 2, (0, 1))]
-)
-def test_conv2d(dtype, size, taps, stride, pads):
-    rng = np.random.default_rng(0)
-    x, weight = rng.normal(size=(2, 3, *size)), rng.normal(size=(4, 3, taps, taps))
-    bias = rng.normal(size=4)
-    before, after = pads or (taps // 2, taps // 2)
-    want = [image_conv(row, weight, bias, stride, before, after) for row in x]
-    got = layers.conv2d(*(a.astype(dtype) for a in (x, weight, bias)), stride, pads)
-    assert got.dtype == dtype
-    check(got, want, {np.float64: 1e-13, np.float32: 2e-5}[dtype])
-
-
-def test_conv1d_with_a_stride_is_every_other_step():
-    rng = np.random.default_rng(0)
-    x, weight = rng.normal(size=(2, 3, 20)), rng.normal(size=(4, 3, 4))
-    want = layers.conv1d(x, weight, padded=False)[..., ::3]
-    check(layers.conv1d(x, weight, padded=False, stride=3), want, 1e-14)
-
-
-@BOTH
-def test_attention(dtype):
-    q, k, v = np.random.default_rng(0).normal(size=(3, 2, 5, 6)).astype(dtype)
-    got = layers.attention(q * 30, k, v, heads=2)  # so large that exp alone would overflow
-    assert got.dtype == dtype
-    for b in range(2):
-        for part in (slice(0, 3), slice(3, 6)):
-            for i in range(5):
-                scores = [float(30 * q[b, i, part] @ k[b, j, part]) / 3**0.5 for j in range(5)]
-                shares = [math.exp(s - max(scores)) for s in scores]
-                want = sum(s * v[b, j, part] for j, s in enumerate(shares)) / sum(shares)
-                check(got[b, i, part], want, {np.float64: 1e-13, np.float32: 1e-4}[dtype])
-
-
-@BOTH
-def test_group_norm(dtype):
-    rng = np.random.default_rng(0)
-    x = rng.normal(3, 2, (2, 6, 4, 5)).astype(dtype)
-    weight, bias = rng.normal(size=(2, 6)).astype(dtype)
-    got = layers.group_norm(x, weight, bias, groups=3, epsilon=0.1)
-    assert got.dtype == dtype
-    for b in range(2):
-        for c in range(6):
-            group = np.float64(x[b, c // 2 * 2 : c // 2 * 2 + 2])
-            unit = (x[b, c] - group.mean()) / np.sqrt(group.var() + 0.1)
-            check(
-                got[b, c], unit * weight[c] + bias[c], {np.float64: 1e-13, np.float32: 1e-5}[dtype]
-            )
-
-
-@BOTH
-def test_gelu_has_the_error_function(dtype):
-    x = np.concatenate([np.linspace(-9, 9, 4001), [-1e30, 1e-30, 1e30]]).astype(dtype)
-    want = [0.5 * value * (1 + math.erf(value / 2**0.5)) for value in x.astype(float)]
-    got = layers.gelu(x)
-    assert got.dtype == dtype
-    level = np.maximum(1, np.abs(x))
-    check(got / level, want / level, {np.float64: 1e-15, np.float32: 2e-7}[dtype])
-
-
-def test_repeat2():
-    got = layers.repeat2(np.array([[1, 2], [3, 4]]))
-    np.testing.assert_array_equal(got, [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]])
+    check(flashsr_drawn("conv_pre.weight_g", (1536, 1, 1))[:2, 0, 0], [0.8047944, 1.1017988], 1e-7)

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import check, runner, shared
-from test_flashsr import SMALL, originals, write_bundle, write_originals
+from material import FLASHSR_SMALL as SMALL
+from material import flashsr_originals as originals
+from material import write_bundle
+from material import write_flashsr as write_originals
 
 jax = pytest.importorskip("jax", reason="needs the extra jax")
 

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 from conftest import check, shared
-from drawn import originals, write_checkpoint, write_folder
+from material import inflect_originals, write_inflect
 
 from novasr_np.errors import WeightsError
 from novasr_np.networks import voices
@@ -24,7 +24,7 @@ def weights():
     """size -> the two networks' weights."""
     networks = {}
     for size in ("small", "full"):
-        first, second = originals(size)
+        first, second = inflect_originals(size)
         table = spec.vocoder_tensors(**{"mels": 16, "channels": 16} if size == "small" else {})
         folded = load.folded(second, table)
         networks[size] = {"acoustic": nest(first), "vocoder": nest(folded)}
@@ -60,7 +60,7 @@ def test_every_stage_is_the_originals(weights, golden, size, case, dtype):
 def test_the_original_file_names_no_other_tensors():
     tables = json.loads(shared("golden/inflect_tensors.json").read_text())
     assert {k: tuple(v) for k, v in tables["acoustic"].items()} == spec.acoustic_tensors()
-    first, second = originals("full")
+    first, second = inflect_originals("full")
     assert {k: list(v.shape) for k, v in second.items()} == tables["vocoder"]
     assert len(first) == 199
 
@@ -68,7 +68,7 @@ def test_the_original_file_names_no_other_tensors():
 def test_the_draw_is_the_references(golden):
     assert golden["full", "weight_head"]
     for name, head in golden["full", "weight_head"].items():
-        first, second = originals("full")
+        first, second = inflect_originals("full")
         np.testing.assert_array_equal((first | second)[name].reshape(-1)[:8], head)
 
 
@@ -113,7 +113,7 @@ def test_lengths_round_halves_to_even_and_clip_before_the_speed():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Drawn weights in files such as the original's."""
-    return write_folder(tmp_path_factory.mktemp("inflect"))
+    return write_inflect(tmp_path_factory.mktemp("inflect"))
 
 
 def test_the_originals_files_load_and_convert(folder, weights, tmp_path, monkeypatch):
@@ -146,20 +146,16 @@ def test_what_is_no_set_of_weights_is_refused(folder, tmp_path, monkeypatch):
         load.load(broken)
     with pytest.raises(WeightsError, match="no vocoder weights"):
         load.load({"acoustic": params["acoustic"]})
-    first, second = originals("full")
+    first, second = inflect_originals("full")
     second["ups.0.weight_v"] = second["ups.0.weight_v"][:, :, :8]
-    write_checkpoint(tmp_path / "inflect_nano_v1_acoustic.pt", first, "model", {})
-    write_checkpoint(tmp_path / "inflect_nano_v1_vocoder.pt", second, "generator", {})
+    write_inflect(tmp_path, first, second)
     with pytest.raises(WeightsError, match=r"ups\.0\.weight_v has shape"):
         load.load(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("size", "case"),
-    [
-        pytest.param(*case, marks=() if case[1] in ("hello", "short") else pytest.mark.slow)
-        for case in CASES
-    ],
+    [pytest.param(*case, marks=() if case[1] == "hello" else pytest.mark.slow) for case in CASES],
 )
 def test_jax_gives_what_numpy_gives(weights, golden, size, case):
     """Stage by stage, float32, in a batch of two rows padded to more than they need."""
@@ -196,6 +192,7 @@ def test_jax_gives_what_numpy_gives(weights, golden, size, case):
     check(np.asarray(got["wave"])[1][: len(truth)], truth, 2e-4)
 
 
+@pytest.mark.slow  # to compile, at its full size
 def test_jax_speaks_batches(weights):
     pytest.importorskip("jax", reason="needs the extra jax")
     from novasr_jax.networks.voices import VOICES  # noqa: PLC0415

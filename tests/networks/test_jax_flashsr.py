@@ -4,9 +4,8 @@ import re
 
 import numpy as np
 import pytest
-import test_flashsr
 from conftest import check
-from test_flashsr import compare, compare_stages
+from material import FLASHSR_SMALL, compare, compare_stages, flashsr_golden, flashsr_weights
 
 jax = pytest.importorskip("jax", reason="needs the extra jax")
 
@@ -15,16 +14,26 @@ import jax.numpy as jnp  # noqa: E402
 from novasr_jax import layers  # noqa: E402
 from novasr_jax.networks.flashsr import model, unet, vae, vocoder  # noqa: E402
 from novasr_np import layers as in_numpy  # noqa: E402
+from novasr_np.networks.flashsr import unet as numpys_unet  # noqa: E402
 from novasr_np.networks.flashsr.model import Inputs  # noqa: E402
 from novasr_np.networks.flashsr.sampler import embedding, schedule  # noqa: E402
-from novasr_np.networks.flashsr.spec import LAST, STEP  # noqa: E402
+from novasr_np.networks.flashsr.spec import LAST, STEP, TAPS  # noqa: E402
 from novasr_np.tensors import cast, flatten  # noqa: E402
 
-golden, weights = test_flashsr.golden, test_flashsr.weights  # fixtures
 # Large programs are compiled here to be run once: the compiler is not to try hard.
 QUICK = {"xla_backend_optimization_level": 0}
-WIDTH = test_flashsr.SMALL.unet
+WIDTH = FLASHSR_SMALL.unet
 SLOW = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return flashsr_golden()
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return flashsr_weights()
 
 
 def both(*slow):
@@ -57,24 +66,43 @@ def channels_last(x, dtype=None):
 
 
 @both(np.float32)
-def test_vocoder(weights, golden, dtype, wide):
+def test_the_vocoders_parts_are_the_originals(weights, golden, dtype, wide):
+    """The pyramid, one level's branches, an activation in its three steps: all compiled soon."""
     p = cast(weights["vocoder"], dtype)
-    bands, wave = channels_last(golden["voc.mel"], dtype), golden["voc.lr"].astype(dtype)
-    got = run(lambda *given: dict(vocoder.stages(*given)), p, bands, wave)
-    first = p["resblocks"]["0"]["activations"]["0"]
-    filter = golden["voc.filter"].astype(dtype)
-    x = channels_last(golden["voc.act.in"], dtype)
-    got["act.up"] = layers.upsample2(x, filter)
-    got["act.snake"] = layers.snake_beta(got["act.up"], **first["act"], epsilon=2e-9)
-    got["act.out"] = vocoder.activation(first, x)
-    got["act.tiny"] = vocoder.activation(first, channels_last(golden["act.tiny.in"], dtype))
+    first, filter = p["resblocks"]["0"]["activations"]["0"], golden["voc.filter"].astype(dtype)
+    before = channels_last(golden["voc.up.1"] + golden["voc.pyramid.3"], dtype)
+    branches = [p["resblocks"][str(len(TAPS) + j)] for j in range(len(TAPS))]
+
+    def parts(p, first, branches, wave, before, x, shortest):
+        found = {f"pyramid.{i}": y for i, y in enumerate(vocoder.pyramid(p, wave, "highest"))}
+        for j, branch in enumerate(branches):
+            found[f"level.1.amp.{j}"] = vocoder.residual(branch, before, "highest")
+        found["act.up"] = layers.upsample2(x, filter)
+        found["act.snake"] = layers.snake_beta(found["act.up"], **first["act"], epsilon=2e-9)
+        found["act.out"] = vocoder.activation(first, x)
+        return found | {"act.tiny": vocoder.activation(first, shortest)}
+
+    sounds = [channels_last(golden[name], dtype) for name in ("voc.act.in", "act.tiny.in")]
+    wave = golden["voc.lr"].astype(dtype)
+    got = run(parts, p["audio_block"], first, branches, wave, before, *sounds)
     got = channels_first(got, signals=True)
     compare(got.pop("act.tiny"), golden["act.tiny.out"], dtype, "act.tiny")
-    compare_stages(got, golden, "voc", dtype, given=("mel", "lr", "act.in", "filter"))
+    for name, y in got.items():
+        compare(y, golden[f"voc.{name}"], dtype, name)
+
+
+@SLOW
+@both()
+def test_the_whole_vocoder_is_the_originals(weights, golden, dtype, wide):
+    p = cast(weights["vocoder"], dtype)
+    bands, wave = channels_last(golden["voc.mel"], dtype), golden["voc.lr"].astype(dtype)
+    got = channels_first(run(lambda *x: dict(vocoder.stages(*x)), p, bands, wave), signals=True)
+    parts = ("mel", "lr", "filter", "act.in", "act.up", "act.snake", "act.out")
+    compare_stages(got, golden, "voc", dtype, given=parts)
 
 
 @both(np.float32)
-def test_autoencoder(weights, golden, dtype, wide):
+def test_the_autoencoder_is_the_originals(weights, golden, dtype, wide):
     p = cast(weights["vae"], dtype)
     x, z = (channels_last(golden[f"vae.{name}"], dtype) for name in "xz")
     got = run(lambda p, x, z: dict(vae.encode(p, x)) | dict(vae.decode(p, z)), p, x, z)
@@ -85,8 +113,31 @@ def test_autoencoder(weights, golden, dtype, wide):
     np.testing.assert_array_equal(vae.posterior(moments), moments[..., :4])
 
 
-@both(np.float32)
-def test_unet(weights, golden, dtype, wide):
+def test_a_short_unet_is_numpys(weights, golden, x64):
+    """Down once and up again through blocks of every kind, the woven ones included.
+
+    numpy's is compared with the original in test_flashsr; the whole takes long to compile.
+    """
+    p = cast(weights["unet"], np.float64)
+    down, up = p["input_blocks"], p["output_blocks"]
+    p |= {
+        "input_blocks": {"0": down["0"], "1": down["3"], "2": down["4"]},
+        "middle_block": down["5"],
+        "output_blocks": {"0": up["7"], "1": up["8"], "2": up["9"]},
+    }
+    x = np.concatenate([golden["unet.x"], golden["unet.cond"]], axis=1)
+    step = embedding(500, WIDTH)
+    want = dict(numpys_unet.stages(p, np.float64(x), step))
+    stages = run(lambda *x: dict(unet.stages(*x)), p, channels_last(x, np.float64), step[None])
+    got = channels_first(stages)
+    assert got.keys() == want.keys()
+    for name, y in want.items():
+        compare(got[name], y, np.float64, name)
+
+
+@SLOW
+@both()
+def test_the_whole_unet_is_the_originals(weights, golden, dtype, wide):
     p = cast(weights["unet"], dtype)
     x = np.concatenate([golden["unet.x"], golden["unet.cond"]], axis=1)
     program = jax.jit(lambda *given: dict(unet.stages(*given)), compiler_options=QUICK)
@@ -219,7 +270,7 @@ OPTIONS = [{}, {"stride": 2}, {"stride": 2, "pads": (0, 1)}, {"pads": (2, 1)}]
 
 
 @SHAPES
-def test_layers_of_images(shape, x64):
+def test_layers_of_images_are_numpys(shape, x64):
     x, weight, bias, scale = image(*shape), image(5, 6, 3, 3), image(5), image(6)
     cases = [("conv2d", (weight, bias), options) for options in OPTIONS]
     cases += [("group_norm", (scale, 2 * scale, 3), o) for o in ({}, {"epsilon": 0.3})]
@@ -231,13 +282,13 @@ def test_layers_of_images(shape, x64):
 
 
 @SHAPES
-def test_upsampling_conv2d(shape, x64):
+def test_upsampling_conv2d_is_a_convolution_of_what_is_repeated(shape, x64):
     x, weight, bias = image(*shape), image(5, 6, 3, 3), image(5)
     want = in_numpy.conv2d(in_numpy.repeat2(x), weight, bias)
     check(run(layers.upsampling_conv2d, last(x), weight, bias), last(want), 1e-12)
 
 
-def test_layers_of_signals(x64):
+def test_layers_of_signals_are_numpys(x64):
     x, y = image(2, 3, 20), image(2, 3, 5)
     cases = [("conv1d", (x, image(4, 3, 5)), {"stride": 3})]
     unpadded = {"stride": 2, "padded": False, "dilation": 2}
@@ -251,7 +302,7 @@ def test_layers_of_signals(x64):
         check(z, want.swapaxes(1, 2), 1e-12, f"{name} {options}")
 
 
-def test_attention(x64):
+def test_attention_is_numpys(x64):
     q, k, v = image(3, 2, 5, 12)
     for heads in (1, 3):
         got = run(lambda *x, heads=heads: layers.attention(*x, heads), q, k, v)
@@ -259,7 +310,7 @@ def test_attention(x64):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 40])
-def test_snake_beta_at_twice(steps, x64):
+def test_snake_beta_at_twice_is_numpys_in_three_steps(steps, x64):
     """With filters that are not symmetric, and not the same."""
     x, (up, down), (alpha, beta) = image(2, 3, steps), image(2, 12), image(2, 3)
     u = in_numpy.snake_beta(in_numpy.upsample2(x, up), alpha, beta, epsilon=0.3)
@@ -268,7 +319,7 @@ def test_snake_beta_at_twice(steps, x64):
     check(got.swapaxes(1, 2), want, 1e-12)
 
 
-def test_cosine_of_turns(x64):
+def test_cosine_of_turns_is_exact_far_from_zero(x64):
     turns = np.concatenate([np.linspace(-2, 2, 4001), [1e3, -12345.25]])
     for dtype, near in ((np.float64, 1e-14), (np.float32, 2e-7)):
         rounded = turns.astype(dtype)

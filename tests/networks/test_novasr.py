@@ -4,15 +4,12 @@ import numpy as np
 import oracle
 import pytest
 from conftest import TOLERANCE, check, random_params, shared, speech_like
+from material import as_lists
 
 from novasr_np import forward, stages
 from novasr_np.networks.novasr import spec
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-
-
-def as_lists(tree):
-    return {k: as_lists(v) for k, v in tree.items()} if isinstance(tree, dict) else tree.tolist()
 
 
 @pytest.mark.parametrize("samples", range(2, 41))

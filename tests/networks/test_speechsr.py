@@ -1,15 +1,14 @@
 """SpeechSR against the oracle on random weights, against the original, and its checkpoints."""
 
-import io
 import zipfile
-from collections import OrderedDict
 
+import material
 import numpy as np
 import oracle
 import pytest
 import soundfile
-import test_weights
 from conftest import JAX_TOLERANCE, TOLERANCE, check, random_params, runner, shared, speech_like
+from material import as_lists
 
 from novasr_np import Stream, WeightsError, forward, load_weights, stages, upsample
 from novasr_np.networks import NETWORKS
@@ -37,10 +36,6 @@ def originals():
 def either(request):
     """(kind, weights) of each network."""
     return request.param, load_weights(checkpoint_path(request.param)).params
-
-
-def as_lists(tree):
-    return {k: as_lists(v) for k, v in tree.items()} if isinstance(tree, dict) else tree.tolist()
 
 
 @pytest.mark.parametrize("samples", [1, 2, 9])
@@ -81,9 +76,10 @@ def test_golden_stages(either, dtype):
         check(ours["y"], golden["stages.y"], MOST[dtype])
 
 
-def test_golden_outputs_in_jax(either):
+@pytest.mark.parametrize("kind", ["48k", pytest.param("24k", marks=pytest.mark.slow)])
+def test_golden_outputs_in_jax(kind):
     novasr_jax = pytest.importorskip("novasr_jax", reason="needs the extra jax")
-    kind, originals = either
+    originals = load_weights(checkpoint_path(kind))
     with np.load(shared(f"golden/speechsr_{kind}.npz")) as golden:
         for case in CASES:
             x, y = golden[f"{case}.x"], golden[f"{case}.y"]
@@ -133,9 +129,18 @@ def test_24k_of_an_odd_length_is_that_of_one_zero_more(samples):
         stream = Stream(params, dtype=np.float64)
         parts = [stream.push(x[i : i + size]) for i in range(0, samples, size)]
         check(np.concatenate([*parts, stream.push(x[:0], last=True)]), y, 1e-12)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [141, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 1, 2, 139, 140, 281, 5001))],
+)
+def test_24k_of_an_odd_length_is_numpys_in_jax(samples):
     jax = pytest.importorskip("novasr_jax", reason="needs the extra jax")
+    params = random_params(0, TO_24K)
+    x = np.random.default_rng(samples).uniform(-1, 1, samples)
     got = jax.upsample(np.float32(x), weights=params, batch=4, segment=501)
-    check(got, y, JAX_TOLERANCE[0])
+    check(got, upsample(x, weights=params), JAX_TOLERANCE[0])
 
 
 def test_an_odd_sample_is_not_lost_in_jax():
@@ -201,29 +206,18 @@ def test_the_weights_say_which_network(originals, tmp_path, monkeypatch, capfd):
     check(upsample(x, weights="s.safetensors"), y, MOST[np.float32])
 
 
-def checkpoint(edit=None) -> bytes:
+def speechsr_checkpoint(edit=None) -> bytes:
     """A checkpoint of this network's kind, random numbers, after an edit; with 20 MB of moments."""
     rng = np.random.default_rng(0)
-    storage = test_weights.Name("torch", "FloatStorage")
     values = {k: rng.normal(1, 0.1, shape) for k, shape in spec.UPSTREAM_TENSORS.items()}
     if edit:
         edit(values)
-    state, members = OrderedDict(), {"byteorder": b"little", "version": b"3\n"}
-    for key, (name, value) in enumerate(values.items()):
-        state[name] = test_weights.tensor(str(key), value.shape, storage)
-        members[f"data/{key}"] = value.astype("<f4").tobytes()
-    moments = test_weights.tensor("9999", (5_000_000,), storage)
+    state, members = material.tensors_of(values)
+    moments = material.tensor("9999", (5_000_000,), material.FLOAT)
     members["data/9999"] = bytes(20_000_000)
     optimizer = {"state": {0: {"step": 3, "exp_avg": moments}}, "param_groups": [{"lr": 1e-4}]}
-    whole = {"model": dict(state), "iteration": 1, "optimizer": optimizer, "learning_rate": 9e-5}
-    buffer = io.BytesIO()
-    test_weights.Pickler(buffer, 2).dump(whole)
-    members["data.pkl"] = buffer.getvalue()
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, data in members.items():
-            archive.writestr(f"G/{name}", data)
-    return out.getvalue()
+    whole = {"model": state, "iteration": 1, "optimizer": optimizer, "learning_rate": 9e-5}
+    return material.checkpoint(whole, members, "G")
 
 
 def test_an_optimisers_state_is_never_read(tmp_path, monkeypatch):
@@ -235,7 +229,7 @@ def test_an_optimisers_state_is_never_read(tmp_path, monkeypatch):
         return data
 
     monkeypatch.setattr(zipfile.ZipFile, "read", counted)
-    (tmp_path / "G.pth").write_bytes(checkpoint())
+    (tmp_path / "G.pth").write_bytes(speechsr_checkpoint())
     assert load_weights(tmp_path / "G.pth").network is NETWORK
     assert sum(sizes) < 1_000_000
 
@@ -260,7 +254,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_checkpoints_are_refused(case, tmp_path):
     edit, words = BAD[case]
-    (tmp_path / "G.pth").write_bytes(checkpoint(edit))
+    (tmp_path / "G.pth").write_bytes(speechsr_checkpoint(edit))
     with pytest.raises(WeightsError, match=words):
         load_weights(tmp_path / "G.pth")
 
@@ -271,5 +265,5 @@ def test_a_magnitude_of_zero_is_no_error(tmp_path):
     def edit(values):
         values["dec.conv_pre.weight_g"][3] = 0
 
-    (tmp_path / "G.pth").write_bytes(checkpoint(edit))
+    (tmp_path / "G.pth").write_bytes(speechsr_checkpoint(edit))
     assert not load_weights(tmp_path / "G.pth").params["conv_pre"]["weight"][3].any()

@@ -1,0 +1,181 @@
+"""FlashSR's weights in files: the original's, in few bits, and as safetensors."""
+
+import json
+
+import material
+import numpy as np
+import pytest
+import safetensors.numpy
+from conftest import check, shared
+from material import FLASHSR_SMALL, flashsr_originals, write_bundle, write_flashsr
+
+from novasr_np.errors import WeightsError
+from novasr_np.networks.flashsr import load, model
+from novasr_np.networks.flashsr.mlx import read_bundle
+from novasr_np.tensors import flatten, nest
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return material.flashsr_golden()
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return material.flashsr_weights()
+
+
+def test_the_originals_files_load(weights, golden, tmp_path):
+    write_flashsr(tmp_path, flashsr_originals(FLASHSR_SMALL, golden["voc.filter"]))
+    got, want = flatten(load.load(tmp_path)), flatten(weights)
+    assert got.keys() == want.keys()
+    for name, value in want.items():
+        np.testing.assert_array_equal(got[name], np.float32(value), err_msg=name)
+        assert got[name].dtype == np.float32
+
+
+def test_other_files_than_the_originals_are_refused(golden, tmp_path):
+    states = flashsr_originals(FLASHSR_SMALL, golden["voc.filter"])
+    write_flashsr(tmp_path, states)
+
+    def refused(match):
+        with pytest.raises(WeightsError, match=match) as error:
+            load.load(tmp_path)
+        assert "\n" not in str(error.value)
+        assert len(str(error.value)) < 400
+
+    vae, vocoder = (tmp_path / name for name in ("vae.pth", "sr_vocoder.pth"))
+    first, second = vae.read_bytes(), vocoder.read_bytes()
+    vae.write_bytes(second)
+    refused(r"vae\.pth: it holds the tensors of sr_vocoder\.pth")
+    vae.write_bytes(first[: len(first) // 2])
+    refused(r"vae\.pth: not a whole checkpoint")
+    vae.write_bytes(first)
+    bias = {**states["vae.pth"], "decoder.conv_out.bias": np.zeros(2, np.float32)}
+    write_flashsr(tmp_path, {"vae.pth": bias})
+    refused(r"vae\.pth: tensor decoder\.conv_out\.bias has shape \(2,\); expected \(1,\)")
+    vae.write_bytes(first)
+    vocoder.unlink()
+    refused(r"no sr_vocoder\.pth in it: hf download")
+    name = "ups.0.0.weight_v"
+    broken = {**states["sr_vocoder.pth"], name: np.zeros_like(states["sr_vocoder.pth"][name])}
+    write_flashsr(tmp_path, {"sr_vocoder.pth": broken})
+    refused(r"vocoder\.ups\.0\.0\.weight holds NaN")
+    del broken["conv_pre.bias"]
+    write_flashsr(tmp_path, {"sr_vocoder.pth": broken})
+    refused(r"sr_vocoder\.pth: it lacks the tensor conv_pre\.bias")
+    write_flashsr(tmp_path, {"sr_vocoder.pth": {**states["sr_vocoder.pth"], "a": np.ones(1)}})
+    refused(r"sr_vocoder\.pth: it has, and should not have, the tensor a")
+
+
+@pytest.mark.parametrize(("bits", "which"), [(4, "tiny"), (8, "tiny8")])
+def test_bundles_in_few_bits_are_what_mlx_reads(tmp_path, bits, which):
+    for suffix, name in (("safetensors", "model.safetensors"), ("json", "config.json")):
+        source = shared(f"golden/flashsr_mlx_{which}.{suffix}")
+        (tmp_path / name).write_bytes(source.read_bytes())
+    with np.load(shared("golden/flashsr_mlx_tiny.npz")) as file:
+        begin = f"{which}.torch."
+        want = {n.removeprefix(begin): x for n, x in file.items() if n.startswith(begin)}
+    told = {}
+    got = read_bundle(tmp_path, lambda shapes: told.update(shapes) or shapes)
+    assert told == {name: x.shape for name, x in want.items()}
+    assert json.loads((tmp_path / "config.json").read_text())["quantization"]["bits"] == bits
+    for name, value in want.items():
+        np.testing.assert_array_equal(got[name], value, err_msg=name)
+        assert got[name].dtype == np.float32
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_bundle_loads_within_its_steps(weights, golden, tmp_path, bits):
+    steps = write_bundle(tmp_path, weights, bits)
+    assert len(steps) > 200
+    params = load.load(tmp_path)
+    for part, name in (("vae", "vae"), ("unet", "ldm"), ("vocoder", "voc")):
+        got = flatten(params[part])
+        for key, want in flatten(weights[part]).items():
+            step = steps.get(f"{name}.{key}", 0)
+            check(got[key], want, 1.01 * step + 1e-3 * np.abs(want).max(), key)
+    x = np.float32(golden["e2e.audio_int16"][:1] / 32768)
+    noise = golden["e2e.x_T"][:1]
+    want, got = (model.forward(p, x, noise) for p in (weights, params))
+    error = np.sqrt(np.mean((got - want) ** 2) / np.mean(want**2))
+    assert error < {4: 0.4, 8: 0.04}[bits]
+
+
+def test_weights_convert_and_stay_on_disk(weights, tmp_path):
+    path = tmp_path / "flashsr.safetensors"
+    load.save(weights, path)
+    params = load.load(path)
+    got, want = flatten(params), flatten(weights)
+    assert got.keys() == want.keys()
+    for name, value in want.items():
+        np.testing.assert_array_equal(got[name], np.float32(value), err_msg=name)
+    conv = got["vae.encoder.mid.block_1.conv1.weight"]
+    assert isinstance(conv.base, np.memmap)
+    assert np.ascontiguousarray(conv, np.float32) is conv  # nor does `cast` copy it
+    assert len(safetensors.numpy.load_file(path)) == len(want)
+
+
+def test_what_is_no_set_of_weights_is_refused(weights, tmp_path):
+    path = tmp_path / "flashsr.safetensors"
+
+    def refused(match, source=path):
+        with pytest.raises(WeightsError, match=match) as error:
+            load.load(source)
+        assert "\n" not in str(error.value)
+        assert len(str(error.value)) < 400
+
+    refused("it has to be a folder")
+    refused(r"no vae\.pth and no student_ldm\.pth and no sr_vocoder\.pth in it: hf", tmp_path)
+    refused("vae lacks the tensor encoder.conv_in.weight and 251 more", {"unet": weights["unet"]})
+    swapped = {**weights, "vae": weights["vocoder"], "vocoder": weights["vae"]}
+    refused("vae lacks the tensor", swapped)
+    broken = nest({n: np.array(v) for n, v in flatten(weights).items()})
+    broken["unet"]["out"]["2"]["bias"][0] = np.nan
+    refused(r"unet\.out\.2\.bias holds NaN", broken)
+    broken["unet"]["out"]["2"]["bias"] = np.zeros(9)
+    refused(r"out\.2\.bias has shape \(9,\); expected \(8,\)", broken)
+    load.save(weights, path)
+    with pytest.raises(WeightsError, match="is no bundle, but the variant int4 is asked for"):
+        load.load(path, "int4")
+    with pytest.raises(ValueError, match="got 'int2'"):
+        load.load(path, "int2")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    refused("not a whole file")
+    path.write_bytes(whole[:100])
+    refused("not a safetensors file")
+    path.write_bytes(b"")
+    refused("not a safetensors file")
+    safetensors.numpy.save_file({"a": np.zeros(3, np.float32)}, path)
+    refused("weights of None, expected 'FlashSR'")
+
+
+def test_what_is_no_bundle_is_refused(weights, tmp_path):
+    def refused(match):
+        with pytest.raises(WeightsError, match=match) as error:
+            load.load(tmp_path)
+        assert "\n" not in str(error.value)
+        assert len(str(error.value)) < 400
+
+    write_bundle(tmp_path, weights, 4)
+    config, bundle = tmp_path / "config.json", tmp_path / "model.safetensors"
+    said, data = json.loads(config.read_text()), bundle.read_bytes()
+    config.write_text(json.dumps({**said, "quantization": {**said["quantization"], "bits": 8}}))
+    refused(r"expected \(\d+, \d+\), 8 bits")
+    config.write_text(json.dumps({**said, "quantization": {**said["quantization"], "bits": 3}}))
+    refused("3 bits in groups of 64; expected 'mlx_affine_flat', 4 or 8 bits")
+    config.write_text("{}")
+    refused(r"config\.json does not describe a bundle")
+    config.write_text(json.dumps({**said, "quantized_shapes": {}}))
+    refused("is quantised, but config.json does not say so")
+    extra = {**said["quantized_shapes"], "vae.no.weight": [1, 64]}
+    config.write_text(json.dumps({**said, "quantized_shapes": extra}))
+    refused(r"lacks the tensor vae\.no\.weight")
+    config.write_text(json.dumps(said))
+    bundle.write_bytes(data[:-2])
+    refused("not a whole file")
+    tensors = safetensors.numpy.load(data)
+    del tensors["vae.quant_conv.bias"]
+    safetensors.numpy.save_file(tensors, bundle)
+    refused(r"the bundle lacks the tensor vae\.quant_conv\.bias")
