@@ -28,7 +28,7 @@ from novasr_jax import compute, forward, interior, upsample
 from novasr_jax.backend import Backend
 from novasr_jax.layers import PRECISIONS as LEVELS
 from novasr_jax.networks import NETWORKS
-from novasr_jax.networks.novasr import folded
+from novasr_jax.networks.novasr import fast
 from novasr_np import forward as numpy_forward
 from novasr_np import load_weights
 from novasr_np.files.convert import Options, convert
@@ -178,7 +178,7 @@ def paths(params, device, sizes, segment, best, reference) -> None:
             x = jax.device_put(rows, model.sharding)
             calls: dict[str, tuple[Callable, Callable]] = {
                 "steps": (
-                    partial(folded.interior_steps, model.folded, x, precision=precision),
+                    partial(fast.interior_steps, model.folded, x, precision=precision),
                     partial(_steps_cost, model, x),
                 ),
                 "one program": _timed_and_counted(whole, model.folded, x, precision),
@@ -216,14 +216,14 @@ def _timed_and_counted(program, weights, x, precision):
 
 def _steps_cost(model, x):
     p, precision = model.folded, {"precision": model.precision}
-    steps = (folded._wave0, folded._hidden, folded._wave1)
+    steps = (fast._wave0, fast._hidden, fast._wave1)
     given: list = [x]
     costs = []
     for step, takes in zip(steps, ([0], [0, 1], [2]), strict=True):
         arguments = [given[i] for i in takes]
         costs.append(_cost(step.lower(p, *arguments, **precision)))
         given.append(jax.eval_shape(partial(step, **precision), p, *arguments))
-    costs.append(_cost(folded._output.lower(p, x, given[2], given[3])))
+    costs.append(_cost(fast._output.lower(p, x, given[2], given[3])))
     return tuple(map(sum, zip(*costs, strict=True)))
 
 
@@ -269,7 +269,7 @@ def transfers(params, device, minutes) -> None:
     bare(params, np.zeros(1000, np.float32), device, precision="high")
     rows = signal(model.batch * (model.segment + CONTEXT)).reshape(model.batch, -1)
     there = seconds_per_call(lambda: jax.device_put(rows, model.sharding))
-    y = folded.interior_steps(
+    y = fast.interior_steps(
         model.folded, jax.device_put(rows, model.sharding), precision=model.precision
     )
     # A new array each time: a fetched one keeps its copy on the host.

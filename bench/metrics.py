@@ -1,13 +1,13 @@
 """Measures of quality for bandwidth extension, on float64 arrays at 48 kHz.
 
-LSD is that of `novasr_np.dsp.spectrum`. The rest are ratios of energies between the
+LSD is that of `novasr compare`. The rest are ratios of energies between the
 same spectra, in dB.
 """
 
 import numpy as np
 from scipy import signal
 
-from novasr_np.dsp.spectrum import FLOOR, HOP, N_FFT, log_spectral_distance, power
+from novasr_np.dsp.spectrum import FLOOR, HOP, N_FFT, power
 from novasr_np.networks.novasr.spec import SAMPLE_RATE_OUT
 
 SPLIT = 341  # the first bin above 8 kHz; of N_FFT / 2 + 1
@@ -19,13 +19,19 @@ def lsd(y, truth) -> dict[str, float]:
     """Log-spectral distance over all bins, above 8 kHz ("high") and below ("low")."""
     a, b = power(y), power(truth)
     return {
-        name: log_spectral_distance(a[bins], b[bins])
+        name: _log_spectral_distance(a[bins], b[bins])
         for name, bins in (
             ("all", slice(None)),
             ("high", slice(SPLIT, None)),
             ("low", slice(None, SPLIT)),
         )
     }
+
+
+def _log_spectral_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """The mean over frames of the root mean square over bins of the logarithms' difference."""
+    difference = np.log10(np.maximum(a, FLOOR)) - np.log10(np.maximum(b, FLOOR))
+    return float(np.sqrt((difference**2).mean(axis=0)).mean())
 
 
 def level_errors(y, truth) -> list[float]:

@@ -27,11 +27,11 @@ from scipy import signal
 
 from bench import metrics
 from bench.data import SHARED, upstream
+from bench.fasr import fasr
 from bench.report import quote
 from novasr_np import load_weights, upsample
 from novasr_np.dsp.sinc import hann, windowed_sinc
 from novasr_np.networks.novasr.spec import SAMPLE_RATE_IN, SAMPLE_RATE_OUT, UPSAMPLING
-from novasr_np.networks.speechsr.model import forward as two_branches
 from novasr_np.pipeline.arrays import run_bare
 from novasr_np.pipeline.threads import Backend
 from novasr_np.weights import as_weights, embedded_weights
@@ -106,8 +106,7 @@ def main() -> None:
         systems[name] = partial(network_alone, load_weights(source).params)
     speechsr = load_weights(upstream("speechsr/speechsr48k_G_100000.pth")).params
     systems["SpeechSR-48k"] = partial(network_alone, speechsr)
-    two = partial(two_branches, speechsr, branches=(0, 2))
-    fasr = {"FASR": lambda path, x, rate: two(np.float32(x))}
+    two_branches = {"FASR": lambda path, x, rate: fasr(speechsr, np.float32(x))}
     kept = {
         f"{name}, low band kept": partial(low_band_kept, params)
         for name, params in own.items()
@@ -121,7 +120,7 @@ def main() -> None:
         sys.exit(f"no speech in {SHARED}: set NOVASR_SHARED to the folder with it")
     results = {
         "Input by torchaudio's default resampler": evaluate(
-            systems | fasr | kept, paths, sinc_resample, visqol=not args.no_visqol
+            systems | two_branches | kept, paths, sinc_resample, visqol=not args.no_visqol
         ),
         "Input by Chebyshev's filter (scipy.signal.decimate)": evaluate(systems, paths, cheby1),
         "Input in 8 bits": evaluate(systems, paths, eight_bits),

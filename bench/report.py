@@ -9,7 +9,8 @@ import numpy as np
 
 from bench.data import upstream
 from novasr_np import load_weights
-from novasr_np.networks.novasr import folded
+from novasr_np.fast.banded import ROWS
+from novasr_np.networks.novasr import fast
 from novasr_np.networks.novasr.spec import CHANNELS, SAMPLE_RATE_OUT, TENSORS, UPSAMPLING
 
 
@@ -154,14 +155,14 @@ def _peers(cases):
 
 def _multiplied():
     """GFLOP per second of audio in the matrix products of `fused`."""
-    p = folded.fold(load_weights(upstream("pytorch_model_v1.bin")).params, np.float32)
+    p = fast.fold(load_weights(upstream("pytorch_model_v1.bin")).params, np.float32)
     bands = sum(band.size for a in (p.activation0, p.activation1) for band in a[:3])
     products = (
-        (16_000 * p.pre.size / folded._PRE)
-        + (16_000 * p.skip.size / folded._SKIP)
-        + (48_000 * p.conv1.size / folded._CONV1)
-        + (48_000 * p.post.size / folded._POST)
-        + (48_000 * bands * CHANNELS / folded._FILTER)
+        (16_000 * p.pre.size / fast._PRE)
+        + (16_000 * p.skip.size / fast._SKIP)
+        + (48_000 * p.conv1.size / fast._CONV1)
+        + (48_000 * p.post.size / fast._POST)
+        + (48_000 * bands * CHANNELS / ROWS)
     )
     return 2 * products / 1e9
 

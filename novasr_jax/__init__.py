@@ -2,6 +2,6 @@
 
 from .api import forward, upsample
 from .fastsr import FastSR
-from .networks.novasr.folded import fold, interior
+from .networks.novasr.fast import fold, interior
 
 __all__ = ["FastSR", "fold", "forward", "interior", "upsample"]

@@ -1,72 +1,79 @@
-"""Hold numpy's BLAS to one thread while a network runs.
+"""Hold OpenBLAS, which numpy's wheels bring, to one thread while a network runs.
 
 The networks' products are small, so its threads cost more than they bring; and beside threads of
-our own two pools would get in each other's way. numpy has no call for this; its wheels bring
-OpenBLAS, whose library is found beside numpy and asked by ctypes. Where another
-BLAS is built in (Accelerate, MKL, a distribution's), nothing is done.
+our own two pools would get in each other's way. numpy has no call for this: threadpoolctl finds the
+library, and ctypes asks it. Its own setter costs several times as much, and since 3.8 it ignores
+all threads but the first. Where another BLAS is built in (Accelerate, MKL), or one on OpenMP, whose
+number of threads is each thread's own, nothing is done.
 """
 
 import ctypes
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ContextDecorator
 from functools import cache
+from itertools import product
 from pathlib import Path
 
-import numpy as np
+import numpy as np  # noqa: F401 (loads the library that is looked for)
 
-_NAMES = tuple(
-    f"{prefix}openblas_{{}}_num_threads{suffix}"
-    for prefix in ("scipy_", "")
-    for suffix in ("64_", "")
-)
 _lock = threading.Lock()
 _held = {"users": 0, "threads": 0}
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """OpenBLAS runs on one thread inside the block, for the whole process.
+class _OneThread(ContextDecorator):
+    def __enter__(self) -> None:
+        if (found := library()) is None:
+            return
+        get, put = found
+        with _lock:
+            if _held["users"] == 0:
+                _held["threads"] = get()
+                put(1)
+            _held["users"] += 1
 
-    Blocks may nest and overlap between threads; the last to leave restores the number.
-    """
-    library = _openblas()
-    if library is None:
-        yield
-        return
-    get, put = library
-    with _lock:
-        if _held["users"] == 0:
-            _held["threads"] = get()
-            put(1)
-        _held["users"] += 1
-    try:
-        yield
-    finally:
+    def __exit__(self, *error: object) -> None:
+        if (found := library()) is None:
+            return
+        _, put = found
         with _lock:
             _held["users"] -= 1
             if _held["users"] == 0:
                 put(_held["threads"])
 
 
+_one_thread = _OneThread()
+
+
+def one_thread() -> _OneThread:
+    """OpenBLAS runs on one thread inside the block, or the function, for the whole process.
+
+    Blocks may nest and overlap between threads; the last to leave restores the number.
+    """
+    return _one_thread
+
+
 @cache
-def _openblas():
-    """The functions (get, set) of the number of threads in numpy's own OpenBLAS, or None."""
-    package = Path(np.__file__).parent
-    for folder in (package.parent / "numpy.libs", package / ".dylibs"):
-        for path in sorted(folder.glob("*openblas*")):
-            try:
-                library = ctypes.CDLL(str(path))
-            except OSError:
-                continue
-            for name in _NAMES:
-                if hasattr(library, name.format("set")):
-                    return getattr(library, name.format("get")), getattr(
-                        library, name.format("set")
-                    )
+def library() -> tuple[Callable[[], int], Callable[[int], None]] | None:
+    """The functions (get, set) of the number of threads in the OpenBLAS loaded, or None."""
+    from threadpoolctl import threadpool_info  # noqa: PLC0415
+
+    paths = [
+        found["filepath"]
+        for found in threadpool_info()
+        if found["internal_api"] == "openblas" and found["threading_layer"] == "pthreads"
+    ]
+    # Others, such as scipy's, may be loaded as well; numpy's lies beside it, if it is a wheel's.
+    for path in sorted(paths, key=lambda path: "numpy" not in "".join(Path(path).parts[-3:-1])):
+        loaded = ctypes.CDLL(path)
+        for prefix, suffix in product(("scipy_", ""), ("64_", "_64", "")):
+            names = (f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set"))
+            get, put = (getattr(loaded, name, None) for name in names)
+            if get and put:
+                return get, put
     return None
 
 
 def can_hold() -> bool:
     """Whether numpy's BLAS is one that `one_thread` can hold."""
-    return _openblas() is not None
+    return library() is not None

@@ -10,12 +10,12 @@ import numpy as np
 
 from . import networks
 from .atomic import atomic_write
-from .checkpoint import read_checkpoint
 from .errors import WeightsError
 from .hashing import file_sha256
 from .networks import NETWORKS, Network
 from .networks.record import Params
 from .tensors import check, check_shapes, flatten, nest, read_safetensors, write_safetensors
+from .tensors.checkpoint import read_checkpoint
 
 
 @dataclass(frozen=True, eq=False)

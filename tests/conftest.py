@@ -89,7 +89,7 @@ def pytest_report_header(config):
 
 def _blas() -> str:
     """Where the slowness of a shared machine would come from."""
-    library = blas._openblas()
+    library = blas.library()
     if library is None:
         return "a BLAS that is not held to one thread"
     get, _ = library

@@ -139,7 +139,7 @@ def test_nan_never_becomes_sound(params, samples, threads, recwarn):
 
 
 def test_weights_are_checked_even_for_no_samples(params):
-    with pytest.raises(WeightsError, match="missing tensors"):
+    with pytest.raises(WeightsError, match="missing tensor"):
         upsample(np.zeros(0), weights={})
 
 

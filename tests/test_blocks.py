@@ -131,7 +131,7 @@ def test_threads_and_blocks_below_one_are_refused(params):
 
 
 def test_blas_is_held_to_one_thread_and_let_go():
-    library = blas._openblas()
+    library = blas.library()
     if library is None:
         pytest.skip("numpy here has no OpenBLAS of its own")
     get, put = library
@@ -150,7 +150,7 @@ def test_blas_is_held_to_one_thread_and_let_go():
 
 def test_forward_and_stages_hold_blas_too(params, monkeypatch):
     """While a layer multiplies, and not while the caller has its turn."""
-    library = blas._openblas()
+    library = blas.library()
     if library is None:
         pytest.skip("numpy here has no OpenBLAS of its own")
     get, put = library

@@ -109,7 +109,7 @@ def test_safetensors_with_the_originals_names(dtype, tmp_path):
     np.testing.assert_equal(load_weights(path).params, random_params(0))
     del theirs["dec.conv_post.weight"]
     path.write_bytes(safetensors.numpy.save(theirs))
-    with pytest.raises(WeightsError, match=r"missing tensors: dec\.conv_post\.weight"):
+    with pytest.raises(WeightsError, match=r"missing tensor dec\.conv_post\.weight"):
         load_weights(path)
 
 

@@ -68,12 +68,12 @@ def test_compilation_cache_fills_a_folder(folder):
 def test_a_device_out_of_memory_is_told(folder, capfd, monkeypatch):
     import jax  # noqa: PLC0415
 
-    from novasr_jax.networks.novasr import folded  # noqa: PLC0415
+    from novasr_jax.networks.novasr import fast  # noqa: PLC0415
 
     def full(*_, **__):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes.")
 
-    monkeypatch.setattr(folded, "_wave0", full)
+    monkeypatch.setattr(fast, "_wave0", full)
     soundfile.write("a.wav", speech_like(2000), 16_000)
     assert main(["upsample", "a.wav", *JAX]) == 1
     assert "no room for 8 rows of 500 samples: take a smaller batch" in capfd.readouterr().err

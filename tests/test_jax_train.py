@@ -13,10 +13,10 @@ pytest.importorskip("optax", reason="needs the extra train")
 pytest.importorskip("scipy", reason="needs the extra train")
 
 import novasr_np  # noqa: E402
-from novasr_jax.networks.novasr import folded  # noqa: E402
+from novasr_jax.networks.novasr import fast  # noqa: E402
 from novasr_jax.train import __main__ as command  # noqa: E402
 from novasr_jax.train import ahead, airband, data, novasr, state  # noqa: E402
-from novasr_jax.train.novasr import learn, losses, network  # noqa: E402
+from novasr_jax.train.novasr import gradients, learn, losses  # noqa: E402
 from novasr_np.networks.novasr.spec import CONTEXT, CONTEXT_LEFT  # noqa: E402
 
 LOSS = jax.jit(losses.loss, static_argnames="weights")
@@ -38,15 +38,15 @@ def recordings():
 
 
 def test_network_and_its_pullback(params):
-    """Beside `folded.interior` as JAX differentiates it."""
+    """Beside `fast.interior` as JAX differentiates it."""
     trained = _flat(params)
-    prepared = folded.fold(learn.tree(trained))
+    prepared = fast.fold(learn.tree(trained))
     x = np.random.default_rng(1).uniform(-1, 1, (2, 200 + CONTEXT)).astype(np.float32)
-    y, pullback = network.interior(prepared, learn.filters(), x)
+    y, pullback = gradients.interior(prepared, learn.filters(), x)
     dy = np.random.default_rng(2).normal(size=y.shape).astype(np.float32)
 
     def product(p):
-        y = folded.interior(p, x)
+        y = fast.interior(p, x)
         return (y * dy).sum(), y
 
     (_, plain), want = jax.jit(jax.value_and_grad(product, has_aux=True))(prepared)
@@ -61,17 +61,17 @@ def test_network_and_its_pullback(params):
 
 def test_the_middle_needs_no_gradient(params, x64):
     """What runs does not depend on it: `fold` may hold it fixed."""
-    p = folded.fold(params, np.float64)
+    p = fast.fold(params, np.float64)
     moved = p._replace(middle=p.middle + 0.1, linear_bias=p.linear_bias - 0.1 * p.conv1.sum((0, 1)))
     x = np.random.default_rng(3).uniform(-1, 1, (1, 60 + CONTEXT))
-    run = jax.jit(folded.interior)
+    run = jax.jit(fast.interior)
     check(run(moved, x), run(p, x), 1e-12)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_run_begins_with_the_waves_polarity(seed):
     params = learn.tree(learn.initial(seed))
-    assert folded.fold(params).skip.sum() > 0
+    assert fast.fold(params).skip.sum() > 0
 
 
 def test_filter_is_the_originals(upstream):
@@ -266,7 +266,7 @@ def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, c
     x = speech_like(500)
     want = novasr_np.upsample(np.float64(x), weights=params)
     check(novasr_np.upsample(x, weights=params), want, 1e-5)
-    check(jax.jit(folded.interior)(folded.fold(params), x[None])[0], want[33 : 3 * 487], 1e-5)
+    check(jax.jit(fast.interior)(fast.fold(params), x[None])[0], want[33 : 3 * 487], 1e-5)
 
     run("--resume")  # at its end already: writes the same
     assert novasr_np.weights.read_weights(target)[1].keys() == tensors.keys()

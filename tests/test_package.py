@@ -25,11 +25,11 @@ MAY_IMPORT = {
     **{room: set() for room in GROUND},
     "threads": {"samples"},
     "tensors": {"errors"},
-    "checkpoint": {"errors"},
     "layers": {"blas", "errors", "samples", "threads", "version"},
+    "fast": {"layers", *GROUND},
     "dsp": {"blas", "errors", "samples"},
-    "networks": {"checkpoint", "dsp", "layers", "tensors", *GROUND},
-    "weights": {"checkpoint", "networks", "tensors", *GROUND},
+    "networks": {"dsp", "fast", "layers", "tensors", *GROUND},
+    "weights": {"networks", "tensors", *GROUND},
     "pipeline": {"dsp", "networks", "tensors", "weights", *GROUND},
     "api": {"dsp", "networks", "pipeline", "weights", *GROUND},
     "speech": {"api", "networks", "weights", *GROUND},
@@ -40,20 +40,21 @@ MAY_IMPORT = {
     "corpus": {"files", "pipeline", "weights", *GROUND},
     "conformance": {"api", "files", "networks", "tensors", "weights", *GROUND},
 }
-MAY_IMPORT["cli"] = {*MAY_IMPORT} - {"checkpoint", "fastsr", "plugins"}
+MAY_IMPORT["cli"] = {*MAY_IMPORT} - {"fastsr", "plugins"}
 # The same for novasr_jax; of novasr_np it may have data and files, never a network's arithmetic.
 JAX_MAY_IMPORT = {
     "layers": set(),
-    "networks": {"layers"},
+    "fast": {"layers"},
+    "networks": {"fast", "layers"},
     "compute": {"layers", "networks"},
     "batcher": set(),
     "backend": {"batcher", "compute"},
     "api": {"backend", "networks"},
     "fastsr": {"backend"},
     "to_stablehlo": {"networks"},
-    "train": {"layers", "networks"},
+    "train": {"fast", "layers", "networks"},
 }
-MATHS = {"layers", "networks", "dsp", "pipeline", "api", "samples", "blas", "threads"}
+MATHS = {"fast", "layers", "networks", "dsp", "pipeline", "api", "samples", "blas", "threads"}
 # Numbers of one network, which nobody else may have as constants of the world.
 ITS_NUMBERS = {16_000, 48_000, 11, 13, 39}
 
@@ -125,7 +126,7 @@ def test_jax_takes_data_from_numpy_but_no_arithmetic():
 
 
 def test_maths_needs_numpy_alone():
-    optional = {"soxr", "onnx"}
+    optional = {"soxr", "onnx", "scipy", "threadpoolctl"}
     for room in MATHS:
         for path in rooms("novasr_np")[room]:
             packages = {name.split(".")[0] for name in imports(path)}

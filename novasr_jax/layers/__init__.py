@@ -4,14 +4,13 @@ Activations are ``[..., time, channel]``, or ``[..., row, column, channel]`` for
 and `group_norm`: channels last as accelerators like them. The layers of `novasr_np` have the same
 names and parameters, channels first. Every layer keeps the dtype of its input and any leading
 dimensions, and works under ``jit``, ``vmap`` and ``grad``. This is the text to audit; what runs
-faster, elsewhere or as `snake_beta_at_twice` and `upsampling_conv2d`, is tested against it.
+faster, in `fast` and the networks, is tested against it.
 """
 
-from .activations import cos_turns, elu, gelu, prelu, sigmoid, silu, snake
+from .activations import elu, gelu, prelu, sigmoid, silu, snake
 from .alias_free import (
     downsample2,
     snake_beta,
-    snake_beta_at_twice,
     upsample2,
     upsample2_swapped,
 )
@@ -30,7 +29,7 @@ from .conv import (
     product,
     zero_from,
 )
-from .conv2d import conv2d, repeat2, upsampling_conv2d
+from .conv2d import conv2d, repeat2
 from .norm import group_norm, layer_norm
 from .recurrent import gru
 
@@ -41,7 +40,6 @@ __all__ = [
     "conv2d",
     "conv_transpose1d",
     "correlate",
-    "cos_turns",
     "depthwise1d",
     "downsample2",
     "elu",
@@ -61,9 +59,7 @@ __all__ = [
     "silu",
     "snake",
     "snake_beta",
-    "snake_beta_at_twice",
     "upsample2",
     "upsample2_swapped",
-    "upsampling_conv2d",
     "zero_from",
 ]

@@ -2,10 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import lax
 
-from .activations import cos_turns
 from .conv import Array, fir, interleave, pad_time
 
 
@@ -58,36 +55,3 @@ def downsample2(x: Array, filter: Array, pad: str = "zeros") -> jax.Array:
     x [..., T, C] with T even, filter [12]  ->  [..., T / 2, C]
     """
     return fir(pad_time(x, 5, 5, pad), filter, x.shape[-2] // 2, hop=2)
-
-
-def snake_beta_at_twice(
-    x: Array, upsample: Array, downsample: Array, alpha: Array, beta: Array, epsilon: float = 1e-9
-) -> jax.Array:
-    """`downsample2` of `snake_beta` of `upsample2`, all ends held, without the array in between.
-
-    With ``e[n] = u[2n]``, ``o[n] = u[2n+1]`` of what snake_beta gives,
-    ``y[n] = sum_k f[2k+1] e[n + k - 2] + f[2k] o[n + k - 3]``, k = 0 .. 5, f = downsample, and
-    beyond the ends e and o alike are ``u[0]`` and ``u[2T-1]``.
-
-    x [..., T, C], upsample and downsample [12], alpha [C], beta [C]  ->  [..., T, C]
-    """
-    steps = x.shape[-2]
-    # Behind a barrier, or XLA takes the padding apart again, once for each tap.
-    xp, w = lax.optimization_barrier(pad_time(x, 6, 6, "edge")), 2 * upsample
-    turns, depth = jnp.exp(alpha) / np.pi, 1 / (2 * jnp.exp(beta) + epsilon)
-
-    def phase(s: int) -> jax.Array:
-        """Every second sample of u, from step -3 on to 3 steps behind the end."""
-        u = fir(xp, w[s::2], steps + 6, start=s)
-        return u + depth * (1 - cos_turns(turns * u))
-
-    even, odd = phase(0), phase(1)
-    place = jnp.arange(steps + 6)[:, None]
-
-    def held(u: jax.Array) -> jax.Array:
-        u = jnp.where(place < 3, even[..., 3:4, :], u)
-        return jnp.where(place < steps + 3, u, odd[..., steps + 2 : steps + 3, :])
-
-    return fir(held(even), downsample[1::2], steps, start=1) + fir(
-        held(odd), downsample[0::2], steps
-    )

@@ -55,15 +55,12 @@ def power(x: np.ndarray) -> np.ndarray:
     return Power().push(x, last=True)
 
 
-def log_spectral_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """The LSD of two power spectra [bins, frames], as AP-BWE's code has it (arXiv 2401.06387).
-
-    ``mean over frames of sqrt(mean over bins of (log10 a - log10 b)^2)``, both at least `FLOOR`.
-    """
-    return float(_distances(a, b).mean())
-
-
 def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of two power spectra [bins, frames], for each frame; their mean is the log-spectral distance.
+
+    ``sqrt(mean over bins of (log10 a - log10 b)^2)``, both at least `FLOOR`, as AP-BWE's code has
+    it (arXiv 2401.06387).
+    """
     difference = np.log10(np.maximum(a, FLOOR)) - np.log10(np.maximum(b, FLOOR))
     return np.sqrt((difference**2).mean(axis=0))
 

@@ -19,7 +19,7 @@ from .conv import (
     linear,
 )
 from .conv2d import conv2d, repeat2
-from .norm import group_norm, layer_norm, weight_norm
+from .norm import group_norm, layer_norm
 from .recurrent import gru
 
 __all__ = [
@@ -45,5 +45,4 @@ __all__ = [
     "snake_beta",
     "upsample2",
     "upsample2_swapped",
-    "weight_norm",
 ]

@@ -7,15 +7,6 @@ import numpy as np
 from ..threads import each
 
 
-def weight_norm(v: np.ndarray, g: np.ndarray) -> np.ndarray:
-    """A convolution's weight from its direction and its length: ``g v / |v|`` (arXiv 1602.07868).
-
-    v [A, B, K], g [A, 1, 1]; the norm is over all axes but the first. In float64.
-    """
-    v = np.asarray(v, np.float64)
-    return np.asarray(g, np.float64) * v / np.sqrt((v**2).sum(axis=(1, 2), keepdims=True))
-
-
 def layer_norm(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray, epsilon: float = 1e-5
 ) -> np.ndarray:

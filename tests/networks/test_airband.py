@@ -10,7 +10,7 @@ from novasr_np import Stream, load_weights, upsample
 from novasr_np.conformance.cases import cases
 from novasr_np.conformance.verify import verify
 from novasr_np.networks import NETWORKS
-from novasr_np.networks.airband import features, folded, model, spec, synthesis
+from novasr_np.networks.airband import fast, features, model, spec, synthesis
 from novasr_np.weights import embedded_weights
 
 BOTH = pytest.mark.parametrize("variant", spec.VARIANTS, ids=lambda variant: variant.name)
@@ -60,8 +60,8 @@ def test_folded_equals_the_layers(variant, dtype):
     x = with_gap(speech_like(network.cut.context + 4000))
     want = model.forward(params, np.float64(x), start, variant=variant)
     inside = slice(3 * network.cut.left, 3 * (network.cut.left + 4000))
-    p, y = folded.fold(params, dtype), np.empty(12_000, dtype)
-    folded.interior(variant, p, x.astype(dtype), y, start=start)
+    p, y = fast.fold(params, dtype), np.empty(12_000, dtype)
+    fast.interior(variant, p, x.astype(dtype), y, start=start)
     check(y, want[inside], {np.float32: 2e-6, np.float64: 1e-11}[dtype])
 
 

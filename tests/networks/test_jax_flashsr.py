@@ -11,7 +11,7 @@ jax = pytest.importorskip("jax", reason="needs the extra jax")
 
 import jax.numpy as jnp  # noqa: E402
 
-from novasr_jax import layers  # noqa: E402
+from novasr_jax import fast, layers  # noqa: E402
 from novasr_jax.networks.flashsr import model, unet, vae, vocoder  # noqa: E402
 from novasr_np import layers as in_numpy  # noqa: E402
 from novasr_np.networks.flashsr import unet as numpys_unet  # noqa: E402
@@ -285,7 +285,7 @@ def test_layers_of_images_are_numpys(shape, x64):
 def test_upsampling_conv2d_is_a_convolution_of_what_is_repeated(shape, x64):
     x, weight, bias = image(*shape), image(5, 6, 3, 3), image(5)
     want = in_numpy.conv2d(in_numpy.repeat2(x), weight, bias)
-    check(run(layers.upsampling_conv2d, last(x), weight, bias), last(want), 1e-12)
+    check(run(fast.upsampling_conv2d, last(x), weight, bias), last(want), 1e-12)
 
 
 def test_layers_of_signals_are_numpys(x64):
@@ -315,7 +315,7 @@ def test_snake_beta_at_twice_is_numpys_in_three_steps(steps, x64):
     x, (up, down), (alpha, beta) = image(2, 3, steps), image(2, 12), image(2, 3)
     u = in_numpy.snake_beta(in_numpy.upsample2(x, up), alpha, beta, epsilon=0.3)
     want = in_numpy.downsample2(u, down, pad="edge")
-    got = run(layers.snake_beta_at_twice, x.swapaxes(1, 2), up, down, alpha, beta, 0.3)
+    got = run(fast.snake_beta_at_twice, x.swapaxes(1, 2), up, down, alpha, beta, 0.3)
     check(got.swapaxes(1, 2), want, 1e-12)
 
 
@@ -324,7 +324,7 @@ def test_cosine_of_turns_is_exact_far_from_zero(x64):
     for dtype, near in ((np.float64, 1e-14), (np.float32, 2e-7)):
         rounded = turns.astype(dtype)
         want = np.cos(2 * np.pi * (np.float64(rounded) % 1))
-        check(run(layers.cos_turns, rounded), want, near)
+        check(run(fast.cos_turns, rounded), want, near)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
@@ -349,7 +349,9 @@ def test_half_precision_is_of_the_operands_alone(precision):
 
     def made(given, precision):
         return {
-            name: getattr(layers, name)(*x, *cases[name][3:], precision=precision)
+            name: getattr(layers if name in layers.__all__ else fast, name)(
+                *x, *cases[name][3:], precision=precision
+            )
             for name, x in given.items()
         }
 
@@ -372,10 +374,10 @@ def test_gradients_and_vmap_of_layers(x64):
     taps, values = image(12), weight[0, :, 0, 0]
     functions = {
         "conv2d": lambda x: layers.conv2d(x, weight, 0, stride=2),
-        "upsampling_conv2d": lambda x: layers.upsampling_conv2d(x, weight, 0),
+        "upsampling_conv2d": lambda x: fast.upsampling_conv2d(x, weight, 0),
         "group_norm": lambda x: layers.group_norm(x, values, 0, 3),
         "attention": lambda x: layers.attention(x[0], x[1], x[1] * values, 2),
-        "snake_beta_at_twice": lambda x: layers.snake_beta_at_twice(x, taps, taps, values, values),
+        "snake_beta_at_twice": lambda x: fast.snake_beta_at_twice(x, taps, taps, values, values),
     }
     direction = image(*x.shape, 1)[..., 0]
 

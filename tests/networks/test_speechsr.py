@@ -10,9 +10,10 @@ import soundfile
 from conftest import JAX_TOLERANCE, TOLERANCE, check, random_params, runner, shared, speech_like
 from material import as_lists
 
+from bench.fasr import fasr
 from novasr_np import Stream, WeightsError, forward, load_weights, stages, upsample
 from novasr_np.networks import NETWORKS
-from novasr_np.networks.speechsr import folded, model, spec
+from novasr_np.networks.speechsr import fast, spec
 from novasr_np.weights import as_weights
 
 NETWORK = NETWORKS["SpeechSR-48k"]
@@ -58,7 +59,7 @@ def test_golden_outputs(either, dtype):
             assert y.dtype == dtype
             check(y, golden[f"{case}.y"], MOST[dtype], case)
             if kind == "48k":
-                y = model.forward(originals, x, branches=(0, 2))
+                y = fasr(originals, x)
                 check(y, golden[f"{case}.fasr"], MOST[dtype], case)
 
 
@@ -167,7 +168,7 @@ def test_24k_by_the_command(tmp_path, monkeypatch, capfd):
 @pytest.mark.parametrize("samples", [1, 2, 50, 99, 100, 101, 333])
 def test_tiles_meet(samples, dtype, monkeypatch):
     """Whatever the scratch holds from before."""
-    monkeypatch.setattr(folded, "_TILE", 50)
+    monkeypatch.setattr(fast, "_TILE", 50)
     for network in (NETWORK, TO_24K):
         params, at = random_params(1, network), network.at
         count, context = samples * network.cut.step, network.cut.left
@@ -236,8 +237,8 @@ def test_an_optimisers_state_is_never_read(tmp_path, monkeypatch):
 
 BAD = {
     "wrong shape": (lambda v: v.update({"dec.conv_post.weight": np.ones((1, 32, 5))}), "shape"),
-    "no g": (lambda v: v.pop("dec.conv_pre.weight_g"), "missing tensors: dec.conv_pre.weight_g"),
-    "no v": (lambda v: v.pop("dec.conv_pre.weight_v"), "missing tensors: dec.conv_pre.weight_v"),
+    "no g": (lambda v: v.pop("dec.conv_pre.weight_g"), "missing tensor dec.conv_pre.weight_g"),
+    "no v": (lambda v: v.pop("dec.conv_pre.weight_v"), "missing tensor dec.conv_pre.weight_v"),
     "v of zeros": (
         lambda v: v.update({"dec.conv_pre.weight_v": np.zeros((32, 1, 7))}),
         "conv_pre.weight_v has a direction of length 0",
@@ -247,7 +248,10 @@ BAD = {
         "conv_pre.weight_g is all zeros",
     ),
     "NaN": (lambda v: v["dec.conv_pre.bias"].fill(np.nan), "NaN"),
-    "another tensor": (lambda v: v.update({"dec.more": np.ones(3)}), "does not have: dec.more"),
+    "another tensor": (
+        lambda v: v.update({"dec.more": np.ones(3)}),
+        "tensor dec.more, which SpeechSR-48k does not have",
+    ),
 }
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from novasr_np.networks.flashsr.spec import GROUPS, HEAD
 
+from ...fast import upsampling_conv2d
 from ...layers import (
     attention,
     conv2d,
@@ -19,7 +20,6 @@ from ...layers import (
     layer_norm,
     linear,
     silu,
-    upsampling_conv2d,
 )
 
 Params = dict[str, Any]

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 
 from novasr_np.networks.flashsr.spec import GROUPS, VAE_LEVELS
 
-from ...layers import attention, conv2d, group_norm, silu, upsampling_conv2d
+from ...fast import upsampling_conv2d
+from ...layers import attention, conv2d, group_norm, silu
 
 _SMALLEST, _LARGEST = -30, 20  # of the logarithm of a variance
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from novasr_np.networks.flashsr.spec import DILATIONS, RATES, TAPS
 
-from ...layers import conv1d, conv_transpose1d, prelu, snake_beta_at_twice
+from ...fast import snake_beta_at_twice
+from ...layers import conv1d, conv_transpose1d, prelu
 from ...layers.conv import pad_time
 
 Params = dict[str, Any]

@@ -1,12 +1,12 @@
 """NovaSR in JAX."""
 
 from ..record import Network
-from . import folded, model
+from . import fast, model
 
 NETWORK = Network(
     name="NovaSR",
-    fold=folded.fold,
-    interior=folded.interior_steps,
+    fold=fast.fold,
+    interior=fast.interior_steps,
     forward=model.forward,
     stages=model.stages,
 )

@@ -5,13 +5,13 @@ from functools import partial
 from novasr_np.networks.speechsr.spec import TO_24K, TO_48K
 
 from ..record import Network
-from . import inside, model
+from . import fast, model
 
 NETWORKS = tuple(
     Network(
         name=variant.name,
-        fold=inside.fold,
-        interior=inside.make_interior(variant),
+        fold=fast.fold,
+        interior=fast.make_interior(variant),
         forward=partial(model.forward, variant=variant),
         stages=partial(model.stages, variant=variant),
     )

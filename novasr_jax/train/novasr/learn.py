@@ -12,10 +12,10 @@ from novasr_np.dsp.sinc import kaiser, kaiser_beta, windowed_sinc
 from novasr_np.networks.novasr.spec import CONTEXT, TENSORS
 from novasr_np.tensors import nest
 
-from ...networks.novasr import folded
+from ...networks.novasr import fast
 from ...networks.novasr.model import forward
 from ..state import Plan, schedule
-from . import network
+from . import gradients
 from .data import Batch
 from .losses import Weights, loss
 
@@ -60,16 +60,16 @@ def tree(trained: dict[str, Any]) -> dict[str, Any]:
 def gradient(trained: dict[str, Any], batch: Batch) -> tuple[jax.Array, dict[str, Any]]:
     """The loss, and its gradient."""
     prepared = _fold(trained)
-    y, pullback = network.interior(prepared, filters(), batch.x)
+    y, pullback = gradients.interior(prepared, filters(), batch.x)
     value, dy = _loss(y, batch.truth, batch.edge, _WEIGHTS)
     return value, _unfold(trained, pullback(dy))
 
 
-def filters() -> network.Filters:
-    """The fixed filters as `network.interior` takes them."""
+def filters() -> gradients.Filters:
+    """The fixed filters as `gradients.interior` takes them."""
     taps = np.asarray(np.float16(filter_taps()), np.float64)
-    up, down, through = folded.filter_taps(np, taps, taps)
-    return network.Filters(*(tuple(t.tolist()) for t in (down, up, down, through)))
+    up, down, through = fast.filter_taps(np, taps, taps)
+    return gradients.Filters(*(tuple(t.tolist()) for t in (down, up, down, through)))
 
 
 def optimiser(plan: Plan) -> optax.GradientTransformation:
@@ -81,7 +81,7 @@ def optimiser(plan: Plan) -> optax.GradientTransformation:
 
 @jax.jit
 def _fold(trained):
-    return folded.fold_with(jnp, tree(trained))
+    return fast.fold_with(jnp, tree(trained))
 
 
 @partial(jax.jit, static_argnames="weights")
@@ -100,6 +100,6 @@ def _silence(trained):
 @jax.jit
 def _unfold(trained, of_folded):
     """The gradient of the weights from that of the folded ones, and what silence adds."""
-    (inside,) = jax.vjp(lambda t: folded.fold_with(jnp, tree(t)), trained)[1](of_folded)
+    (inside,) = jax.vjp(lambda t: fast.fold_with(jnp, tree(t)), trained)[1](of_folded)
     aside = jax.grad(lambda t: _WEIGHTS.silence * _silence(t))(trained)
     return jax.tree.map(jnp.add, inside, aside)

@@ -3,7 +3,7 @@
 from functools import partial
 
 from ..record import Compute, Context, Network, Ports, Table
-from . import faults, folded, model, spec, to_onnx
+from . import fast, faults, model, spec, to_onnx
 
 
 def _network(variant: spec.Variant) -> Network:
@@ -27,9 +27,9 @@ def _network(variant: spec.Variant) -> Network:
         compute=Compute(
             stages=partial(model.stages, variant=variant),
             forward=partial(model.forward, variant=variant),
-            fold=folded.fold,
-            interior=partial(folded.interior, variant),
-            open_live=partial(folded.Live, variant),
+            fold=fast.fold,
+            interior=partial(fast.interior, variant),
+            open_live=partial(fast.Live, variant),
         ),
         ports=Ports(variant.self_test, faults.faults(variant), partial(to_onnx.export, variant)),
         keeps_low_band=True,

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from ...atomic import atomic_write
-from ...checkpoint import read_checkpoint
 from ...errors import WeightsError
 from ...hashing import file_sha256
-from ...layers import weight_norm
-from ...tensors import flatten, nest
+from ...tensors import check_shapes, flatten, nest, unnormed
+from ...tensors.checkpoint import read_checkpoint
+from ...tensors.mapped import is_model, read_mapped
 from ..record import Params
-from .mapped import is_model, read_mapped
 from .mlx import bits_of, read_bundle
 from .spec import (
     FULL,
@@ -169,23 +168,14 @@ def save(params: Params, path: str | os.PathLike[str]) -> None:
 
 
 def folded(state: Mapping[str, np.ndarray], dtype: Any = np.float64) -> dict[str, np.ndarray]:
-    """The vocoder's tensors as in `spec.vocoder_tensors`; those that are folded, in `dtype`.
+    """The vocoder's tensors as in `spec.vocoder_tensors`; those made by `unnormed`, in `dtype`.
 
-    In float64, by `weight_norm`, whose first axis is the input's channels for the transposed
-    convolutions. Raises WeightsError for other names or shapes.
+    Raises WeightsError for other names or shapes.
     """
     shapes = {name: value.shape for name, value in state.items()}
-    sizes = _told_by(shapes)
-    check_table(shapes, original_tensors(sizes)["sr_vocoder.pth"], f"{NAME}'s vocoder")
-    made = {}
-    for name in vocoder_tensors(sizes):
-        if name in state:
-            made[name] = state[name]
-        else:
-            with np.errstate(invalid="ignore"):  # NaN, where v is 0, is found when all is checked
-                weight = weight_norm(state[f"{name}_v"], state[f"{name}_g"])
-            made[name] = weight.astype(dtype)
-    return made
+    table = original_tensors(_told_by(shapes))["sr_vocoder.pth"]
+    check_shapes(shapes, table, f"{NAME}'s vocoder")
+    return unnormed(state, dtype)
 
 
 def _told_by(shapes: Mapping[str, tuple[int, ...]]) -> Sizes:
@@ -203,19 +193,6 @@ def _told_by(shapes: Mapping[str, tuple[int, ...]]) -> Sizes:
     return sizes if possible else FULL
 
 
-def check_table(shapes: Mapping[str, tuple[int, ...]], table: Table, what: str) -> None:
-    """Raise WeightsError, in a line, unless names and shapes are those of the table."""
-    missing = [name for name in table if name not in shapes]
-    extra = [name for name in shapes if name not in table]
-    for names, words in ((missing, "lacks"), (extra, "has, and should not have,")):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise WeightsError(f"{what} {words} the tensor {names[0]}{more}")
-    for name, shape in table.items():
-        if tuple(shapes[name]) != shape:
-            raise WeightsError(f"tensor {name} has shape {tuple(shapes[name])}; expected {shape}")
-
-
 def _tables(sizes: Sizes) -> dict[str, Table]:
     return {
         "vae": vae_tensors(sizes),
@@ -230,7 +207,7 @@ def _checked(parts: Mapping[str, Any]) -> Params:
     shapes = {name: np.shape(value) for name, value in flatten(parts).items()}
     for part, table in _tables(_told_by(shapes)).items():
         state = flatten(parts.get(part, {}))
-        check_table({n: np.shape(v) for n, v in state.items()}, table, f"{NAME}'s {part}")
+        check_shapes({n: np.shape(v) for n, v in state.items()}, table, f"{NAME}'s {part}")
         for name in table:
             state[name] = np.asarray(state[name], np.float32)
             if not np.isfinite(state[name]).all():
@@ -258,7 +235,7 @@ def _original(path: Path) -> dict[str, np.ndarray]:
         for other, table in tables.items():
             if other != file and table.keys() <= used.keys():
                 raise WeightsError(f"it holds the tensors of {other}")
-        check_table(used, tables[file], "it")
+        check_shapes(used, tables[file], f"{NAME}'s {file}")
         return list(used)
 
     try:
@@ -276,7 +253,7 @@ def _own(path: Path) -> dict[str, np.ndarray]:
     shapes = {name: entry.shape for name, entry in entries.items()}
     tables = _tables(_told_by(shapes))
     table = {f"{part}.{name}": shape for part, t in tables.items() for name, shape in t.items()}
-    check_table(shapes, table, NAME)
+    check_shapes(shapes, table, NAME)
     return {name: entry.array() for name, entry in entries.items()}
 
 
@@ -293,7 +270,7 @@ def _bundle(folder: Path) -> Params:
             for name, shape in tensors.items()
         }
         used = {name: s for name, s in shapes.items() if not name.startswith(_UNUSED)}
-        check_table(used, table, "the bundle")
+        check_shapes(used, table, f"a bundle of {NAME}")
         return list(used)
 
     tree = nest(read_bundle(folder, check))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import WeightsError
-from .mapped import Entry, read_mapped
+from ...tensors.mapped import Entry, read_mapped
 
 _GROUP = 64  # neighbouring weights that share a scale and a bias
 _MODE = "mlx_affine_flat"

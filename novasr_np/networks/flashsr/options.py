@@ -1,9 +1,11 @@
 """FlashSR's options: their defaults, their checks, and how they are written on a command line."""
 
+import importlib.util
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ...errors import missing_extra
 from ...samples import whole_number
 from ..record import Option, Windows
 from .sampler import SCHEDULES
@@ -28,7 +30,8 @@ class Options(NamedTuple):
 def checked(options: Mapping[str, Any] | None, cut: Windows) -> Options:
     """The options of these names, the rest as they are by default.
 
-    Raises TypeError for an unknown name or a wrong type, ValueError for a wrong value.
+    Raises TypeError for an unknown name or a wrong type, ValueError for a wrong value,
+    ModuleNotFoundError for a low-pass without scipy.
     """
     if unknown := set(options or {}) - set(Options._fields):
         raise TypeError(f"FlashSR has no option {min(unknown)!r}; {', '.join(Options._fields)}")
@@ -53,6 +56,8 @@ def checked(options: Mapping[str, Any] | None, cut: Windows) -> Options:
             raise TypeError(f"low_pass is 'off', 'auto' or Hz, got {o.low_pass!r}")
         if not 1 <= o.low_pass <= HIGHEST:
             raise ValueError(f"low_pass must be from 1 to {HIGHEST} Hz, got {o.low_pass}")
+    if o.low_pass != "off" and importlib.util.find_spec("scipy") is None:
+        raise missing_extra("low_pass needs scipy", "flashsr")
     return o._replace(overlap=overlap, fade=fade)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
+from ...fast.blocked import upsampling_conv2d
 from ...layers import attention, conv2d, gelu, group_norm, layer_norm, linear, silu
 from ...tensors import cast
 from ..record import Params
-from .blocked import upsampling_conv2d
 from .spec import GROUPS, HEAD
 
 Stages = Generator[tuple[str, np.ndarray], None, np.ndarray]

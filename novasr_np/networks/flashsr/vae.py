@@ -7,10 +7,10 @@ from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 
+from ...fast.blocked import upsampling_conv2d
 from ...layers import attention, conv2d, group_norm, silu
 from ...tensors import cast
 from ..record import Params
-from .blocked import upsampling_conv2d
 from .spec import GROUPS, VAE_LEVELS
 
 _EPSILON = 1e-6  # of every normalisation

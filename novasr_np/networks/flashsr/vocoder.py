@@ -8,11 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ...fast.blocked import conv1d, conv_transpose1d, snake_beta_at_twice
 from ...layers import prelu
 from ...tensors import cast
 from ..record import Params
-from . import blocked
-from .blocked import conv1d, conv_transpose1d
 from .spec import DILATIONS, RATES, TAPS
 
 
@@ -75,4 +74,4 @@ def activation(p: Params, x: np.ndarray) -> np.ndarray:
     """The snake at twice the rate, so that what it adds does not alias; all ends are held."""
     up, down = p["upsample"]["filter"], p["downsample"]["lowpass"]["filter"]
     # The original adds its 1e-9 to b where our layer adds epsilon to 2 b.
-    return blocked.activation(x, up.reshape(-1), **p["act"], down=down.reshape(-1), epsilon=2e-9)
+    return snake_beta_at_twice(x, up.reshape(-1), down.reshape(-1), **p["act"], epsilon=2e-9)

@@ -1,9 +1,9 @@
 """Run Inflect-Nano's vocoder fast: the same layers as products of matrices, for numpy.
 
-Signals are [time, channel] with zeros around, so that what a product takes lies side by side. A
-dilated convolution is a plain one on every d-th step: these are put one after the other, with zeros
-between them. Of Snake, ``x + sin(a x)^2 / a``, what stands before the sine is multiplied into the
-convolution before it, and the 1 / a into the one behind it, wherever nothing else takes the same x.
+Signals are [time, channel] with zeros around, so that what a product takes lies side by side
+(`fast.banded`). Of Snake, ``x + sin(a x)^2 / a``, what stands before the sine is multiplied into
+the convolution before it, and the 1 / a into the one behind it, wherever nothing else takes the
+same x.
 """
 
 from typing import Any, NamedTuple
@@ -11,15 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...blas import one_thread
-from ...layers.banded import correlate, toeplitz
+from ...fast.banded import ROWS, correlate_dilated, tall, toeplitz
 from ...samples import ceil_div
 from ...tensors import cast
 from ..record import Params
 from .spec import DILATIONS, RATES, TAPS
 from .vocoder import alpha
 
-# Steps that elementwise work takes as one row: numpy is slow at rows as short as 9 channels.
-_ROWS = 8
 _REACH = 64  # steps, in whole rows, that a branch looks to either side: 60 with 11 taps
 _PIECE = 1 << 16  # numbers of a signal in a piece
 _BLOCK = 1 << 14  # numbers that an activation takes at a time: they stay in a core's own cache
@@ -61,7 +59,7 @@ def fold(params: Params, dtype: Any) -> Folded:
         up = _transposed(p["ups"][str(i)], rate, _alpha(p["up_acts"][str(i)]))
         stages.append(Stage(up, residuals))
     post = _conv(p["conv_post"], _alpha(p["post_act"]))
-    return _cast(Folded(_conv(p["conv_pre"]), tuple(stages), post), dtype)
+    return cast(Folded(_conv(p["conv_pre"]), tuple(stages), post), dtype)
 
 
 def forward(p: Folded, mel: np.ndarray) -> np.ndarray:
@@ -77,7 +75,7 @@ def forward(p: Folded, mel: np.ndarray) -> np.ndarray:
 def _mean(residuals: tuple, x: np.ndarray) -> np.ndarray:
     """The mean of the branches, in pieces that stay in a core's own cache; exact at their ends."""
     y = np.empty_like(x)
-    size = max(_ROWS, _PIECE // x.shape[1] // _ROWS * _ROWS)
+    size = max(ROWS, _PIECE // x.shape[1] // ROWS * ROWS)
     for first in range(0, len(x), size):
         begin, end = max(0, first - _REACH), min(len(x), first + size + _REACH)
         piece, inside = x[begin:end], slice(first - begin, first - begin + size)
@@ -96,31 +94,15 @@ def _residual(pairs: tuple[tuple[Conv, Conv], ...], x: np.ndarray) -> np.ndarray
 def _run(conv: Conv, x: np.ndarray, dilation: int = 1) -> np.ndarray:
     """x [T, I] -> [T, O], zeros beyond the ends."""
     steps, channels = x.shape
-    each = ceil_div(steps, dilation)
-    row = each + conv.taps // 2  # with the zeros before the next
-    count = row * dilation if dilation > 1 else steps
-    window = conv.matrix.shape[0] // channels
-    most = ceil_div(count, window) * window + window
-    wide = np.zeros((most + conv.taps, channels), x.dtype)
-    inside = wide[conv.taps // 2 :][:count]
-    if dilation == 1:
-        _activated(conv, x, inside)
-    else:
-        rows, whole = inside.reshape(dilation, row, channels), steps // dilation
-        active = np.empty_like(x)
-        _activated(conv, x, active)
-        rows[:, :whole] = (
-            active[: whole * dilation].reshape(whole, dilation, channels).transpose(1, 0, 2)
-        )
-        rows[: steps - whole * dilation, whole : whole + 1] = active[whole * dilation :, None]
-    y = np.zeros((ceil_div(most, _ROWS) * _ROWS, conv.bias.shape[1]), x.dtype)
-    correlate(wide, conv.matrix, conv.hop, y, count)
-    tall = y[: ceil_div(count, _ROWS) * _ROWS].reshape(-1, conv.bias.size)
-    tall += conv.bias.reshape(-1)
-    if dilation == 1:
-        return y[:steps]
-    turned = y[:count].reshape(dilation, row, -1)[:, :each].transpose(1, 0, 2)
-    return turned.reshape(each * dilation, -1)[:steps]
+    window, half = len(conv.matrix) // channels, conv.taps // 2 * dilation
+    room = (ceil_div(steps, dilation) + 2 * window) * dilation
+    wide = np.zeros((half + room, channels), x.dtype)
+    _activated(conv, x, wide[half : half + steps])
+    y = np.zeros((ceil_div(room, ROWS) * ROWS, conv.bias.shape[1]), x.dtype)
+    correlate_dilated(wide, conv.matrix, conv.hop, dilation, y, steps)
+    rows = tall(y, steps)
+    rows += conv.bias.reshape(-1)
+    return y[:steps]
 
 
 def _activated(conv: Conv, x: np.ndarray, y: np.ndarray) -> None:
@@ -128,7 +110,7 @@ def _activated(conv: Conv, x: np.ndarray, y: np.ndarray) -> None:
     if not conv.active:
         y[:] = x
         return
-    rows = _ROWS if len(x) % _ROWS == 0 else 1
+    rows = ROWS if len(x) % ROWS == 0 else 1
     tall, made = x.reshape(-1, rows * x.shape[1]), y.reshape(-1, rows * x.shape[1])
     size = max(1, _BLOCK // tall.shape[1])
     for first in range(0, len(tall), size):
@@ -155,8 +137,8 @@ def _conv(p: Params, frequency: Any = None, scale: Any = 1.0) -> Conv:
     hop = next((hop for least, hop in _HOPS.items() if out >= least), 16)
     if frequency is not None:
         kernel = kernel / frequency[:, np.newaxis]
-        frequency = np.tile(frequency, (_ROWS, 1))
-    bias = np.tile(p["bias"] * scale, (_ROWS, 1))
+        frequency = np.tile(frequency, (ROWS, 1))
+    bias = np.tile(p["bias"] * scale, (ROWS, 1))
     return Conv(toeplitz(kernel, hop), bias, hop, taps, frequency is not None, frequency)
 
 
@@ -176,17 +158,10 @@ def _transposed(p: Params, rate: int, frequency: np.ndarray) -> Conv:
             back, rest = divmod(q + rate // 2 - tap, rate)
             if rest == 0 and abs(back) <= 1:
                 kernel[1 + back, :, q] = weight[:, :, tap]
-    bias = np.tile(p["bias"], (_ROWS, rate))
+    bias = np.tile(p["bias"], (ROWS, rate))
     matrix = toeplitz(kernel.reshape(3, channels_in, -1), 1)
-    return Conv(matrix, bias, 1, 3, True, np.tile(frequency, (_ROWS, 1)))
+    return Conv(matrix, bias, 1, 3, True, np.tile(frequency, (ROWS, 1)))
 
 
 def _alpha(p: Params) -> np.ndarray:
     return alpha(p["log_alpha"])
-
-
-def _cast(tree: Any, dtype: Any) -> Any:
-    if isinstance(tree, tuple):
-        values = [_cast(value, dtype) for value in tree]
-        return type(tree)(*values) if hasattr(tree, "_fields") else tuple(values)
-    return np.ascontiguousarray(tree, dtype) if isinstance(tree, np.ndarray) else tree

@@ -9,10 +9,17 @@ from typing import Any
 import numpy as np
 
 from ...atomic import atomic_write
-from ...checkpoint import read_checkpoint
 from ...errors import WeightsError
-from ...layers import weight_norm
-from ...tensors import check, check_shapes, flatten, nest, read_safetensors, write_safetensors
+from ...tensors import (
+    check,
+    check_shapes,
+    flatten,
+    nest,
+    read_safetensors,
+    unnormed,
+    write_safetensors,
+)
+from ...tensors.checkpoint import read_checkpoint
 from ..record import Params
 from .spec import PUBLISHED, acoustic_tensors, vocoder_tensors
 
@@ -120,8 +127,7 @@ def _original(folder: Path, name: str) -> dict[str, np.ndarray]:
 def folded(
     state: Mapping[str, np.ndarray], table: Mapping[str, tuple[int, ...]] | None = None
 ) -> dict[str, np.ndarray]:
-    """The vocoder's tensors as in `vocoder_tensors`, by `weight_norm`, whose first axis is the
-    input's channels for the transposed convolutions.
+    """The vocoder's tensors as in `vocoder_tensors`, in float64 where they are `unnormed`.
 
     table: of another size. Raises WeightsError for other names or shapes.
     """
@@ -136,10 +142,5 @@ def folded(
             wanted[name] = shape
     shapes = {name: value.shape for name, value in state.items()}
     check_shapes(shapes, wanted, f"{NAME}'s vocoder")
-    made = {}
-    for name, shape in table.items():
-        if name.endswith(".weight"):
-            made[name] = weight_norm(state[f"{name}_v"], state[f"{name}_g"])
-        else:
-            made[name] = state[name].reshape(shape)
-    return made
+    made = unnormed(state)
+    return {name: made[name].reshape(shape) for name, shape in table.items()}

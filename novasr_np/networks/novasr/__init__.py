@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..record import Compute, Context, Network, Ports, Table
-from . import faults, folded, model, spec, to_onnx
+from . import fast, faults, model, spec, to_onnx
 
 _TENSORS = {
     name: shape[-1:] if name.endswith(".filter") else shape
@@ -40,9 +40,9 @@ NETWORK = Network(
     compute=Compute(
         stages=model.stages,
         forward=model.forward,
-        fold=folded.fold,
-        interior=folded.interior,
-        scratch=folded.scratch,
+        fold=fast.fold,
+        interior=fast.interior,
+        scratch=fast.scratch,
     ),
     ports=Ports(spec.SELF_TEST, faults.FAULTS, to_onnx.export),
 )

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...errors import WeightsError
 from ..record import Compute, Context, Network, Ports, Table
-from . import folded, model, spec, to_onnx
+from . import fast, model, spec, to_onnx
 
 
 def _from_upstream(
@@ -51,9 +51,9 @@ def _network(variant: spec.Variant) -> Network:
         compute=Compute(
             stages=partial(model.stages, variant=variant),
             forward=partial(model.forward, variant=variant),
-            fold=partial(folded.fold, variant),
-            interior=partial(folded.interior, variant),
-            scratch=partial(folded.scratch, variant),
+            fold=partial(fast.fold, variant),
+            interior=partial(fast.interior, variant),
+            scratch=partial(fast.scratch, variant),
         ),
         ports=Ports(variant.self_test, to_onnx=to_onnx.export if variant is spec.TO_48K else None),
     )

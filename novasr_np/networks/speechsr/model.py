@@ -1,6 +1,6 @@
 """SpeechSR: the layers in order."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,6 @@ from ...tensors import cast
 from ..record import Facts, Params, checked
 from .spec import DILATIONS, EPSILON, MIN_INPUT_SAMPLES, OUTPUTS, TAPS, TO_48K, Variant
 
-BRANCHES = tuple(range(len(TAPS)))
-
 
 def stages(
     params: Params,
@@ -19,26 +17,22 @@ def stages(
     start: int = 0,
     facts: Facts | None = None,
     *,
-    branches: Sequence[int] = BRANCHES,
     variant: Variant = TO_48K,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, activation) for every stage of the network, in order.
 
     x [..., T] float32 or float64 at 16 kHz; params as `load_weights` gives them, used in the
     dtype of x. A hidden activation is [..., 32, time], ``conv_post`` [..., 1, N], and the last
-    stage, ``y``, [..., N], with N = 3T, or floor(3T / 2) to 24 kHz. branches: those whose mean is
-    taken; (0, 2) is what goes by FASR, which leaves out the second. start, facts: the network is
-    the same everywhere.
+    stage, ``y``, [..., N], with N = 3T, or floor(3T / 2) to 24 kHz. start,
+    facts: the network is the same everywhere.
 
     Raises TypeError if x is of another dtype, ValueError if T < 1.
     """
     x = checked(x, MIN_INPUT_SAMPLES)
-    return _apply(cast(params, x.dtype), x, branches, variant)
+    return _apply(cast(params, x.dtype), x, variant)
 
 
-def _apply(
-    p: Params, x: np.ndarray, branches: Sequence[int], variant: Variant
-) -> Iterator[tuple[str, np.ndarray]]:
+def _apply(p: Params, x: np.ndarray, variant: Variant) -> Iterator[tuple[str, np.ndarray]]:
     h = conv1d(x[..., np.newaxis, :], **p["conv_pre"])  # [..., 32, T]
     yield "conv_pre", h
     if variant.step == 1:
@@ -47,7 +41,7 @@ def _apply(
         h = interpolate(h, h.shape[-1] * OUTPUTS // variant.step)
     yield "interpolate", h
     mean = np.zeros_like(h)
-    for branch in branches:
+    for branch in range(len(TAPS)):
         q, name = p["resblocks"][str(branch)], f"resblocks.{branch}"
         acts = q["activations"]
         z = h
@@ -62,7 +56,7 @@ def _apply(
             z = z + v
         yield name, z
         mean = mean + z
-    h = mean / len(branches)
+    h = mean / len(TAPS)
     yield "mean", h
     h = yield from _activation(p["activation_post"], h, "activation_post")
     h = conv1d(h, **p["conv_post"])  # [..., 1, N]
@@ -89,7 +83,6 @@ def forward(
     start: int = 0,
     facts: Facts | None = None,
     *,
-    branches: Sequence[int] = BRANCHES,
     variant: Variant = TO_48K,
 ) -> np.ndarray:
     """Run the bare network: x [..., T] at 16 kHz -> [..., 3T] at 48 kHz, the dtype of x.
@@ -99,10 +92,10 @@ def forward(
 
     float32 in gives float32 out; float64 runs the same code and is the truth that the rest is
     measured against. Every layer holds the whole signal; the front door, `upsample`, works in
-    blocks. branches: as for `stages`.
+    blocks.
 
     Raises TypeError if x is neither float32 nor float64, ValueError if T < 1.
     """
-    for _, activation in stages(params, x, branches=branches, variant=variant):
+    for _, activation in stages(params, x, variant=variant):
         y = activation
     return y

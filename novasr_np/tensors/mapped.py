@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...errors import WeightsError
+from ..errors import WeightsError
 
 _DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "U32": "<u4"}
 _MOST = 1 << 24  # bytes of a header

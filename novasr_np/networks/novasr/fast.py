@@ -1,14 +1,8 @@
 """Run NovaSR's inside of a signal fast: all that is linear in it multiplied out, for numpy.
 
 Away from the ends of a signal nothing is padded, and but for two rows of cosines and the tanh
-the network is linear. Take an activation: its input times ``2 a`` is h, U and D are its 12-tap
-filters, ``a = exp(alpha)``, ``b = exp(beta)``, ``c = 1 / (2 b + 1e-9)``. Then it gives
-
-``D(u + c (1 - cos(2 a u))) = c (r L h - D cos(U h) + s)``,  ``u = U h / (2 a)``,
-``L = D U``,  ``r = 1 / (2 a c)``,  s the sum of D's taps.
-
-A constant m taken off the bracket and put back behind the next convolution changes nothing but
-rounding; m is the bracket's middle for a silent input.
+the network is linear: `fast.snake` has the formula of an activation, ``c (r L h - D cos(U h) + s)``
+of its input times ``2 a``.
 
 So `fold` multiplies ``2 a``, c and the constants into the convolutions on either side, joins
 conv_pre with the interpolation, and conv2 and the skip path with conv_post (17 taps, one channel
@@ -21,34 +15,25 @@ out: no cosine parts them). What is left to compute for each block is
 5. ``y = tanh(post(v) + skip(x))``   17 taps, 32 -> 1, and at 16 kHz 11 taps, 1 -> 3
 
 `model` has the stages as the spec words them, `blocks` the ends of a signal. JAX's folding is
-another one (`novasr_jax.networks.novasr.folded`), made for XLA.
+another one (`novasr_jax.networks.novasr.fast`), made for XLA.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...fast.banded import ROWS, correlate, tall, toeplitz
+from ...fast.snake import Snake, fold_snake, snake
 from ...layers import snake_beta
-from ...layers.banded import band, correlate, fir, toeplitz
-from ...samples import ceil_div
 from ...tensors import cast
 from ..record import Facts, Params
 from .spec import CHANNELS, CONTEXT, UPSAMPLING
 
 # How many steps of time one row of a product covers. More makes products larger, and the
 # share of zeros in their matrices too. Speed depends on them, results do not.
-_FILTER = 8
 _PRE, _CONV1, _POST, _SKIP = 8, 2, 16, 10
 # Rows computed beyond the last one asked for, at most, when those numbers do not divide it.
 _SLACK = 64
-
-
-class Activation(NamedTuple):
-    up: np.ndarray  # U as a band: [2 F, F + 5], F = _FILTER
-    down: np.ndarray  # D: [F, 2 F + 10]
-    through: np.ndarray  # L: [F, F + 11]
-    slope: np.ndarray  # r of each channel, F times over: [F * 32]
-    middle: np.ndarray  # m, likewise
 
 
 class Folded(NamedTuple):
@@ -56,10 +41,10 @@ class Folded(NamedTuple):
 
     pre: np.ndarray
     pre_bias: np.ndarray
-    activation0: Activation
+    activation0: Snake
     conv1: np.ndarray
     conv1_bias: np.ndarray
-    activation1: Activation
+    activation1: Snake
     post: np.ndarray
     skip: np.ndarray
     bias: np.ndarray
@@ -109,10 +94,10 @@ def fold(params: Params, dtype: Any, options: None = None) -> Folded:
     bias = (p["conv_pre"]["bias"] + p["conv2"]["bias"]) @ post.sum(0) + shift1 @ joined.sum(0)
     folded = Folded(
         pre=toeplitz(np.concatenate([phase * gain0 for phase in phases], axis=-1), _PRE),
-        pre_bias=np.tile(gain0 * p["conv_pre"]["bias"], _FILTER),
+        pre_bias=np.tile(gain0 * p["conv_pre"]["bias"], ROWS),
         activation0=activation0,
         conv1=toeplitz(depth0[:, np.newaxis] * weight1 * gain1, _CONV1),
-        conv1_bias=np.tile(gain1 * conv1_bias, _FILTER),
+        conv1_bias=np.tile(gain1 * conv1_bias, ROWS),
         activation1=activation1,
         post=toeplitz(depth1[:, np.newaxis] * joined, _POST),
         skip=toeplitz(skip, _SKIP),
@@ -170,43 +155,12 @@ def interior(
     np.tanh(s.y[:steps], out=y)
 
 
-def _snake(p: Activation, h, bias, s: Scratch, count) -> None:
-    """``h += bias``, then count steps of ``v = r L h - m - D cos(U h)``."""
-    # Rows of 8 steps: numpy is slow at repeating a row as short as one step's 32 channels.
-    rows = ceil_div(count + 11, _FILTER)
-    tall = h[: rows * _FILTER].reshape(rows, -1)
-    tall += bias
-    fir(h, p.up, 1, _FILTER, s.g, count + 6)
-    g = s.g[: 2 * (count + 6)]
-    np.cos(g, out=g)
-    # The first of the pair that U gives lies before the first sample that D takes.
-    fir(s.g[1:], p.down, 2, _FILTER, s.w, count)
-    fir(h, p.through, 1, _FILTER, s.v, count)
-    rows = ceil_div(count, _FILTER)
-    v = s.v[: rows * _FILTER].reshape(rows, -1)
-    v *= p.slope
-    v -= p.middle
-    v -= s.w[: rows * _FILTER].reshape(rows, -1)
+def _snake(p: Snake, h: np.ndarray, bias: np.ndarray, s: Scratch, count: int) -> None:
+    """``h += bias``, then `snake` on to ``s.v``."""
+    rows = tall(h, count + 11)
+    rows += bias
+    snake(p, h, s.g, s.w, s.v, count)
 
 
-def _activation(silent, upsample, snakebeta, downsample):
-    """(Activation, 2 a, c, c (m + s)) of an activation whose input in silence is `silent` [32]."""
-    w, f = 2 * upsample["filter"], downsample["filter"]
-    a, b = np.exp(snakebeta["alpha"]), np.exp(snakebeta["beta"])
-    depth = 1 / (2 * b + 1e-9)
-    # In silence the cosine is that of 2 a u, under a loud signal it is 0 on average.
-    middle = silent / depth - np.cos(2 * a * silent) / 2
-    # Tap j of L is for step n + j - 4: D takes the samples m = 2 n + k - 5 of U, and U makes
-    # sample m of the steps m // 2 - 1 .. m // 2 + 4, with the taps of m's parity.
-    through = np.zeros(12)
-    for k, tap in enumerate(f):
-        half, parity = divmod(k - 5, 2)
-        through[half + 3 : half + 9] += tap * w[parity::2]
-    activation = Activation(
-        up=band(np.stack([w[0::2], w[1::2]]), 1, _FILTER),
-        down=band(f[np.newaxis], 2, _FILTER),
-        through=band(through[np.newaxis], 1, _FILTER),
-        slope=np.tile(1 / (2 * a * depth), _FILTER),
-        middle=np.tile(middle, _FILTER),
-    )
-    return activation, 2 * a, depth, depth * (middle + f.sum())
+def _activation(silent: np.ndarray, **p: Any) -> tuple[Snake, np.ndarray, np.ndarray, np.ndarray]:
+    return fold_snake(silent, **p, epsilon=1e-9, swapped=True)

@@ -1,4 +1,4 @@
-"""Run the steps of `folded` for learning, with gradients that are as fast.
+"""Run the steps of `fast` for learning, with gradients that are as fast.
 
 The same four steps on folded weights, so that what is trained is what runs. Differentiated as it
 stands, a shifted multiply-add turns into padded sums, a cosine keeps more than its argument, and
@@ -17,9 +17,10 @@ from jax import lax
 
 from novasr_np.networks.novasr.spec import CHANNELS, CONTEXT, UPSAMPLING
 
-from ...layers import correlate, cos_turns, fir
+from ...fast import cos_turns
+from ...layers import correlate, fir
 from ...layers.conv import Array
-from ...networks.novasr import folded
+from ...networks.novasr import fast
 
 
 class Filters(NamedTuple):
@@ -31,14 +32,10 @@ class Filters(NamedTuple):
     through1: tuple[float, ...]
 
 
-def filters(p: folded.Folded) -> Filters:
-    return Filters(*(tuple(np.asarray(getattr(p, name)).tolist()) for name in Filters._fields))
-
-
 def interior(
-    p: folded.Folded, taps: Filters, x: Array
-) -> tuple[jax.Array, Callable[[jax.Array], folded.Folded]]:
-    """`folded.interior` of x [B, n + 24] float32, and its pullback: dy [B, 3 n] -> a `Folded`.
+    p: fast.Folded, taps: Filters, x: Array
+) -> tuple[jax.Array, Callable[[jax.Array], fast.Folded]]:
+    """`fast.interior` of x [B, n + 24] float32, and its pullback: dy [B, 3 n] -> a `Folded`.
 
     Not to be jitted, nor differentiated: the pullback is the gradient. It is 0 for the filters.
     """

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from .errors import WeightsError
+from ..errors import WeightsError
 
 _DICT = "collections OrderedDict"
 _TENSOR = "torch._utils _rebuild_tensor_v2"

@@ -21,7 +21,7 @@ level of x, since the linear part goes by: half precision loses little there.
 
 Cosines are taken of turns, not radians: ``t - round(t)`` is exact in floating point, and what is
 left to a polynomial is a quarter of a wave. (numpy's folding is another one,
-`novasr_np.networks.novasr.folded`: the two are made for different machines, and check each other.)
+`novasr_np.networks.novasr.fast`: the two are made for different machines, and check each other.)
 """
 
 from typing import Any, NamedTuple
@@ -34,7 +34,8 @@ from jax import lax
 from novasr_np.networks.novasr.spec import CHANNELS, CONTEXT, UPSAMPLING
 from novasr_np.tensors import cast
 
-from ...layers import PRECISIONS, correlate, cos_turns, fir
+from ...fast import cos_turns
+from ...layers import PRECISIONS, correlate, fir
 from ...layers.conv import Array
 
 

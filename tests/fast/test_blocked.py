@@ -9,7 +9,7 @@ import pytest
 from conftest import check
 
 from novasr_np import layers
-from novasr_np.networks.flashsr import blocked
+from novasr_np.fast import blocked
 from novasr_np.threads import available_cores, each, sharing
 
 BOTH = pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -66,12 +66,12 @@ def test_conv_transpose1d(dtype, steps, stride, turns):
 @BOTH
 @LENGTHS
 @pytest.mark.parametrize("row", [1, 2, 5, 8, 100])
-def test_activation(dtype, steps, row, monkeypatch):
+def test_snake_beta_at_twice(dtype, steps, row, monkeypatch):
     monkeypatch.setattr(blocked, "_ROW", row)
     x, up, down, alpha, beta = draw((2, 3, steps), 12, 12, 3, 3, dtype=dtype)
     want = layers.snake_beta(layers.upsample2(x, up), alpha, beta, epsilon=2e-9)
     want = layers.downsample2(want, down, pad="edge")
-    compare(blocked.activation(x, up, alpha, beta, down, epsilon=2e-9), want)
+    compare(blocked.snake_beta_at_twice(x, up, down, alpha, beta, epsilon=2e-9), want)
 
 
 @BOTH
@@ -96,7 +96,7 @@ def test_the_same_bytes_for_any_number_of_threads():
     def run():
         yield blocked.conv1d(x, weight[..., :3], bias)
         yield blocked.conv_transpose1d(x, weight, bias, stride=2, padding=1)
-        yield blocked.activation(x, taps, alpha, bias, taps, epsilon=2e-9)
+        yield blocked.snake_beta_at_twice(x, taps, taps, alpha, bias, epsilon=2e-9)
         yield layers.conv2d(image, kernels, bias)
         yield blocked.upsampling_conv2d(image, kernels, bias)
         yield layers.group_norm(image, bias, bias, groups=3, then=layers.silu)

@@ -1,14 +1,8 @@
 """Run SpeechSR's inside of a signal fast, for numpy.
 
-As in NovaSR's folding, an activation whose input times ``2 a`` is g, with the 12-tap filters U and
-D, ``a = exp(alpha)``, ``c = 1 / (2 exp(beta) + 2e-9)``, ``L = D U`` and s the sum of D's taps,
-gives
-
-``c (r L g - D cos(U g) + s)``,  ``r = 1 / (2 a c)``.
-
-`fold` multiplies c and s into the convolution behind the activation, and ``2 a`` into the one
-before it where nothing else wants what that gives. A constant m, the bracket's middle in silence,
-is taken off and put back behind the next convolution, which changes nothing but rounding.
+`fast.snake` has the formula of an activation, ``c (r L g - D cos(U g) + s)`` of its input times
+``2 a``, g. `fold` multiplies c and s into the convolution behind the activation, and ``2 a`` into
+the one before it where nothing else wants what that gives.
 
 Every array has a row for the same steps of time, with a margin on either side. An operation reads
 beyond what is right there, so wrong values move inwards, step by step, exactly as far as the
@@ -20,8 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...fast.banded import ROWS, correlate, correlate_dilated, tall, toeplitz
+from ...fast.snake import Snake, fold_snake, snake
 from ...layers import snake_beta
-from ...layers.banded import band, correlate, fir, toeplitz
 from ...samples import ceil_div
 from ...tensors import cast
 from ..record import Facts, Params
@@ -35,9 +30,9 @@ from .spec import (
     Variant,
 )
 
-# How many steps of time one row of a product covers (`layers.banded`), and of a tile, three outputs
+# How many steps of time one row of a product covers (`fast.banded`), and of a tile, three outputs
 # each.
-_FILTER, _PRE, _POST = 8, 8, 16
+_PRE, _POST = 8, 16
 _TILE = 2000
 # Rows of an array on either side of what matters: as far as the longest operation reads, 25, and
 # what a product's last row has too much.
@@ -47,22 +42,14 @@ _MARGIN = 96
 _SPAN = {1: 9, 2: 5}
 
 
-class Activation(NamedTuple):
-    gain: np.ndarray  # 2 a of each channel, F times over: [F * 32], F = _FILTER
-    up: np.ndarray  # U as a band
-    down: np.ndarray  # D
-    through: np.ndarray  # L
-    slope: np.ndarray  # r, F times over
-    middle: np.ndarray  # m
-
-
 class Step(NamedTuple):
     """``z += conv2(activation(conv1(activation(z))))``."""
 
-    activation0: Activation
+    gain: np.ndarray  # 2 a of each channel, ROWS times over: [ROWS * 32]
+    activation0: Snake
     conv1: np.ndarray
-    bias1: np.ndarray  # F times over
-    activation1: Activation
+    bias1: np.ndarray  # ROWS times over
+    activation1: Snake
     conv2: np.ndarray
     bias2: np.ndarray
 
@@ -73,7 +60,8 @@ class Folded(NamedTuple):
     pre: np.ndarray
     pre_bias: np.ndarray
     branches: tuple[tuple[Step, ...], ...]
-    activation: Activation
+    gain: np.ndarray  # 2 a over the number of branches, ROWS times over
+    activation: Snake
     post: np.ndarray
     bias: np.ndarray
 
@@ -104,15 +92,16 @@ def fold(variant: Variant, params: Params, dtype: Any, options: None = None) -> 
             steps.append(step)
         branches.append(tuple(steps))
         ends.append(end)
-    # The sum of the branches comes in place of their mean.
     mean = sum(ends) / len(ends)
-    activation, depth, shift = _activation(mean, p["activation_post"], 1 / len(ends))
+    activation, gain, depth, shift = _activation(mean, p["activation_post"])
     post = p["conv_post"]["weight"].transpose(2, 1, 0)
     return cast(
         Folded(
             pre=toeplitz(_pre(variant, p["conv_pre"]["weight"].transpose(2, 1, 0)), _PRE),
-            pre_bias=np.tile(silent, _FILTER),
+            pre_bias=np.tile(silent, ROWS),
             branches=tuple(branches),
+            # The sum of the branches comes in place of their mean.
+            gain=np.tile(gain * (1 / len(ends)), ROWS),
             activation=activation,
             post=toeplitz(depth[:, np.newaxis] * post, _POST),
             bias=shift @ post.sum(0),
@@ -143,18 +132,18 @@ def _step(q: Params, i: int, silent: np.ndarray) -> tuple[Step, np.ndarray]:
     conv1, conv2 = q["convs1"][str(i)], q["convs2"][str(i)]
     weight1, weight2 = (conv["weight"].transpose(2, 1, 0) for conv in (conv1, conv2))
     first, second = (q["activations"][str(2 * i + j)] for j in range(2))
-    activation0, depth0, shift0 = _activation(silent, first)
+    activation0, gain0, depth0, shift0 = _activation(silent, first)
     inner = conv1["bias"] + _silence(silent, first) @ weight1.sum(0)
-    activation1, depth1, shift1 = _activation(inner, second)
+    activation1, gain1, depth1, shift1 = _activation(inner, second)
     outer = silent + conv2["bias"] + _silence(inner, second) @ weight2.sum(0)
-    gain = activation1.gain[:CHANNELS]
     step = Step(
+        gain=np.tile(gain0, ROWS),
         activation0=activation0,
-        conv1=toeplitz(depth0[:, np.newaxis] * weight1 * gain, 1),
-        bias1=np.tile(gain * (conv1["bias"] + shift0 @ weight1.sum(0)), _FILTER),
+        conv1=toeplitz(depth0[:, np.newaxis] * weight1 * gain1, 1),
+        bias1=np.tile(gain1 * (conv1["bias"] + shift0 @ weight1.sum(0)), ROWS),
         activation1=activation1,
         conv2=toeplitz(depth1[:, np.newaxis] * weight2, 1),
-        bias2=np.tile(conv2["bias"] + shift1 @ weight2.sum(0), _FILTER),
+        bias2=np.tile(conv2["bias"] + shift1 @ weight2.sum(0), ROWS),
     )
     return step, outer
 
@@ -164,30 +153,8 @@ def _silence(silent: np.ndarray, p: Params) -> np.ndarray:
     return snake_beta(silent[:, np.newaxis], **p["snakebeta"], epsilon=EPSILON)[:, 0]
 
 
-def _activation(
-    silent: np.ndarray, p: Params, scale: float = 1
-) -> tuple[Activation, np.ndarray, np.ndarray]:
-    """The activation, c, and c (m + s). scale: what its input has to be multiplied by."""
-    w, f = 2 * p["upsample"]["filter"], p["downsample"]["filter"]
-    a, b = np.exp(p["snakebeta"]["alpha"]), np.exp(p["snakebeta"]["beta"])
-    depth = 1 / (2 * b + EPSILON)
-    middle = silent / depth - np.cos(2 * a * silent) / 2
-    # Tap j of L is for step n + j - 5: D takes the samples m = 2 n + k - 5 of U, and U makes
-    # sample m of the steps m // 2 - 3 + p .. m // 2 + 2 + p, with the taps of m's parity p.
-    through = np.zeros(11)
-    for k, tap in enumerate(f):
-        half, parity = divmod(k - 5, 2)
-        through[half + parity + 2 : half + parity + 8] += tap * w[parity::2]
-    bank = np.stack([np.append(w[0::2], 0), np.insert(w[1::2], 0, 0)])
-    activation = Activation(
-        gain=np.tile(2 * a * scale, _FILTER),
-        up=band(bank, 1, _FILTER),
-        down=band(f[np.newaxis], 2, _FILTER),
-        through=band(through[np.newaxis], 1, _FILTER),
-        slope=np.tile(1 / (2 * a * depth), _FILTER),
-        middle=np.tile(middle, _FILTER),
-    )
-    return activation, depth, depth * (middle + f.sum())
+def _activation(silent: np.ndarray, p: Params) -> tuple[Snake, np.ndarray, np.ndarray, np.ndarray]:
+    return fold_snake(silent, **p, epsilon=EPSILON)
 
 
 def scratch(variant: Variant, samples: int, dtype: Any) -> Scratch:
@@ -245,7 +212,7 @@ def _tile(p: Folded, x: np.ndarray, y: np.ndarray, count: int, s: Scratch) -> No
     for taps, branch in zip(TAPS, p.branches, strict=True):
         _rows(s.z, steps)[:] = _rows(s.h, steps)
         for step, dilation in zip(branch, DILATIONS, strict=True):
-            np.multiply(_rows(s.z, steps), step.activation0.gain, out=_rows(s.g, steps))
+            np.multiply(_rows(s.z, steps), step.gain, out=_rows(s.g, steps))
             _activate(step.activation0, s, steps)
             _convolve(s.v, step.conv1, taps, dilation, s.g, steps, s)
             _add(s.g, step.bias1, steps)
@@ -256,7 +223,7 @@ def _tile(p: Folded, x: np.ndarray, y: np.ndarray, count: int, s: Scratch) -> No
             z += step.bias2
         mean = _rows(s.mean, steps)
         mean += _rows(s.z, steps)
-    np.multiply(_rows(s.mean, steps), p.activation.gain, out=_rows(s.g, steps))
+    np.multiply(_rows(s.mean, steps), p.gain, out=_rows(s.g, steps))
     _activate(p.activation, s, steps)
     correlate(s.v[_MARGIN + REACH - 3 :], p.post, _POST, s.y, OUTPUTS * count)
     s.y[: len(y)] += p.bias
@@ -264,9 +231,7 @@ def _tile(p: Folded, x: np.ndarray, y: np.ndarray, count: int, s: Scratch) -> No
 
 
 def _rows(x: np.ndarray, steps: int) -> np.ndarray:
-    """The steps, and up to 7 more, 8 to a row: numpy is slow at repeating so short a row as one."""
-    rows = ceil_div(steps, _FILTER)
-    return x[_MARGIN : _MARGIN + rows * _FILTER].reshape(rows, -1)
+    return tall(x[_MARGIN:], steps)
 
 
 def _add(x: np.ndarray, bias: np.ndarray, steps: int) -> None:
@@ -274,17 +239,8 @@ def _add(x: np.ndarray, bias: np.ndarray, steps: int) -> None:
     rows += bias
 
 
-def _activate(p: Activation, s: Scratch, steps: int) -> None:
-    """``v = r L g - m - D cos(U g)``."""
-    fir(s.g[_MARGIN - 6 :], p.up, 1, _FILTER, s.u, steps + 6)  # from step -3 on
-    u = s.u[: 2 * (steps + 6)]
-    np.cos(u, out=u)
-    fir(s.u[1:], p.down, 2, _FILTER, s.w[_MARGIN:], steps)
-    fir(s.g[_MARGIN - 5 :], p.through, 1, _FILTER, s.v[_MARGIN:], steps)
-    v = _rows(s.v, steps)
-    v *= p.slope
-    v -= p.middle
-    v -= _rows(s.w, steps)
+def _activate(p: Snake, s: Scratch, steps: int) -> None:
+    snake(p, s.g[_MARGIN - 6 :], s.u, s.w[_MARGIN:], s.v[_MARGIN:], steps)
 
 
 def _convolve(
@@ -296,21 +252,6 @@ def _convolve(
     steps: int,
     s: Scratch,
 ) -> None:
-    """A dilated convolution: every dilation-th step is a signal of its own, and contiguous in u."""
-    half = taps // 2
-    if dilation == 1:
-        correlate(x[_MARGIN - half :], matrix, 1, y[_MARGIN:], steps)
-        return
-    each = ceil_div(steps, dilation)
-    long = each + 2 * half
-    # u is free here, and has room for both: the signals, and what becomes of them.
-    room = long + 2 * taps
-    apart = s.u[: dilation * room].reshape(dilation, room, CHANNELS)
-    after = s.u[dilation * room : 2 * dilation * room].reshape(dilation, room, CHANNELS)
-    begin = _MARGIN - half * dilation
-    whole = x[begin : begin + long * dilation].reshape(long, dilation, CHANNELS)
-    apart[:, :long] = whole.transpose(1, 0, 2)
-    for one, its in zip(apart, after, strict=True):
-        correlate(one, matrix, 1, its, each)
-    out = y[_MARGIN : _MARGIN + each * dilation].reshape(each, dilation, CHANNELS)
-    out[:] = after[:, :each].transpose(1, 0, 2)
+    """A dilated convolution, in the room of u, which is free then."""
+    begin = _MARGIN - taps // 2 * dilation
+    correlate_dilated(x[begin:], matrix, 1, dilation, y[_MARGIN:], steps, s.u)

@@ -10,6 +10,14 @@ import numpy as np
 
 from ..samples import ceil_div
 
+ROWS = 8  # steps that elementwise work takes as one row: numpy is slow at rows as short as a step
+
+
+def tall(x: np.ndarray, steps: int) -> np.ndarray:
+    """[T, C] -> a view of the steps, and up to 7 more: [rows, ROWS C]."""
+    rows = ceil_div(steps, ROWS)
+    return x[: rows * ROWS].reshape(rows, -1)
+
 
 def toeplitz(kernel: np.ndarray, rows: int) -> np.ndarray:
     """[taps, channels in, channels out] -> the matrix that gives `rows` steps at once.
@@ -53,6 +61,42 @@ def correlate(
             np.matmul(windows[:, half:], matrix[half:], out=spare[:, turn])
     if spare is not None:
         y += spare
+
+
+def correlate_dilated(
+    x: np.ndarray,
+    matrix: np.ndarray,
+    hop: int,
+    dilation: int,
+    y: np.ndarray,
+    count: int,
+    spare: np.ndarray | None = None,
+) -> None:
+    """`correlate`, with `dilation` steps from tap to tap: count steps of x [T, I] on to y [T, O].
+
+    Every dilation-th step is a signal of its own: these are put side by side, and back. x and y
+    need room for `dilation` signals of ``ceil(count / dilation) + W - 1`` steps. spare: memory for
+    twice as much and W steps more each, if it is to be used again.
+    """
+    if dilation == 1:
+        correlate(x, matrix, hop, y, count)
+        return
+    channels, out = x.shape[1], matrix.shape[1] // hop
+    window = len(matrix) // channels
+    each = ceil_div(count, dilation)
+    length = each + window - 1
+    room = length + 2 * window
+    if spare is None:
+        spare = np.zeros(dilation * room * (channels + out), x.dtype)
+    flat, middle = spare.reshape(-1), dilation * room * channels
+    apart = flat[:middle].reshape(dilation, room, channels)
+    after = flat[middle:][: dilation * room * out].reshape(dilation, room, out)
+    whole = x[: length * dilation].reshape(length, dilation, channels)
+    apart[:, :length] = whole.transpose(1, 0, 2)
+    for one, its in zip(apart, after, strict=True):
+        correlate(one, matrix, hop, its, each)
+    turned = y[: each * dilation].reshape(each, dilation, out)
+    turned[:] = after[:, :each].transpose(1, 0, 2)
 
 
 def band(bank: np.ndarray, hop: int, rows: int) -> np.ndarray:

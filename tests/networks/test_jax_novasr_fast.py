@@ -10,8 +10,8 @@ jax = pytest.importorskip("jax", reason="needs the extra jax")
 
 import novasr_np  # noqa: E402
 from novasr_jax import fold, interior  # noqa: E402
-from novasr_jax.layers import cos_turns  # noqa: E402
-from novasr_jax.networks.novasr import folded  # noqa: E402
+from novasr_jax.fast import cos_turns  # noqa: E402
+from novasr_jax.networks.novasr import fast  # noqa: E402
 from novasr_np.networks.novasr.spec import CONTEXT, CONTEXT_LEFT, CONTEXT_RIGHT  # noqa: E402
 
 jitted = jax.jit(interior, static_argnames="precision")
@@ -105,7 +105,7 @@ def test_exported_for_all_platforms_it_runs_equal(params, precision):
     p = fold(params)
     function = jax.jit(partial(interior, precision=precision))
     # A NamedTuple is no type that an artifact can name: take its leaves.
-    flat = jax.jit(lambda leaves, x, f=function: f(folded.Folded(*leaves), x))
+    flat = jax.jit(lambda leaves, x, f=function: f(fast.Folded(*leaves), x))
     exported = export.export(flat, platforms=("cpu", "cuda", "tpu"))(tuple(p), x)
     assert set(exported.platforms) == {"cpu", "cuda", "tpu"}
     again = export.deserialize(exported.serialize())

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from conftest import TOLERANCE, check, random_params, shared
 
-from novasr_np import forward, layers, load_weights, stages
-from novasr_np.layers import banded
-from novasr_np.networks.novasr import folded
-from novasr_np.networks.novasr.folded import fold, interior, scratch
+from novasr_np import forward, load_weights, stages
+from novasr_np.fast import banded
+from novasr_np.networks.novasr import fast
+from novasr_np.networks.novasr.fast import fold, interior, scratch
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 INSIDE = slice(11 * 3, -13 * 3 + 4)  # of the plain network's outputs: those far from both ends
@@ -62,17 +62,17 @@ def test_each_step_is_its_stages(params):
     p, s = fold(params, np.float64), scratch(176, np.float64)
     s.x[:200] = x
     steps = 3 * 176
-    banded.correlate(s.x, p.pre, folded._PRE, s.h, 176 + 16)
+    banded.correlate(s.x, p.pre, fast._PRE, s.h, 176 + 16)
     a = np.exp(params["activation0"]["snakebeta"]["alpha"].astype(np.float64))
     b = np.exp(params["activation0"]["snakebeta"]["beta"].astype(np.float64))
     h = (s.h[: steps + 48] + p.pre_bias[:32]) / (2 * a)
     # The scratch begins at step -21 of a signal whose sample 0 is x[11].
     check(h.T, plain["interpolate"][:, 33 - 21 :][:, : steps + 48], 1e-12, "interpolate")
-    folded._snake(p.activation0, s.h, p.pre_bias, s, steps + 37)
+    fast._snake(p.activation0, s.h, p.pre_bias, s, steps + 37)
     offset = p.activation0.middle[:32] + params["activation0"]["downsample"]["filter"].sum()
     v = (s.v[: steps + 37] + offset) / (2 * b + 1e-9)
     check(v.T, plain["activation0.downsample"][:, 33 - 17 :][:, : steps + 37], 1e-12, "activation")
-    banded.correlate(s.v, p.conv1, folded._CONV1, s.h, steps + 27, s.w)
+    banded.correlate(s.v, p.conv1, fast._CONV1, s.h, steps + 27, s.w)
     a = np.exp(params["activation1"]["snakebeta"]["alpha"].astype(np.float64))
     h = (s.h[: steps + 27] + p.conv1_bias[:32]) / (2 * a)
     check(h.T, plain["conv1"][:, 33 - 12 :][:, : steps + 27], 1e-12, "conv1")
@@ -96,16 +96,3 @@ def test_slack_is_never_overrun():
         y = np.empty(3 * samples, np.float32)
         interior(p, np.zeros(samples + 24, np.float32), y, scratch(samples, np.float32))
         assert np.isfinite(y).all()
-
-
-@pytest.mark.parametrize("rows", [1, 2, 5, 16])
-@pytest.mark.parametrize("taps", [1, 7, 11, 17])
-def test_correlate(rows, taps):
-    rng = np.random.default_rng(0)
-    x, kernel = rng.normal(size=(400, 3)), rng.normal(size=(taps, 3, 2))
-    want = layers.conv1d(np.pad(x.T, [(0, 0), (0, 20)]), kernel.transpose(2, 1, 0))
-    for count in (1, 50, 99):
-        for spare in (None, np.zeros(2000)):
-            y = np.zeros((1000, 2))
-            banded.correlate(x, banded.toeplitz(kernel, rows), rows, y, count, spare)
-            check(y[:count], want[:, taps // 2 :][:, :count].T, 1e-12)

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ...blas import one_thread
-from ...layers import conv2d
-from ...threads import each
+from ..blas import one_thread
+from ..layers import conv2d
+from ..threads import each
 
 _STEPS = 512  # the least that a product makes at a time: with fewer it is slow
 _PRODUCT = 2**20  # numbers in a product's larger matrix, where they are of more steps than that
@@ -84,17 +84,17 @@ def conv_transpose1d(
     return y[..., padding : y.shape[-1] - padding]
 
 
-def activation(
+def snake_beta_at_twice(
     x: np.ndarray,
-    up: np.ndarray,
+    upsample: np.ndarray,
+    downsample: np.ndarray,
     alpha: np.ndarray,
     beta: np.ndarray,
-    down: np.ndarray,
     epsilon: float,
 ) -> np.ndarray:
     """`upsample2`, `snake_beta` and `downsample2`, all ends held.
 
-    x [..., C, T], alpha and beta [C], the filters up and down [12] -> [..., C, T]
+    x [..., C, T], alpha and beta [C], upsample and downsample [12] -> [..., C, T]
     """
     length = x.shape[-1]
     rows = x.reshape(-1, length)
@@ -119,13 +119,13 @@ def activation(
         part = _beyond(rows[some], first - _REACH, first + steps + _REACH, "edge")
         # u, at twice the rate, as even[m] = u[2 m] and odd[m] = u[2 m - 1]: both see x[m - 3] ..
         # x[m + 2], and y[m - 1] sees both at m - 3 .. m + 2. m = first is column _REACH.
-        even = snake(_correlate(part, 2 * up[::2]), some)
-        odd = snake(_correlate(part, 2 * up[1::2]), some)
+        even = snake(_correlate(part, 2 * upsample[::2]), some)
+        odd = snake(_correlate(part, 2 * upsample[1::2]), some)
         begin, end = max(0, _REACH - first), length - first + _REACH  # where m is 0 and T
         odd[:, : begin + 1] = even[:, :begin] = even[:, begin : begin + 1]
         even[:, end:] = odd[:, end + 1 :] = odd[:, end : end + 1]
-        total = _correlate(odd, down[::2])
-        total += _correlate(even, down[1::2])
+        total = _correlate(odd, downsample[::2])
+        total += _correlate(even, downsample[1::2])
         place[...] = total[:, _REACH + 1 : _REACH + 1 + steps]
 
     each(block, product(range(0, len(rows), height), range(0, length, _ROW)))

@@ -1,0 +1,19 @@
+"""Named tensors: trees, a network's table of them, and the files that hold them."""
+
+from .safetensors import read_safetensors, write_safetensors
+from .table import check, check_shapes
+from .trees import cast, check_finite, check_output, flatten, nest
+from .unnormed import unnormed
+
+__all__ = [
+    "cast",
+    "check",
+    "check_finite",
+    "check_output",
+    "check_shapes",
+    "flatten",
+    "nest",
+    "read_safetensors",
+    "unnormed",
+    "write_safetensors",
+]
