@@ -148,6 +148,32 @@ def flashsr_drawn(name, shape):
     return np.float32(z)
 
 
+def flashsr_random(seed):
+    """Small weights at random, as `load_weights` gives them."""
+    sizes = flashsr.Sizes(mels=64, latent=4, vae=32, unet=32, vocoder=32)
+    rng = np.random.default_rng(seed)
+    tables = {
+        "vae": flashsr.vae_tensors(sizes),
+        "unet": flashsr.unet_tensors(sizes),
+        "vocoder": flashsr.vocoder_tensors(sizes),
+    }
+
+    def values(name, shape):
+        z = rng.standard_normal(shape)
+        if name.endswith(".filter"):
+            z = (1 + 0.1 * z) / shape[-1]
+        elif len(shape) == 1:
+            z = 0.1 * z + name.endswith(".weight")
+        else:
+            z = z / np.sqrt(np.prod(shape[1:]))
+        return np.float32(z)
+
+    return {
+        part: nest({name: values(name, shape) for name, shape in table.items()})
+        for part, table in tables.items()
+    }
+
+
 def flashsr_originals(sizes, taps):
     """What is used of the original's three files; taps: the filter of all activations."""
     return {
