@@ -10,6 +10,7 @@ import pytest
 from conftest import TOLERANCE, check, speech_like
 
 from novasr_np import WeightsError, count_saturated, forward, resample, upsample
+from novasr_np.pipeline import arrays, threads
 
 
 def definition(params, x):
@@ -52,6 +53,18 @@ def test_other_rates_are_resampled_first(params, rate):
     check(y, whole[: len(y)], 0)
     assert y.shape == (-(-48_000 * len(x) // rate),)
     assert 0 <= len(whole) - len(y) < 3
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize("weights", ["airband-1", "novasr-open"])
+def test_chunks_of_an_array_do_not_show(monkeypatch, weights, channels):
+    """Of any number of channels, whether it divides the size of a chunk or not."""
+    x = np.random.default_rng(0).uniform(-1, 1, (channels, 300_000 // channels))
+    whole = upsample(x, 44_100, weights=weights, keep_lowband="auto")
+    monkeypatch.setattr(arrays, "_CHUNK", 0)  # the least that keeps a runner busy
+    monkeypatch.setattr(threads, "_CHUNK_SECONDS", 0)
+    got = upsample(x, 44_100, weights=weights, keep_lowband="auto")
+    check(got, whole, 1e-11)
 
 
 def test_dtypes(params):

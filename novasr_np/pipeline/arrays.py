@@ -31,16 +31,17 @@ def upsample_arrays(
     """
     size = max(_CHUNK, 4 * runner.chunk)
     sounds = [_Sound(runner, x, sample_rate, size, resampler, keep_lowband) for x in clips]
-    pieces, cut, waiting = [], [], 0
+    pieces, begun, waiting = [], [], 0
     for sound in sounds:
         for chunk, last in sound.chunks():
             pieces += sound.upsampler.cut(chunk, last)
-            cut.append(sound)
+            begun.append(sound)
             waiting += chunk.size
-            if waiting >= size:
-                _finish(runner, pieces, cut)
-                pieces, cut, waiting = [], [], 0
-    _finish(runner, pieces, cut)
+            # A sound's next chunk is cut when this one is mixed.
+            if not last or waiting >= size:
+                _finish(runner, pieces, begun)
+                pieces, begun, waiting = [], [], 0
+    _finish(runner, pieces, begun)
     return [sound.y for sound in sounds]
 
 
@@ -57,9 +58,9 @@ def run_bare(runner: Runner, x: np.ndarray) -> np.ndarray:
     return feed.mix(last=True)
 
 
-def _finish(runner: Runner, pieces: list, cut: list["_Sound"]) -> None:
+def _finish(runner: Runner, pieces: list, begun: list["_Sound"]) -> None:
     runner.run(pieces)
-    for sound in cut:
+    for sound in begun:
         sound.take(sound.upsampler.mix())
 
 
