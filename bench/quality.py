@@ -33,7 +33,7 @@ from novasr_np import load_weights, upsample
 from novasr_np.dsp.sinc import hann, windowed_sinc
 from novasr_np.networks.novasr.spec import SAMPLE_RATE_IN, SAMPLE_RATE_OUT, UPSAMPLING
 from novasr_np.pipeline.arrays import run_bare
-from novasr_np.pipeline.threads import Backend
+from novasr_np.pipeline.backend import Backend
 from novasr_np.weights import as_weights, embedded_weights
 
 GROUPS = {"VCTK": "vctk", "BibleTTS": "bibletts", "TSP": "tsp"}

@@ -17,7 +17,7 @@ import numpy as np
 from bench.data import speech, upstream
 from novasr_np import load_weights
 from novasr_np.pipeline.arrays import run_bare
-from novasr_np.pipeline.threads import Backend
+from novasr_np.pipeline.backend import Backend
 from novasr_np.threads import available_cores
 from novasr_np.weights import as_weights
 

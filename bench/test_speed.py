@@ -18,7 +18,7 @@ from novasr_np import Stream, forward, load_weights, upsample
 from novasr_np.blas import one_thread
 from novasr_np.networks.novasr import to_onnx
 from novasr_np.pipeline.arrays import run_bare
-from novasr_np.pipeline.threads import Backend
+from novasr_np.pipeline.backend import Backend
 from novasr_np.threads import available_cores
 from novasr_np.weights import as_weights
 

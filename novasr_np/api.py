@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 
 from .dsp import resample as resampling
-from .networks import NETWORKS
 from .networks.record import Facts
 from .pipeline.arrays import upsample_arrays
-from .pipeline.threads import Backend
+from .pipeline.backend import Backend
 from .pipeline.upsampler import Upsampler
 from .samples import as_audio, as_float, check_levels, whole_number
-from .weights import LIVE, Source, as_weights, load_weights
+from .weights import LIVE, Source, as_weights, default_network, load_weights
 
 MAX_CHANNELS = 1024  # of a stream, as of libsndfile's files
 
@@ -168,7 +167,7 @@ def resample(
     whole number or another dtype, ModuleNotFoundError if soxr is asked for and absent.
     """
     if new_rate is None:
-        new_rate = next(iter(NETWORKS.values())).rate_in
+        new_rate = default_network().rate_in
     return resampling.resample(x, sample_rate, new_rate, resampler)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .dsp.resample import resample
 from .pipeline.arrays import run_bare
-from .pipeline.threads import Backend
+from .pipeline.backend import Backend
 from .weights import load_weights
 
 

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .api import Stream
-from .networks import NETWORKS
 from .networks.voices import NATURAL, VOICES, Reading, Speech, Voice, find
-from .weights import DEFAULT
+from .weights import DEFAULT, default_network
 
-WIDE = NETWORKS["airband"].rate_out  # Hz, of the network with the weights DEFAULT
+WIDE = default_network().rate_out  # Hz
 RATES = (*(voice.sample_rate for voice in VOICES.values()), WIDE)
 
 

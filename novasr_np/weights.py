@@ -39,6 +39,12 @@ Source = str | os.PathLike[str] | Mapping[str, Any] | Weights | None
 DEFAULT = "airband-1"  # of the embedded weights
 LIVE = "airband-live-1"  # the same for streams, with little look-ahead
 
+
+def default_network() -> Network:
+    """The network that the weights `DEFAULT` are for."""
+    return next(n for n in NETWORKS.values() if n.weights.default == DEFAULT)
+
+
 # The wheel carries the repository's weights/ as novasr_np/weights_data; a checkout has it beside.
 _FOLDERS = (Path(__file__).parent / "weights_data", Path(__file__).parents[1] / "weights")
 

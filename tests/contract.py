@@ -18,8 +18,8 @@ from novasr_np.conformance import self_test
 from novasr_np.networks import NETWORKS, Network, find
 from novasr_np.networks.record import Facts
 from novasr_np.pipeline.arrays import run_bare
+from novasr_np.pipeline.backend import Backend
 from novasr_np.pipeline.feed import open_feed
-from novasr_np.pipeline.threads import Backend
 from novasr_np.pipeline.upsampler import Upsampler
 from novasr_np.samples import ceil_div
 from novasr_np.tensors import flatten, nest

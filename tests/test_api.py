@@ -10,7 +10,7 @@ import pytest
 from conftest import TOLERANCE, check, speech_like
 
 from novasr_np import WeightsError, count_saturated, forward, resample, upsample
-from novasr_np.pipeline import arrays, threads
+from novasr_np.pipeline import arrays, backend
 
 
 def definition(params, x):
@@ -62,7 +62,7 @@ def test_chunks_of_an_array_do_not_show(monkeypatch, weights, channels):
     x = np.random.default_rng(0).uniform(-1, 1, (channels, 300_000 // channels))
     whole = upsample(x, 44_100, weights=weights, keep_lowband="auto")
     monkeypatch.setattr(arrays, "_CHUNK", 0)  # the least that keeps a runner busy
-    monkeypatch.setattr(threads, "_CHUNK_SECONDS", 0)
+    monkeypatch.setattr(backend, "_CHUNK_SECONDS", 0)
     got = upsample(x, 44_100, weights=weights, keep_lowband="auto")
     check(got, whole, 1e-11)
 

@@ -11,8 +11,8 @@ from novasr_np.networks import NETWORKS
 from novasr_np.networks.novasr import model
 from novasr_np.networks.record import Facts
 from novasr_np.pipeline.arrays import run_bare
+from novasr_np.pipeline.backend import Backend
 from novasr_np.pipeline.feed import Piece, open_feed
-from novasr_np.pipeline.threads import Backend
 from novasr_np.tensors import cast
 from novasr_np.threads import Threads
 from novasr_np.weights import Weights

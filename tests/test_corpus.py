@@ -26,7 +26,7 @@ from novasr_np.corpus import ledger, local, manifest
 from novasr_np.corpus.plan import Task
 from novasr_np.corpus.worker import run_rows
 from novasr_np.files.convert import Options
-from novasr_np.pipeline.threads import Backend
+from novasr_np.pipeline.backend import Backend
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="file locks are different here")
 COMMAND = (sys.executable, "-m", "novasr_np.cli", "corpus")

@@ -1,10 +1,13 @@
 """The low band that is kept: whose each band is, formula, length, and what is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import check, speech_like
 
 from novasr_np import Stream, resample, upsample
+from novasr_np.dsp import crossover
 from novasr_np.dsp.band import edge
 from novasr_np.dsp.crossover import Crossover, highest
 
@@ -17,6 +20,12 @@ def keep(x, rate, y, hertz):
 
 def sine(hertz, rate, samples):
     return np.sin(2 * np.pi * hertz * np.arange(samples) / rate + 0.3)[np.newaxis]
+
+
+def test_the_page_has_the_same_slope():
+    page = Path(crossover.__file__).parents[1] / "web/page/dsp.js"
+    assert f"const STEEPNESS = {crossover._STEEPNESS};" in page.read_text()
+    assert f"attenuation = {crossover._ATTENUATION})" in page.read_text()
 
 
 @pytest.mark.parametrize("rate", RATES)

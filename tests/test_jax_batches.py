@@ -12,8 +12,8 @@ import novasr_np  # noqa: E402
 from novasr_jax import compute  # noqa: E402
 from novasr_np.networks import NETWORKS  # noqa: E402
 from novasr_np.networks.record import Facts  # noqa: E402
+from novasr_np.pipeline.backend import Backend  # noqa: E402
 from novasr_np.pipeline.feed import open_feed  # noqa: E402
-from novasr_np.pipeline.threads import Backend  # noqa: E402
 from novasr_np.weights import Weights  # noqa: E402
 
 NOVASR = NETWORKS["NovaSR"]

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,7 +158,8 @@ def test_a_voice_is_a_record(cli, tmp_path, monkeypatch):
     """Another one speaks through the same doors."""
     voice = VOICES[load.NAME]
     files = voice.weights._replace(
-        holds=lambda path: (path / "other.bin").exists(),
+        holds=lambda path: (Path(path) / "other.bin").exists(),
+        variable="OTHERS_WEIGHTS",
         load=lambda _: {"gain": 0.5},
         describe=lambda _: iter(["another voice's"]),
     )
@@ -181,6 +183,9 @@ def test_a_voice_is_a_record(cli, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="sample_rate must be one of"):
         say("Hello.", weights=tmp_path, sample_rate=24_000)
     assert cli("weights", "show", tmp_path)[:2] == (0, "another voice's\n")
+    monkeypatch.delenv(load.VARIABLE, raising=False)
+    monkeypatch.setenv("OTHERS_WEIGHTS", str(tmp_path))
+    assert say("Hello.")[1] == 8_000
     assert cli("say", "Hello.", "--weights", tmp_path)[0] == 0
     assert soundfile.info("speech.wav").frames == 3600
 
@@ -194,6 +199,7 @@ def test_weights_are_shown_and_converted(cli, folder, params, tmp_path):
     assert cli("weights", "convert", folder, "inflect.safetensors")[0] == 0
     want, _ = say("Hello.", weights=params)
     check(say("Hello.", weights="inflect.safetensors")[0], want, 1e-4)
+    assert "vocoder     233 tensors" in cli("weights", "show", "inflect.safetensors")[1]
     half = tmp_path / "half"
     half.mkdir()
     shutil.copy(folder / "inflect_nano_v1_vocoder.pt", half)

@@ -11,7 +11,7 @@ from .. import weights
 from ..dsp.resample import RESAMPLERS
 from ..errors import missing_extra
 from ..networks import NETWORKS, Network
-from ..pipeline.threads import Backend
+from ..pipeline.backend import Backend
 
 
 def refuse_existing(path: str, if_exists: str) -> None:
@@ -187,7 +187,7 @@ def backend(
     options: dict[str, Any] | None = None,
     shared: bool = False,
 ) -> Any:
-    """The backend that the options choose: `pipeline.threads.Backend`, or novasr_jax's.
+    """The backend that the options choose: `pipeline.backend.Backend`, or novasr_jax's.
 
     threads: of numpy; options: of the network; shared: for JAX, whether many threads ask at once.
 

@@ -1,7 +1,6 @@
 """`novasr weights`: show a file of weights, or convert the original's."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from .. import weights
@@ -45,7 +44,7 @@ def _show(args: argparse.Namespace) -> int:
 def _convert(args: argparse.Namespace) -> int:
     try:
         refuse_existing(args.output, args.if_exists)
-        if voice := voice_at(Path(args.input)):
+        if voice := voice_at(args.input):
             voice.weights.save(voice.weights.load(args.input), args.output)
             wrote(args.output, f"{voice.name} as safetensors")
             return EXIT_DONE

@@ -3,6 +3,9 @@
 The network makes its low band anew. Where the recording has one, it can be kept: k's pass band
 comes from the input, all else from the network, and since both go through the same symmetric
 kernel, their sum has no dip and no delay. A sound in which both agree passes unchanged.
+
+airband has its input's low band in its output by design (`OWN_BINS` of its spec), and needs this
+only for input at more than 16 kHz.
 """
 
 import math
@@ -16,7 +19,9 @@ from .polyphase import Polyphase, kernels
 from .sinc import kaiser, kaiser_beta, windowed_sinc
 
 _ATTENUATION = 100  # dB, in the stop band
-_STEEPNESS = 7  # the crossover's frequency in widths of the transition
+# The crossover's frequency in widths of the transition. The page has the same (web/page/dsp.js),
+# and the share of 7/8 in docstrings and help follows from it.
+_STEEPNESS = 7
 
 
 def check(hertz: float, sample_rate: int, rate_out: int) -> float:
@@ -43,7 +48,7 @@ def highest(sample_rate: int, rate_out: int, edge: float | None = None) -> float
     """
     half = min(sample_rate, rate_out) / 2
     end = half if edge is None else min(half, edge)
-    return end * 2 * _STEEPNESS / (2 * _STEEPNESS + 2)
+    return end * _STEEPNESS / (_STEEPNESS + 1)
 
 
 class Crossover:

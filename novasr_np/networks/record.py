@@ -137,8 +137,8 @@ class Compute:
     `Facts`. A network that has no use for them ignores them.
     """
 
-    # (params, x [..., T], start=0, facts=None, options=None) -> each stage's (name, activation);
-    # and the last of them, y [..., `Network.length` (T)]
+    # (params, x [..., T], start=0, facts=None) -> each stage's (name, activation); and the last of
+    # them, y [..., `Network.length` (T)]. A network with options takes them behind.
     stages: Callable[..., Iterator[tuple[str, np.ndarray]]]
     forward: Callable[..., np.ndarray]
     # Pieces that hold no end of a sound, fast: (params, dtype, options) -> folded; (folded,

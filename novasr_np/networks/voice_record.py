@@ -84,7 +84,7 @@ class Files(NamedTuple):
     variable: str  # the environment variable that names them where no path is given
     fetch: str  # the command that fetches them
     folder: str  # where they are then
-    holds: Callable[[Path], bool]  # whether a folder has them, by its names
+    holds: Callable[[Any], bool]  # whether a path, or a tree, has them, by names alone
     load: Callable[[Any], Params]  # a path, loaded weights or None -> weights, checked
     save: Callable[[Params, Any], None]  # (weights, path): one safetensors file
     describe: Callable[[Path], Iterator[str]]  # lines for `novasr weights show`

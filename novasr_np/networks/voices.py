@@ -1,7 +1,7 @@
 """The registry of voices, and which of them weights are for."""
 
 import os
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from . import inflect
@@ -12,15 +12,19 @@ VOICES: dict[str, Voice] = {voice.name: voice for voice in (inflect.VOICE,)}
 __all__ = ["NATURAL", "VOICES", "Reading", "Speech", "Voice", "find", "voice_at"]
 
 
-def voice_at(path: Path) -> Voice | None:
-    """The voice whose weights are in that folder, or None."""
-    return next((voice for voice in VOICES.values() if voice.weights.holds(path)), None)
+def voice_at(source: str | os.PathLike[str] | Mapping[str, Any]) -> Voice | None:
+    """The voice whose weights are at a path, or in a tree, or None."""
+    return next((voice for voice in VOICES.values() if voice.weights.holds(source)), None)
 
 
 def find(weights: Any = None) -> Voice:
-    """The voice that weights are for: a path, loaded ones, or None for the default's.
+    """The voice that weights are for: a path, a tree, or None for what the environment names.
 
     The first of all where nothing tells: its `load` says what is missing.
     """
-    known = voice_at(Path(weights)) if isinstance(weights, (str, os.PathLike)) else None
+    if weights is None:
+        named = (v for v in VOICES.values() if os.environ.get(v.weights.variable))
+        known = next(named, None)
+    else:
+        known = voice_at(weights)
     return known or next(iter(VOICES.values()))

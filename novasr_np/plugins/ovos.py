@@ -16,7 +16,7 @@ from ..errors import message
 from ..files.convert import Options, convert
 from ..files.find import target_suffix
 from ..files.reading import reading
-from ..pipeline.threads import Backend
+from ..pipeline.backend import Backend
 from ..weights import load_weights
 
 _log = logging.getLogger(__name__)

@@ -32,8 +32,8 @@ from novasr_np.networks.flashsr.lowpass import cutoff, low_pass  # noqa: E402
 from novasr_np.networks.flashsr.mel import level  # noqa: E402
 from novasr_np.networks.flashsr.sampler import mlx_schedule  # noqa: E402
 from novasr_np.networks.record import Facts  # noqa: E402
+from novasr_np.pipeline.backend import Backend  # noqa: E402
 from novasr_np.pipeline.feed import open_feed  # noqa: E402
-from novasr_np.pipeline.threads import Backend  # noqa: E402
 from novasr_np.tensors import nest  # noqa: E402
 from novasr_np.weights import Weights, as_weights, load_weights  # noqa: E402
 

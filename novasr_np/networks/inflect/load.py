@@ -1,6 +1,5 @@
 """Load Inflect-Nano's weights from the original's two files, or from one in safetensors."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 
 from ...atomic import atomic_write
 from ...errors import WeightsError
+from ...hashing import file_sha256
 from ...tensors import (
     check,
     check_shapes,
@@ -20,6 +20,7 @@ from ...tensors import (
     write_safetensors,
 )
 from ...tensors.checkpoint import read_checkpoint
+from ...tensors.mapped import is_model
 from ..record import Params
 from .spec import PUBLISHED, acoustic_tensors, vocoder_tensors
 
@@ -28,12 +29,16 @@ _MOST = 1 << 25  # bytes; the larger of the original's files has 14 MB
 VARIABLE = "NOVASR_INFLECT"
 FOLDER = "inflect/weights"
 FETCH = "hf download owensong/Inflect-Nano-v1 --include 'weights/*.pt' --local-dir inflect"
+PARTS = ("acoustic", "vocoder")
 _WHERE = f"{FETCH}, and then --weights {FOLDER} or {VARIABLE}={FOLDER}"
 
 
-def holds(path: Path) -> bool:
-    """Whether one of the original's files is in a folder."""
-    return any((path / name).exists() for name in PUBLISHED.values())
+def holds(source: str | os.PathLike[str] | Mapping[str, Any]) -> bool:
+    """Whether a folder, by its files, a file of `save`, or a tree has these weights."""
+    if isinstance(source, Mapping):
+        return source.keys() == set(PARTS)
+    path = Path(source)
+    return is_model(path, NAME) or any((path / name).exists() for name in PUBLISHED.values())
 
 
 def load(source: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Params:
@@ -67,7 +72,7 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Pa
         if metadata.get("model") != NAME:
             raise WeightsError(f"weights of {metadata.get('model')!r}, expected {NAME!r}")
         tree = nest(tensors)
-        return _checked({part: flatten(tree.get(part, {})) for part in ("acoustic", "vocoder")})
+        return _checked({part: flatten(tree.get(part, {})) for part in PARTS})
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
 
@@ -85,17 +90,16 @@ def save(params: Params, path: str | os.PathLike[str]) -> None:
         file.write(write_safetensors(tensors, metadata))
 
 
-def describe(folder: Path) -> Iterator[str]:
-    """Lines on the original's two files: bytes, sha256, whether published, sizes of both parts.
+def describe(path: Path) -> Iterator[str]:
+    """Lines on what is at a path: bytes, sha256, whether published, sizes of both parts.
 
     Raises WeightsError and OSError as `load`.
     """
-    params = load(folder)
-    for sha256, name in PUBLISHED.items():
-        data = (folder / name).read_bytes()
-        found = hashlib.sha256(data).hexdigest()
-        kind = "as published" if found == sha256 else "not the published file"
-        yield f"{name:30} {len(data):>12,} bytes  {kind}"
+    params = load(path)
+    for file in map(path.joinpath, PUBLISHED.values()) if path.is_dir() else [path]:
+        found = file_sha256(file)
+        kind = "as published" if found in PUBLISHED else "not the published file"
+        yield f"{file.name:30} {file.stat().st_size:>12,} bytes  {kind}"
         yield f"sha256      {found}"
     for part, tree in params.items():
         tensors = flatten(tree)

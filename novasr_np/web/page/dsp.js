@@ -5,7 +5,7 @@
 const RATE_IN = 16000, RATE_OUT = 48000; // Hz, of the networks
 const MIN_RATE = 1000, MAX_RATE = 768000;
 const MAX_LEVEL = 1e9; // far beyond any sound
-const STEEPNESS = 7; // the crossover's frequency in widths of its transition
+const STEEPNESS = 7; // the crossover's frequency in widths of its transition, as in dsp/crossover.py
 
 const ceilDiv = (a, b) => Math.ceil(a / b);
 const gcd = (a, b) => (b ? gcd(b, a % b) : a);
