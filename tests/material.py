@@ -127,6 +127,7 @@ def standard_normal(name, shape):
 # FlashSR.
 
 FLASHSR_SMALL = flashsr.Sizes(mels=128, latent=8, vae=32, unet=32, vocoder=96)
+FLASHSR_SMALLEST = flashsr.Sizes(mels=64, latent=4, vae=32, unet=32, vocoder=32)
 # Max-abs error of a stage, relative to its root mean square.
 FLASHSR_TOLERANCE = {np.float64: 1e-10, np.float32: 1e-4}
 
@@ -150,7 +151,7 @@ def flashsr_drawn(name, shape):
 
 def flashsr_random(seed):
     """Small weights at random, as `load_weights` gives them."""
-    sizes = flashsr.Sizes(mels=64, latent=4, vae=32, unet=32, vocoder=32)
+    sizes = FLASHSR_SMALLEST
     rng = np.random.default_rng(seed)
     tables = {
         "vae": flashsr.vae_tensors(sizes),

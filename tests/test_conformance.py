@@ -240,7 +240,13 @@ def test_the_engine_as_a_library_is_right(native, name, capsys):
     check_port(f"{native} {weights_path(name)} {{input}} {{output}}", name, capsys)
 
 
-@EMBEDDED
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=pytest.mark.slow if n == "airband-live-1" else ())
+        for n in embedded_weights()
+    ],
+)
 def test_the_engine_as_webassembly_is_right(name, capsys):
     if shutil.which("node") is None:
         pytest.skip("needs node")

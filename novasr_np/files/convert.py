@@ -135,6 +135,7 @@ def _convert(
             keep_lowband=keep,
             dtype=runner.dtype,
         )
+        # As outputs come: a network whose layers hold their frames (airband) computes least so.
         stream = Upsampler(runner, facts, resampler=by, keep_lowband=keep)
         result.band_edge, result.kept_below = facts.edge, stream.kept_below
         result.subtype = options.subtype or formats.same_depth(source.subtype, options.format)

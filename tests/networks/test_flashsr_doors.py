@@ -8,11 +8,9 @@ import tracemalloc
 import numpy as np
 import pytest
 import soundfile
-from conftest import check, runner, shared
-from material import FLASHSR_SMALL as SMALL
-from material import flashsr_originals as originals
-from material import write_bundle
-from material import write_flashsr as write_originals
+from conftest import check, runner
+from material import FLASHSR_SMALLEST as SMALLEST
+from material import flashsr_originals, flashsr_random, flashsr_weights, write_bundle, write_flashsr
 
 jax = pytest.importorskip("jax", reason="needs the extra jax")
 
@@ -34,7 +32,6 @@ from novasr_np.networks.flashsr.sampler import mlx_schedule  # noqa: E402
 from novasr_np.networks.record import Facts  # noqa: E402
 from novasr_np.pipeline.backend import Backend  # noqa: E402
 from novasr_np.pipeline.feed import open_feed  # noqa: E402
-from novasr_np.tensors import nest  # noqa: E402
 from novasr_np.weights import Weights, as_weights, load_weights  # noqa: E402
 
 WINDOW = spec.STEP  # the shortest that there is: 8 rows
@@ -44,13 +41,7 @@ HOP = WINDOW - OVERLAP["overlap"]
 
 @pytest.fixture(scope="module")
 def weights():
-    with np.load(shared("golden/flashsr_small.npz")) as golden:
-        states = originals(SMALL, golden["voc.filter"])
-    return {
-        "vae": nest(states["vae.pth"]),
-        "unet": nest(states["student_ldm.pth"])["model"],
-        "vocoder": nest(load.folded(states["sr_vocoder.pth"])),
-    }
+    return flashsr_random(0)
 
 
 @pytest.fixture(scope="module")
@@ -99,22 +90,24 @@ def upsample(x, weights, rate=spec.SAMPLE_RATE, **options):
 def noise(seed=0, first=0, what=1):
     """What the noise of a window is by its definition."""
     rows = [
-        np.random.default_rng([what, 0, row, seed]).standard_normal((SMALL.latent, SMALL.mels // 8))
+        np.random.default_rng([what, 0, row, seed]).standard_normal(
+            (SMALLEST.latent, SMALLEST.mels // 8)
+        )
         for row in range(first, first + WINDOW // spec.ROW)
     ]
     return np.float32(np.stack(rows, axis=1))[np.newaxis]
 
 
 def test_a_sound_of_one_window_is_the_original(weights):
-    for samples in (WINDOW, WINDOW - 999):
+    for samples in (WINDOW - 999, WINDOW):
         x = sound(samples)[0]
         padded = np.pad(x, (0, WINDOW - samples))[np.newaxis]
         want = model.forward(weights, padded, noise())[0, :samples]
         check(upsample(x, weights), want, 1e-6)
-        check(upsample(x, weights, seed=3), model_of(weights, padded, noise(3))[:samples], 1e-6)
-        sample = model_of(weights, padded, noise(), noise(what=2))[:samples]
-        check(upsample(x, weights, condition="sample"), sample, 1e-6)
-        assert np.abs(sample - want).max() > 1e-4
+    check(upsample(x, weights, seed=3), model_of(weights, padded, noise(3)), 1e-6)
+    sample = model_of(weights, padded, noise(), noise(what=2))
+    check(upsample(x, weights, condition="sample"), sample, 1e-6)
+    assert np.abs(sample - want).max() > 1e-4
 
 
 def model_of(weights, x, *drawn):
@@ -207,12 +200,13 @@ def test_other_rates_lengths_and_dtypes(weights, quick):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["noise", "sweep"])
-def test_thirty_seconds_have_no_seams_unless_windows_do_not_overlap(weights, kind):
+def test_thirty_seconds_have_no_seams_unless_windows_do_not_overlap(kind):
     """At the borders: in level, of 10 ms, within 0.1 dB; from sample to sample within -80 dB.
 
     Measured against what is heard without the border: the window before goes on, or the one behind
     has begun already. `test_windows` has the same with a network whose whole output is known.
     """
+    weights = flashsr_weights()
     n = np.arange(30 * spec.SAMPLE_RATE)
     sweep = 0.5 * np.sin(np.pi * 12_000 / n.size * n**2 / spec.SAMPLE_RATE)  # up to 12 kHz
     x = np.float32(sweep if kind == "sweep" else sound(n.size)[0])[np.newaxis]
@@ -265,7 +259,7 @@ def test_low_band_is_kept(weights, quick):
 
 
 def test_noise_is_a_function_of_seed_and_place(weights):
-    shape = SMALL.latent, 8, SMALL.mels // 8
+    shape = SMALLEST.latent, 8, SMALLEST.mels // 8
     several = window.draw(5, 1, np.array([0, 3, 3, 1_000_000]), *shape)
     for i, first in enumerate((0, 3, 3, 1_000_000)):
         np.testing.assert_array_equal(several[i : i + 1], noise(5, first))
@@ -454,12 +448,11 @@ def test_a_corpus(cli, weights, tmp_path):
 
 
 def test_weights_of_every_layout_are_shown(cli, weights, weights_file, tmp_path):
-    with np.load(shared("golden/flashsr_small.npz")) as golden:
-        taps = golden["voc.filter"]
     all_of_them = tmp_path / "flashsr"
+    numbers = sum(value.size for value in flatten(weights["unet"]).values())
     for name in ("int4", "int8", "original"):
         (all_of_them / name).mkdir(parents=True)
-    write_originals(all_of_them / "original", originals(SMALL, taps))
+    write_flashsr(all_of_them / "original", flashsr_originals(SMALLEST, np.full(12, 1 / 12)))
     write_bundle(all_of_them / "int4", weights, 4)
     write_bundle(all_of_them / "int8", weights, 8)
     for arguments, kind, files in (
@@ -475,7 +468,7 @@ def test_weights_of_every_layout_are_shown(cli, weights, weights_file, tmp_path)
         for name in files:
             assert name in out
         assert out.count("sha256") == len(files)
-        assert "unet        1,104 tensors, 16,210,088 numbers" in out
+        assert f"unet        1,104 tensors, {numbers:,} numbers" in out
         assert "licence     not stated" in out
     status, _, err = cli("weights", "show", "flashsr/int4", "--variant", "int8")
     assert status == 2
@@ -488,12 +481,11 @@ def test_weights_of_every_layout_are_shown(cli, weights, weights_file, tmp_path)
 
 
 def test_bad_files_are_refused_before_anything_large_is_read(weights, weights_file, tmp_path):
-    with np.load(shared("golden/flashsr_small.npz")) as golden:
-        states = originals(SMALL, golden["voc.filter"])
+    states = flashsr_originals(SMALLEST, np.full(12, 1 / 12))
     originals_there, bundle = tmp_path / "originals", tmp_path / "bundle"
     originals_there.mkdir()
     bundle.mkdir()
-    write_originals(originals_there, states)
+    write_flashsr(originals_there, states)
     write_bundle(bundle, weights, 4)
 
     def refused(match, path, variant=None):
