@@ -32,6 +32,7 @@ from novasr_np.networks.flashsr.sampler import mlx_schedule  # noqa: E402
 from novasr_np.networks.record import Facts  # noqa: E402
 from novasr_np.pipeline.backend import Backend  # noqa: E402
 from novasr_np.pipeline.feed import open_feed  # noqa: E402
+from novasr_np.tensors import flatten  # noqa: E402
 from novasr_np.weights import Weights, as_weights, load_weights  # noqa: E402
 
 WINDOW = spec.STEP  # the shortest that there is: 8 rows
