@@ -243,7 +243,7 @@ def test_the_engine_as_a_library_is_right(native, name, capsys):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(n, marks=pytest.mark.slow if n == "airband-live-1" else ())
+        pytest.param(n, marks=() if n == "airband-1" else pytest.mark.slow)
         for n in embedded_weights()
     ],
 )
