@@ -191,14 +191,12 @@ def nan_beyond_the_context_reaches_nothing(network: Network) -> None:
 def blocks_equal_the_whole(network: Network) -> None:
     """Whatever their size and the number of threads; the same bytes for each number of threads."""
     params = random_params(6, network)
-    long = 2 * network.cut.context + 600
+    long, small = 2 * network.cut.context + 600, max(1, network.cut.context // 20)
     for samples in (1, network.cut.context, 2 * network.cut.context + 1, long):
         x = noise(2, samples + network.cut.padding(samples))
         want = network.compute.forward(params, x)
         for dtype in (np.float32, np.float64):
-            for block in (
-                (1, 37, 4000) if samples < 500 else (max(50, network.cut.context // 20), 4000)
-            ):
+            for block in (small, 37, 4000) if samples < 500 else (max(50, small), 4000):
                 outputs = []
                 for threads in (1, 3) if dtype is np.float32 else (2,):
                     backend = Backend(threads, block=block)
@@ -316,4 +314,3 @@ OF_EXACT = (
 )
 EXACT = [network.name for network in NETWORKS.values() if hasattr(network.cut, "context")]
 each_network = partial(pytest.mark.parametrize, "network", [*NETWORKS], indirect=True)
-each_exact_network = partial(pytest.mark.parametrize, "network", EXACT, indirect=True)
