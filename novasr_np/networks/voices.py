@@ -1,4 +1,4 @@
-"""The registry of voices, and which of them weights are for."""
+"""The registry of voices, and the search for the one that weights are for."""
 
 import os
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ __all__ = ["NATURAL", "VOICES", "Reading", "Speech", "Voice", "find", "voice_at"
 
 
 def voice_at(source: str | os.PathLike[str] | Mapping[str, Any]) -> Voice | None:
-    """The voice whose weights are at a path, or in a tree, or None."""
+    """Find the voice whose weights are at a path, or in a tree, or None."""
     return next((voice for voice in VOICES.values() if voice.weights.holds(source)), None)
 
 
 def find(weights: Any = None) -> Voice:
-    """The voice that weights are for: a path, a tree, or None for what the environment names.
+    """Find the voice that weights are for: a path, a tree, or None for what the environment names.
 
-    The first of all where nothing tells: its `load` says what is missing.
+    If none is recognised, it is the first voice, whose `load` reports what is missing.
     """
     if weights is None:
         named = (v for v in VOICES.values() if os.environ.get(v.weights.variable))

@@ -272,7 +272,7 @@ def test_noise_is_a_function_of_seed_and_place(weights):
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
-        ({"sead": 1}, TypeError, "FlashSR has no option 'sead'; seed, timestep, schedule"),
+        ({"sead": 1}, TypeError, "an option of FlashSR must be one of seed, timestep, schedule"),
         ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
         ({"seed": 1.5}, TypeError, "seed must be a whole number, got 1.5"),
         ({"timestep": 1000}, ValueError, "timestep must be from 0 to 999, got 1000"),
@@ -282,7 +282,7 @@ def test_noise_is_a_function_of_seed_and_place(weights):
         ({"overlap": 5 * 3_840}, ValueError, "at most half a window, 15360, got 19200"),
         ({"fade": 0}, ValueError, "fade must be at least 1, got 0"),
         ({"fade": 8_000}, ValueError, "fade must be from 1 to the overlap, 7680 samples, got 8000"),
-        ({"low_pass": "on"}, TypeError, "low_pass is 'off', 'auto' or Hz, got 'on'"),
+        ({"low_pass": "on"}, TypeError, "low_pass must be 'off', 'auto' or Hz, got 'on'"),
         ({"low_pass": 0.5}, ValueError, "low_pass must be from 1 to 24000 Hz, got 0.5"),
     ],
 )
@@ -292,15 +292,15 @@ def test_what_options_cannot_be(weights, options, error, match):
 
 
 def test_doors_that_are_closed(weights, weights_file, monkeypatch):
-    with pytest.raises(WeightsError, match="FlashSR hears windows, which the host prepares"):
+    with pytest.raises(WeightsError, match="FlashSR takes windows, which the host prepares"):
         jax_forward(weights, sound(WINDOW))
     with monkeypatch.context() as patched:  # a stream has the default overlap
         patched.setitem(networks.NETWORKS, "FlashSR", FLASHSR)
-        with pytest.raises(ValueError, match="FlashSR has to know the level of a whole sound"):
+        with pytest.raises(ValueError, match="FlashSR must know the level of the whole sound"):
             novasr_np.Stream(str(weights_file))
-    with pytest.raises(ValueError, match="NovaSR has no options, got seed"):
+    with pytest.raises(ValueError, match="options must be empty for NovaSR, got seed"):
         novasr_np.upsample(sound(100)[0], weights="novasr-open", options={"seed": 1})
-    with pytest.raises(ValueError, match="has no variants, but int4 is asked for"):
+    with pytest.raises(ValueError, match="has no variants, so variant must be None, got 'int4'"):
         novasr_np.load_weights("novasr-open", "int4")
 
 
@@ -372,10 +372,10 @@ def test_files_keep_their_low_band(cli, quick):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (("--seed", "-1"), "expected a whole number from 0 on, got '-1'"),
+        (("--seed", "-1"), "expected a whole number of at least 0, got '-1'"),
         (("--timestep", "1000"), "timestep must be from 0 to 999, got 1000"),
         (("--overlap", "0.1"), "overlap must be a multiple of 3840 samples"),
-        (("--variant", "int4"), "is no bundle, but the variant int4 is asked for"),
+        (("--variant", "int4"), "is no bundle, so it has no variant 'int4'"),
         (("--weights", "novasr-open", "--seed", "1"), "--seed is for FlashSR"),
         (("--weights", "novasr-open", "--exact-windows"), "--exact-windows is for FlashSR"),
         (("--weights", "."), "no vae.pth and no student_ldm.pth and no sr_vocoder.pth in it: hf"),
@@ -419,13 +419,15 @@ def test_stablehlo_takes_the_weights_as_an_argument(weights):
 
 def test_what_jax_cannot_do(weights):
     x = sound(100)[0]
-    with pytest.raises(ValueError, match="segment: the network hears windows of 30720 samples"):
+    with pytest.raises(
+        ValueError, match="segment must be None for a network with windows of 30720 samples"
+    ):
         jax_upsample(x, weights=weights, options=OVERLAP, segment=100)
     with pytest.raises(ValueError, match="got 'low'"):
         jax_upsample(x, weights=weights, options=OVERLAP, precision="low")
     with pytest.raises(ValueError, match="batch must be at least 1, got 0"):
         jax_upsample(x, weights=weights, options=OVERLAP, batch=0)
-    with pytest.raises(ValueError, match="NovaSR has no options, got seed"):
+    with pytest.raises(ValueError, match="options must be empty for NovaSR, got seed"):
         jax_upsample(x, weights="novasr-open", options={"seed": 1})
     assert jax_upsample([], weights=weights, options=OVERLAP) == []
 
@@ -507,7 +509,7 @@ def test_bad_files_are_refused_before_anything_large_is_read(weights, weights_fi
     refused("no weights of the variant int8; there are int4", bundle, "int8")
     refused("no weights of the variant int4; there are full", originals_there, "int4")
     cut_short(bundle / "model.safetensors")
-    refused("not a whole file", bundle)
+    refused("not a complete file", bundle)
     (bundle / "model.safetensors").unlink()
     refused("no vae.pth and no student_ldm.pth and no sr_vocoder.pth in it", bundle)
     vae, vocoder = originals_there / "vae.pth", originals_there / "sr_vocoder.pth"
@@ -516,10 +518,10 @@ def test_bad_files_are_refused_before_anything_large_is_read(weights, weights_fi
     (tmp_path / "other").replace(vae)
     refused(r"vae\.pth: it holds the tensors of sr_vocoder\.pth", originals_there)
     cut_short(vae)
-    refused(r"vae\.pth: not a whole checkpoint", originals_there)
+    refused(r"vae\.pth: not a complete checkpoint", originals_there)
     vae.write_bytes(b"<!DOCTYPE html>" * 1_000)
     refused(r"vae\.pth: ", originals_there)
     whole = tmp_path / "whole.safetensors"
     shutil.copy(weights_file, whole)
     cut_short(whole)
-    refused("not a whole file", whole)
+    refused("not a complete file", whole)
