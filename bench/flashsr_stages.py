@@ -16,7 +16,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from bench.flashsr import case, draw, golden_file
+from bench.flashsr_case import case, draw, golden_file
 from novasr_jax.networks.flashsr import model as in_jax
 from novasr_np.networks.flashsr import load, model, spec
 from novasr_np.networks.flashsr.mel import denormalise, level

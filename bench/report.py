@@ -3,11 +3,11 @@
 import json
 import platform
 import sys
-from importlib import metadata
 
 import numpy as np
 
 from bench.data import upstream
+from bench.timing import versions
 from novasr_np import load_weights
 from novasr_np.fast.banded import ROWS
 from novasr_np.networks.novasr import fast
@@ -90,11 +90,6 @@ def quote(path, mark, lines):
 
 def _machine(record):
     cpu = record["machine_info"]["cpu"]
-    versions = ", ".join(
-        f"{name} {metadata.version(name)}"
-        for name in ("numpy", "jax", "onnxruntime", "torch", "soundfile")
-        if _installed(name)
-    )
     return [
         "# Speed on a CPU",
         "",
@@ -102,7 +97,7 @@ def _machine(record):
         "The clip is speech, the weights the original's v1; errors are against float64.",
         "",
         f"{cpu.get('brand_raw', platform.machine())}, {cpu.get('count')} cores; "
-        f"Python {platform.python_version()}, {versions}; {record['datetime'][:10]}",
+        f"{versions()}; {record['datetime'][:10]}",
         "",
     ]
 
@@ -237,10 +232,6 @@ def _rest(cases):
         f"A stream of three hours: the process's peak is {long['after_mb']:.1f} MB after ten "
         f"minutes and {long['end_mb']:.1f} MB at the end."
     )
-
-
-def _installed(name):
-    return any(d.metadata["Name"] == name for d in metadata.distributions())
 
 
 if __name__ == "__main__":

@@ -7,16 +7,17 @@ case notes in `extra_info`: the error against float64 stands beside every time.
 import subprocess
 import sys
 import tempfile
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
 import soundfile
 
 from bench.data import speech, upstream
+from bench.peers import upsamplers
+from bench.timing import python
 from novasr_np import Stream, forward, load_weights, upsample
 from novasr_np.blas import one_thread
-from novasr_np.networks.novasr import to_onnx
 from novasr_np.pipeline.arrays import run_bare
 from novasr_np.pipeline.backend import Backend
 from novasr_np.threads import available_cores
@@ -60,13 +61,36 @@ def note(benchmark, seconds, y, **more):
     )
 
 
+# Name -> (from weights and threads to what is timed, rounds)
+PEERS = {
+    "novasr_np": (upsamplers.in_numpy, 7),
+    "novasr_jax": (upsamplers.in_jax, 7),
+    "ONNX Runtime": (
+        lambda *given: upsamplers.in_onnxruntime(*given, model=upstream("novasr_v1.onnx")),
+        3,
+    ),
+    "torch mirror": (upsamplers.in_torch, 3),
+}
+
+
 @SECONDS
 @THREADS
-def test_numpy(benchmark, seconds, threads):
-    x = clip(seconds)
-    with Backend(threads).open(as_weights(weights())) as runner:
-        y = benchmark.pedantic(lambda: run_bare(runner, x[None]), rounds=7, warmup_rounds=2)
-    note(benchmark, seconds, y[0], name="novasr_np", threads=threads, group="peers")
+@pytest.mark.parametrize("name", PEERS)
+def test_peers(benchmark, name, seconds, threads):
+    if name == "novasr_jax" and threads < CORES:
+        pytest.skip("XLA does not share a machine by threads")
+    open_, rounds = PEERS[name]
+    y = timed(benchmark, open_, clip(seconds), rounds, threads)
+    note(benchmark, seconds, y, name=name, threads=threads, group="peers")
+
+
+def timed(benchmark, open_, x, rounds, threads=CORES, **options):
+    """The output of what is timed; a case whose package is not installed is left out."""
+    try:
+        run = open_(weights(), threads, **options)
+    except ModuleNotFoundError as error:
+        pytest.skip(str(error))
+    return benchmark.pedantic(lambda: run(x), rounds=rounds, warmup_rounds=1)
 
 
 @THREADS
@@ -79,25 +103,11 @@ def test_numpy_plain(benchmark, threads):
     note(benchmark, 10, y, name="novasr_np, plain layers", threads=threads, group="peers")
 
 
-@SECONDS
-@THREADS
-def test_onnxruntime(benchmark, seconds, threads):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = onnxruntime.InferenceSession(
-        upstream("novasr_v1.onnx"), options, providers=["CPUExecutionProvider"]
-    )
-    feed = {session.get_inputs()[0].name: clip(seconds)[None, None]}
-    y = benchmark.pedantic(lambda: session.run(None, feed)[0], rounds=3, warmup_rounds=1)
-    note(benchmark, seconds, y[0, 0], name="ONNX Runtime", threads=threads, group="peers")
-
-
 ONNX_MODELS = {
     "public": lambda: str(upstream("novasr_v1.onnx")),
-    "ours": lambda: to_onnx.export(weights()).SerializeToString(),
-    "ours, opset 11": lambda: to_onnx.export(weights(), opset=11).SerializeToString(),
-    "ours, half": lambda: to_onnx.export(weights(), half=True).SerializeToString(),
+    "ours": lambda: upsamplers.exported(weights()),
+    "ours, opset 11": lambda: upsamplers.exported(weights(), opset=11),
+    "ours, half": lambda: upsamplers.exported(weights(), half=True),
 }
 
 
@@ -106,11 +116,9 @@ ONNX_MODELS = {
 @THREADS
 def test_onnx_export(benchmark, threads, batch, seconds, name):
     """Our export beside the original's public model, in ONNX Runtime."""
-    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 3
-    session = onnxruntime.InferenceSession(ONNX_MODELS[name](), options)
+    session = upsamplers.onnx_session(ONNX_MODELS[name](), threads)
     x = clip(batch * seconds).reshape(batch, 1, -1)
     kind = np.float16 if "float16" in session.get_inputs()[0].type else np.float32
     feed = {"input": x.astype(kind)}
@@ -124,47 +132,10 @@ def test_onnx_export(benchmark, threads, batch, seconds, name):
     )
 
 
-@SECONDS
-@THREADS
-def test_torch(benchmark, seconds, threads):
-    torch = pytest.importorskip("torch")
-    from bench import torch_mirror  # noqa: PLC0415
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    p, x = torch_mirror.prepare(weights()), torch.from_numpy(clip(seconds))[None]
-    y = benchmark.pedantic(lambda: torch_mirror.forward(p, x), rounds=3, warmup_rounds=1)
-    torch.set_num_threads(before)
-    note(benchmark, seconds, y[0].numpy(), name="torch mirror", threads=threads, group="peers")
-
-
-@SECONDS
-def test_jax(benchmark, seconds):
-    """Batches on all cores: XLA does not share a machine by threads."""
-    note(
-        benchmark,
-        seconds,
-        _jax(benchmark, seconds),
-        name="novasr_jax",
-        threads=CORES,
-        group="peers",
-    )
-
-
 @pytest.mark.parametrize("precision", ["highest", "high", "fp16", "bf16"])
 def test_jax_precision(benchmark, precision):
-    y = _jax(benchmark, 10, precision=precision)
+    y = timed(benchmark, upsamplers.in_jax, clip(10), 7, precision=precision)
     note(benchmark, 10, y, name=precision, group="precision")
-
-
-def _jax(benchmark, seconds, **options):
-    pytest.importorskip("jax")
-    from novasr_jax.backend import Backend as JaxBackend  # noqa: PLC0415
-
-    model = JaxBackend(device="cpu", **options).open(as_weights(weights()))
-    run_bare(model, np.zeros((1, 1000), np.float32))
-    x = clip(seconds)[None]
-    return benchmark.pedantic(lambda: run_bare(model, x)[0], rounds=7, warmup_rounds=2)
 
 
 def test_sgemm(benchmark):
@@ -242,8 +213,10 @@ def test_cold_start(benchmark, name):
     """A 10 s file to a 48 kHz file, from the start of the process to its end."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = COMMANDS[name](_wav(folder, 10), f"{folder}/out.wav")
-        benchmark.pedantic(lambda: _python(arguments), rounds=5, warmup_rounds=1)
-        peak = _peak_mb(arguments)
+        command = [sys.executable, *arguments]
+        run = partial(subprocess.run, command, check=True)
+        benchmark.pedantic(run, rounds=5, warmup_rounds=1)
+        peak = python(*arguments).megabytes
         y, _ = soundfile.read(f"{folder}/out.wav")
     note(benchmark, 10, y, name=name, group="cold", peak_mb=peak)
 
@@ -251,10 +224,9 @@ def test_cold_start(benchmark, name):
 def test_command_on_an_hour(benchmark):
     with tempfile.TemporaryDirectory() as folder:
         arguments = COMMANDS["novasr upsample"](_wav(folder, 3600), f"{folder}/out.wav")
-        benchmark.pedantic(lambda: _python(arguments), rounds=1)
-        peak = _peak_mb(arguments)
+        ran = benchmark.pedantic(lambda: python(*arguments), rounds=1)
         assert soundfile.info(f"{folder}/out.wav").frames == 3600 * 48_000
-    benchmark.extra_info.update(group="hour", seconds=3600, peak_mb=peak)
+    benchmark.extra_info.update(group="hour", seconds=3600, peak_mb=ran.megabytes)
 
 
 def test_three_hour_stream(benchmark):
@@ -280,20 +252,3 @@ def _wav(folder, seconds):
     path = f"{folder}/in.wav"
     soundfile.write(path, np.resize(clip(60), 16_000 * seconds), 16_000, subtype="FLOAT")
     return path
-
-
-def _python(arguments):
-    subprocess.run([sys.executable, *arguments], check=True)
-
-
-def _peak_mb(arguments):
-    """Run Python on these arguments; the most memory it held, in MB.
-
-    By way of a small process: what a process held before it became another one counts, too.
-    """
-    code = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True);"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3)"
-    )
-    command = [sys.executable, "-c", code, sys.executable, *arguments]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

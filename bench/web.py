@@ -22,11 +22,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cpuinfo
 import numpy as np
 
 from bench.data import speech
-from bench.speechsr import ours_and_onnx
+from bench.peers import upsamplers
+from bench.timing import processor
 from bench.wasm import ENGINE
 from novasr_np import load_weights, upsample
 from novasr_np.networks import NETWORKS
@@ -218,7 +218,10 @@ def native() -> Iterator[str]:
         open_ = library(Path(folder))
         for network, weights in _SETS.items():
             systems: dict[str, Callable] = {"engine": open_(weights)}
-            systems |= dict(ours_and_onnx(load_weights(weights).params, 1))
+            params = load_weights(weights).params
+            systems["novasr_np"] = upsamplers.in_numpy(params, 1)
+            if importlib.util.find_spec("onnxruntime"):
+                systems["ONNX Runtime"] = upsamplers.in_onnxruntime(params, 1)
             truth = upsample(np.float64(x), weights=weights)
             times: dict[str, list[float]] = {name: [] for name in systems}
             errors = {}
@@ -243,7 +246,7 @@ def report(ort: Path | None) -> Iterator[str]:
     yield "Written by `python -m bench.web`, all in one run on one machine and one thread. Errors"
     yield "are against the network's own float64."
     yield ""
-    yield f"{cpuinfo.get_cpu_info().get('brand_raw', 'an unknown processor')}"
+    yield processor()
     yield ""
     if importlib.util.find_spec("playwright"):
         yield from browser(ort)
