@@ -9,7 +9,7 @@ import numpy as np
 from novasr_np.errors import WeightsError
 from novasr_np.pipeline.arrays import upsample_arrays
 from novasr_np.samples import as_audio, check_levels
-from novasr_np.weights import Source, Weights, as_weights, load_weights
+from novasr_np.weights import Weights, WeightsLike, as_weights, load_weights
 
 from .backend import Backend
 from .networks import NETWORKS
@@ -24,7 +24,7 @@ def upsample(
     x: Any,
     sample_rate: int | None = None,
     *,
-    weights: Source = None,
+    weights: WeightsLike = None,
     resampler: str = "upstream",
     keep_lowband: str | float | bool | None = None,
     batch: int | None = None,
@@ -67,7 +67,7 @@ def upsample(
 
 
 def forward(
-    weights: Source, x: Any, length: Any = None, *, precision: str = "highest"
+    weights: WeightsLike, x: Any, length: Any = None, *, precision: str = "highest"
 ) -> jax.Array:
     """Run the bare network that the weights are for: NovaSR gives 3T - 4 samples at 48 kHz.
 

@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
-from novasr_np.weights import Source, load_weights
+from novasr_np.weights import WeightsLike, load_weights
 
 from .networks import NETWORKS
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
 
-def to_stablehlo(weights: Source) -> bytes:
+def to_stablehlo(weights: WeightsLike) -> bytes:
     """Serialise the program x [batch, time] float32 -> y [batch, outputs] for all PLATFORMS.
 
     y is the output of the bare network. Any batch; any time for which the network has an output, in

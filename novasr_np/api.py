@@ -11,7 +11,7 @@ from .pipeline.arrays import upsample_arrays
 from .pipeline.backend import Backend
 from .pipeline.upsampler import Upsampler
 from .samples import as_audio, as_float, check_levels, whole_number
-from .weights import LIVE, Source, as_weights, default_network, load_weights
+from .weights import LIVE, WeightsLike, as_weights, default_network, load_weights
 
 MAX_CHANNELS = 1024  # of a stream, as of libsndfile's files
 
@@ -20,7 +20,7 @@ def upsample(
     x: Any,
     sample_rate: int | None = None,
     *,
-    weights: Source = None,
+    weights: WeightsLike = None,
     resampler: str = "upstream",
     keep_lowband: str | float | bool | None = None,
     threads: int | None = None,
@@ -80,7 +80,7 @@ class Stream:
 
     def __init__(
         self,
-        weights: Source = None,
+        weights: WeightsLike = None,
         sample_rate: int | None = None,
         channels: int = 1,
         *,
@@ -174,7 +174,7 @@ def resample(
     return resampling.resample(x, sample_rate, new_rate, resampler)
 
 
-def stages(weights: Source, x: Any) -> Iterator[tuple[str, np.ndarray]]:
+def stages(weights: WeightsLike, x: Any) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, activation) for every stage of the network that the weights are for, in order.
 
     weights as for `load_weights`; x [..., T], float32 or float64, at the network's rate. A
@@ -187,7 +187,7 @@ def stages(weights: Source, x: Any) -> Iterator[tuple[str, np.ndarray]]:
     return loaded.network.compute.stages(loaded.params, x)
 
 
-def forward(weights: Source, x: Any) -> np.ndarray:
+def forward(weights: WeightsLike, x: Any) -> np.ndarray:
     """Run the bare network that the weights are for: NovaSR gives 3T - 4 samples at 48 kHz.
 
     weights as for `load_weights`; x [..., T] at the network's rate, float32 or float64, as is y.

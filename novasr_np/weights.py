@@ -34,7 +34,7 @@ def _restored(name: str, params: Params) -> Weights:
 
 
 # A name, a path, a tree of arrays, or loaded weights. None: the default.
-Source = str | os.PathLike[str] | Mapping[str, Any] | Weights | None
+WeightsLike = str | os.PathLike[str] | Mapping[str, Any] | Weights | None
 
 DEFAULT = "airband-1"  # of the embedded weights
 LIVE = "airband-live-1"  # the same for streams, with little look-ahead
@@ -49,7 +49,7 @@ def default_network() -> Network:
 _FOLDERS = (Path(__file__).parent / "weights_data", Path(__file__).parents[1] / "weights")
 
 
-def load_weights(source: Source = None, variant: str | None = None) -> Weights:
+def load_weights(source: WeightsLike = None, variant: str | None = None) -> Weights:
     """Load a complete, finite set of weights, and find the network that they are for.
 
     source: the name of embedded weights, or of a network, for its default ones; the path of a
@@ -84,7 +84,7 @@ def load_weights(source: Source = None, variant: str | None = None) -> Weights:
     return Weights(network, nest(widened))
 
 
-def as_weights(source: Source) -> Weights:
+def as_weights(source: WeightsLike) -> Weights:
     """Load weights, but for a tree find only its network, by the tensors' names.
 
     The values of a tree are not looked at, so they may be traced by JAX. Raises as `load_weights`.
@@ -163,7 +163,7 @@ def read_weights(
 
 
 def save_weights(
-    weights: Source,
+    weights: WeightsLike,
     path: str | os.PathLike[str],
     *,
     provenance: str,

@@ -85,7 +85,7 @@ def test_filter_is_the_originals(upstream):
 def test_loss_is_least_at_the_truth_and_stops_at_the_edge():
     truth = speech_like(9000, 48_000)[None]
     edge = np.array([12_000.0], np.float32)
-    weights = losses.Weights()
+    weights = losses.LossWeights()
     least = float(LOSS(truth, truth, edge, weights=weights))
     t = np.arange(9000) / 48_000
     for hertz, counts in ((3000, True), (10_000, True), (15_000, False), (20_000, False)):
@@ -101,7 +101,7 @@ def test_recordings_at_44_khz_are_empty_above_their_edge():
     for hertz in (15_000, 21_500, 24_000):
         edge = np.array([hertz], np.float32)
         clean, noisy = (
-            float(LOSS(y, truth, edge, weights=losses.Weights())) for y in (truth, truth + tone)
+            float(LOSS(y, truth, edge, weights=losses.LossWeights())) for y in (truth, truth + tone)
         )
         costs.append(noisy - clean)
     assert costs[0] < 0.02
@@ -113,8 +113,8 @@ def test_silence_is_learnt_through_the_wave_not_its_level():
     """A bias far below hearing, where the truth is silent, must not outweigh all else."""
     silence = np.zeros((1, 9000), np.float32)
     edge = np.array([24_000], np.float32)
-    offset = float(LOSS(silence + np.float32(1e-4), silence, edge, weights=losses.Weights()))
-    assert offset - float(LOSS(silence, silence, edge, weights=losses.Weights())) < 0.2
+    offset = float(LOSS(silence + np.float32(1e-4), silence, edge, weights=losses.LossWeights()))
+    assert offset - float(LOSS(silence, silence, edge, weights=losses.LossWeights())) < 0.2
 
 
 def test_the_click_at_the_ends_of_silence_is_unlearnt(recordings):

@@ -88,11 +88,11 @@ def test_frames_are_counted(tmp_path):
     path = tmp_path / "x.mp3"
     whole = mp3(path, 48_000)
     stream = mpeg.scan(path)
-    assert stream.told == stream.frames - 1
+    assert stream.n_frames_stated == stream.frames - 1
     assert (stream.frames - 2) * 1152 <= 48_000 + 1105 + DECODER_DELAY <= stream.frames * 1152
     path.write_bytes(headless(whole))
     bare = mpeg.scan(path)
-    assert (bare.told, bare.frames) == (None, stream.frames - 1)
+    assert (bare.n_frames_stated, bare.frames) == (None, stream.frames - 1)
 
 
 @pytest.mark.parametrize("content", [b"", b"ID3", ID3, bytes(5000), b"\xff" * 5000, b"text" * 999])

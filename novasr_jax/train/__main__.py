@@ -21,7 +21,7 @@ from novasr_np.tensors import flatten
 from novasr_np.weights import file_sha256, load_weights, save_weights, weights_path
 
 from . import ahead, airband, data, novasr, state
-from .state import Plan, Recipe
+from .state import Recipe, TrainingPlan
 
 RECIPES = {recipe.plan.network: recipe for recipe in (novasr.RECIPE, *airband.RECIPES)}
 
@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _prepare(args: argparse.Namespace) -> tuple[list[data.Recording], Plan, state.State]:
+def _prepare(args: argparse.Namespace) -> tuple[list[data.Recording], TrainingPlan, state.State]:
     """Prepare the recordings, the plan, and the state, initial or resumed."""
     if args.resume:
         path = args.output.with_suffix(".state.npz")
@@ -113,7 +113,7 @@ def _prepare(args: argparse.Namespace) -> tuple[list[data.Recording], Plan, stat
     return recordings, plan, now
 
 
-def _read(args: argparse.Namespace, recipe: Recipe, plan: Plan) -> list[data.Recording]:
+def _read(args: argparse.Namespace, recipe: Recipe, plan: TrainingPlan) -> list[data.Recording]:
     recordings = data.read(args.data, args.folders, recipe.shortest(plan), args.teacher)
     minutes = sum(len(r.samples) for r in recordings) / data.SAMPLE_RATE_OUT / 60
     taught = sum(r.taught for r in recordings)
@@ -126,7 +126,7 @@ def _train(
     args: argparse.Namespace,
     recipe: Recipe,
     recordings: list[data.Recording],
-    plan: Plan,
+    plan: TrainingPlan,
     now: state.State,
 ) -> state.State:
     """Take all remaining steps, and write the curve and the state to files meanwhile."""

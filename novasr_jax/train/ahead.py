@@ -12,14 +12,18 @@ from typing import Any
 import numpy as np
 
 from .data import Recording
-from .state import Plan, Recipe
+from .state import Recipe, TrainingPlan
 
 _WAITING = 4  # batches of each maker
 _PATIENCE = 5  # seconds of waiting before a check that the makers are alive
 
 
 def batches(
-    recipe: Recipe, recordings: Sequence[Recording], plan: Plan, start: int, workers: int = 1
+    recipe: Recipe,
+    recordings: Sequence[Recording],
+    plan: TrainingPlan,
+    start: int,
+    workers: int = 1,
 ) -> Iterator[Any]:
     """Yield the run's batches from number `start` to its end, the same for any number of workers.
 
@@ -76,7 +80,7 @@ def _next(process, waiting) -> Any:
                 ) from None
 
 
-def _make(make: Callable, recordings, plan: Plan, numbers: range, waiting: Any) -> None:
+def _make(make: Callable, recordings, plan: TrainingPlan, numbers: range, waiting: Any) -> None:
     for batch in make(recordings, plan, numbers):
         waiting.put(batch)
 

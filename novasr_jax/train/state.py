@@ -16,7 +16,7 @@ from novasr_np.atomic import atomic_write
 from .data import Recording
 
 
-class Plan(NamedTuple):
+class TrainingPlan(NamedTuple):
     """Settings of a run."""
 
     network: str
@@ -40,25 +40,27 @@ class State(NamedTuple):
 class Recipe(NamedTuple):
     """Training recipe of a network."""
 
-    plan: Plan  # the default
-    shortest: Callable[[Plan], float]  # seconds of the shortest recording that can be used
+    plan: TrainingPlan  # the default
+    shortest: Callable[[TrainingPlan], float]  # seconds of the shortest recording that can be used
     # (recordings, plan, numbers) -> batches of these numbers; each depends only on the plan's seed
     # and its number, so that a run can be resumed. A module's function, as it is pickled.
-    batches: Callable[[Sequence[Recording], Plan, Iterable[int]], Iterator[Any]]
+    batches: Callable[[Sequence[Recording], TrainingPlan, Iterable[int]], Iterator[Any]]
     initial: Callable[[int], dict]  # seed -> random weights
     # (trained, batch) -> the loss, and its gradient
     gradient: Callable[[dict, Any], tuple[jax.Array, dict]]
-    optimiser: Callable[[Plan], optax.GradientTransformation]
+    optimiser: Callable[[TrainingPlan], optax.GradientTransformation]
     tree: Callable[[dict], dict[str, Any]]  # trained -> weights as `load_weights` returns them
 
 
-def begin(recipe: Recipe, plan: Plan) -> State:
+def begin(recipe: Recipe, plan: TrainingPlan) -> State:
     """Create the state of a run before its first step, with random weights."""
     trained = recipe.initial(plan.seed)
     return State(0, trained, recipe.optimiser(plan).init(trained), trained)
 
 
-def advance(recipe: Recipe, plan: Plan, state: State, batch: Any) -> tuple[State, jax.Array]:
+def advance(
+    recipe: Recipe, plan: TrainingPlan, state: State, batch: Any
+) -> tuple[State, jax.Array]:
     """Take a training step; return the new state, and the loss before the step."""
     loss, gradient = recipe.gradient(state.trained, batch)
     trained, optimiser, averaged = _update(
@@ -67,7 +69,7 @@ def advance(recipe: Recipe, plan: Plan, state: State, batch: Any) -> tuple[State
     return State(state.step + 1, trained, optimiser, averaged), loss
 
 
-def schedule(plan: Plan) -> optax.Schedule:
+def schedule(plan: TrainingPlan) -> optax.Schedule:
     """Learning rate by step."""
     return optax.warmup_cosine_decay_schedule(
         0,
@@ -78,7 +80,7 @@ def schedule(plan: Plan) -> optax.Schedule:
     )
 
 
-def save(path: Path, plan: Plan, state: State) -> None:
+def save(path: Path, plan: TrainingPlan, state: State) -> None:
     """Save all that `resume` needs, under its name only when complete."""
     leaves = jax.tree.leaves(state)
     arrays = {str(i): np.asarray(leaf) for i, leaf in enumerate(leaves)}
@@ -87,13 +89,13 @@ def save(path: Path, plan: Plan, state: State) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def saved_plan(path: Path) -> Plan:
+def saved_plan(path: Path) -> TrainingPlan:
     """Read the plan in a file that `save` wrote."""
     with np.load(path) as file:
-        return Plan(**json.loads(str(file["plan"])))
+        return TrainingPlan(**json.loads(str(file["plan"])))
 
 
-def resume(path: Path, recipe: Recipe) -> tuple[Plan, State]:
+def resume(path: Path, recipe: Recipe) -> tuple[TrainingPlan, State]:
     """Load a file of `save`, so that the run goes on as if it had never stopped."""
     plan = saved_plan(path)
     kinds, structure = jax.tree.flatten(begin(recipe, plan))

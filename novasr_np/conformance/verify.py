@@ -16,7 +16,7 @@ from ..errors import WeightsError
 from ..networks import Network
 from ..networks.record import Params
 from ..samples import ceil_div
-from ..weights import Source, Weights, as_weights
+from ..weights import Weights, WeightsLike, as_weights
 from . import diagnose
 from .cases import Case
 from .diagnose import Finding, Suspects, aligned_delay, snr
@@ -71,7 +71,7 @@ class Report:
 
 def verify(
     port: Port,
-    weights: Source,
+    weights: WeightsLike,
     cases: Iterable[Case],
     progress: Callable[[Outcome], object] = lambda _: None,
 ) -> Report:

@@ -34,12 +34,12 @@ class Frame(NamedTuple):
     side: int  # bytes of side information after the header
 
 
-class Stream(NamedTuple):
+class Layer3(NamedTuple):
     """Layer III stream in a file."""
 
     start: int  # byte of its first frame
     frames: int  # in all, including a first frame that only holds the number
-    told: int | None  # number of frames that the first frame states, if it does
+    n_frames_stated: int | None  # number of frames that the first frame states, if it does
     missing: int  # bytes missing from the last frame
     first: bytes  # the first frame's header
 
@@ -59,7 +59,7 @@ def frame(header: bytes) -> Frame | None:
     return Frame(length, samples, (version, rate), side)
 
 
-def scan(path: Path) -> Stream | None:
+def scan(path: Path) -> Layer3 | None:
     """Count the frames of a file; None if there is no Layer III stream at its beginning.
 
     Raises OSError.
@@ -90,24 +90,26 @@ def scan(path: Path) -> Stream | None:
                 missing = at - len(data)
                 break
         whole = data[start : start + first.length]
-        return Stream(start, frames, _told(whole, first), missing, data[start : start + 4])
+        return Layer3(
+            start, frames, _n_frames_stated(whole, first), missing, data[start : start + 4]
+        )
 
 
-def with_header(path: Path, stream: Stream) -> io.RawIOBase | None:
+def with_header(path: Path, stream: Layer3) -> io.RawIOBase | None:
     """Open the file behind a first frame with the right number; None if it already has one.
 
     The caller closes it. Raises AudioError if the stream's last frame is cut off and the number of
     frames is not stated; OSError.
     """
-    if stream.told is not None and stream.frames <= stream.told + 1:
+    if stream.n_frames_stated is not None and stream.frames <= stream.n_frames_stated + 1:
         return None
     if stream.missing:
         raise AudioError(f"cut short: {stream.missing} bytes of its last frame are missing")
     first = frame(stream.first)
     assert first
-    told_wrong = stream.told is not None
-    start = stream.start + (first.length if told_wrong else 0)
-    new = _telling(stream.first, stream.frames - told_wrong)
+    is_misstated = stream.n_frames_stated is not None
+    start = stream.start + (first.length if is_misstated else 0)
+    new = _telling(stream.first, stream.frames - is_misstated)
     return _Prefixed(open(path, "rb"), start, new)
 
 
@@ -121,7 +123,7 @@ def _telling(header: bytes, frames: int) -> bytes:
     return (header + bytes(here.side) + tag).ljust(here.length, b"\0")
 
 
-def _told(data: bytes, first: Frame) -> int | None:
+def _n_frames_stated(data: bytes, first: Frame) -> int | None:
     """Number of frames after the first one, if that only states the number."""
     for at in (4 + first.side, 6 + first.side):  # the latter after a checksum
         if data[at : at + 4] in (b"Xing", b"Info"):

@@ -6,7 +6,7 @@ import jax
 
 from novasr_np.networks.airband.spec import HOP_IN, VARIANTS
 
-from ..state import Plan, Recipe
+from ..state import Recipe, TrainingPlan
 from . import data, learn
 
 _FRAMES = 400  # of a crop: 2 s
@@ -14,7 +14,7 @@ _FRAMES = 400  # of a crop: 2 s
 
 def _recipe(variant):
     return Recipe(
-        plan=Plan(
+        plan=TrainingPlan(
             variant.name,
             steps=0,
             batch=16,

@@ -21,7 +21,7 @@ from novasr_np.networks.airband.spec import (
 )
 
 from ..data import HALF, UPSAMPLING, Recording, downsamplers
-from ..state import Plan
+from ..state import TrainingPlan
 
 SHORTEST = 0.3  # seconds that a recording must have
 
@@ -43,7 +43,9 @@ class Batch(NamedTuple):
     counts: np.ndarray  # [B, 32], 1 for bands that the recording has, else 0
 
 
-def batches(recordings: Sequence[Recording], plan: Plan, numbers: Iterable[int]) -> Iterator[Batch]:
+def batches(
+    recordings: Sequence[Recording], plan: TrainingPlan, numbers: Iterable[int]
+) -> Iterator[Batch]:
     """Yield random crops; clips of a speaker are joined if one is too short.
 
     Batch number k depends only on the seed and k. A folder's share grows with the square root of

@@ -18,7 +18,7 @@ from novasr_np.tensors import nest
 
 from ...layers.conv import pad_time
 from ...networks.airband.model import hidden, result
-from ..state import Plan, schedule
+from ..state import TrainingPlan, schedule
 from .data import Batch
 
 # Weights of the parts of the loss.
@@ -79,7 +79,7 @@ def loss(level: jax.Array, batch: Batch) -> jax.Array:
     return frames + ((_MEAN * drift + _LEVEL * loud) * share).sum(axis=2).mean()
 
 
-def optimiser(plan: Plan) -> optax.GradientTransformation:
+def optimiser(plan: TrainingPlan) -> optax.GradientTransformation:
     return optax.chain(
         optax.clip_by_global_norm(1.0),
         optax.adamw(schedule(plan), b1=0.9, b2=0.99, weight_decay=1e-4),

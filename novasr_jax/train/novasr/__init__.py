@@ -1,10 +1,10 @@
 """Training recipe of NovaSR."""
 
-from ..state import Plan, Recipe
+from ..state import Recipe, TrainingPlan
 from . import data, learn
 
 RECIPE = Recipe(
-    plan=Plan(
+    plan=TrainingPlan(
         "NovaSR",
         steps=0,
         batch=8,

@@ -9,7 +9,7 @@ from scipy import signal
 from novasr_np.networks.novasr.spec import CONTEXT, CONTEXT_LEFT, SAMPLE_RATE_OUT, UPSAMPLING
 
 from ..data import HALF, Recording, downsamplers
-from ..state import Plan
+from ..state import TrainingPlan
 
 MARGIN = 960  # samples at 48 kHz left out at a recording's ends: 20 ms
 
@@ -22,12 +22,14 @@ class Batch(NamedTuple):
     edge: np.ndarray  # [B], Hz
 
 
-def shortest(plan: Plan) -> float:
+def shortest(plan: TrainingPlan) -> float:
     """Seconds of the shortest recording that holds one of the plan's crops."""
     return (UPSAMPLING * (plan.samples + CONTEXT) + 2 * (HALF + MARGIN) + 2) / SAMPLE_RATE_OUT
 
 
-def batches(recordings: Sequence[Recording], plan: Plan, numbers: Iterable[int]) -> Iterator[Batch]:
+def batches(
+    recordings: Sequence[Recording], plan: TrainingPlan, numbers: Iterable[int]
+) -> Iterator[Batch]:
     """Yield random crops; batch number k depends only on the seed and k.
 
     A folder's share grows with the square root of its seconds, so that small and good folders are

@@ -14,12 +14,12 @@ from novasr_np.tensors import nest
 
 from ...networks.novasr import fast
 from ...networks.novasr.model import forward
-from ..state import Plan, schedule
+from ..state import TrainingPlan, schedule
 from . import gradients
 from .data import Batch
-from .losses import Weights, loss
+from .losses import LossWeights, loss
 
-_WEIGHTS = Weights()
+_WEIGHTS = LossWeights()
 
 
 def initial(seed: int) -> dict[str, jax.Array]:
@@ -72,7 +72,7 @@ def filters() -> gradients.Filters:
     return gradients.Filters(*(tuple(t.tolist()) for t in (down, up, down, through)))
 
 
-def optimiser(plan: Plan) -> optax.GradientTransformation:
+def optimiser(plan: TrainingPlan) -> optax.GradientTransformation:
     return optax.chain(
         optax.clip_by_global_norm(20.0),
         optax.adamw(schedule(plan), b1=0.8, b2=0.99, weight_decay=1e-4),

@@ -17,7 +17,7 @@ LOWEST = 100
 FULL = 20_000
 
 
-class Weights(NamedTuple):
+class LossWeights(NamedTuple):
     """Weights of the parts of the loss."""
 
     spectrum: float = 1.0  # log levels of single bins, for each size of frame
@@ -29,7 +29,7 @@ class Weights(NamedTuple):
     silence: float = 100.0  # the network's output for silence, most of all at its ends
 
 
-def loss(y: jax.Array, truth: jax.Array, edge: jax.Array, weights: Weights) -> jax.Array:
+def loss(y: jax.Array, truth: jax.Array, edge: jax.Array, weights: LossWeights) -> jax.Array:
     """Loss of y against truth, [B, T] at 48 kHz; edge [B] Hz: the end of the truth's spectrum.
 
     Levels are log10 of energies. Bins above a crop's edge count little, or not at all.

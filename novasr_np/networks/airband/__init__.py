@@ -29,7 +29,7 @@ def _network(variant: spec.Variant) -> Network:
             forward=partial(model.forward, variant=variant),
             fold=fast.fold,
             interior=partial(fast.interior, variant),
-            open_live=partial(fast.Live, variant),
+            open_live=partial(fast.FrameStream, variant),
         ),
         ports=Ports(variant.self_test, faults.faults(variant), partial(to_onnx.export, variant)),
         keeps_low_band=True,

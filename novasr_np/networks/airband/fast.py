@@ -46,7 +46,7 @@ class Block(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """Folded weights for `interior` and `Live`, all of one dtype. Made by `fold`."""
+    """Folded weights for `interior` and `FrameStream`, all of one dtype. Made by `fold`."""
 
     conv_in: np.ndarray  # [48, 3 * 40]
     bias_in: np.ndarray  # [48, 1]
@@ -103,7 +103,7 @@ def interior(
     keep_silence(y, x[inside])
 
 
-class Live:
+class FrameStream:
     """Stream of a signal in pieces of any length: each layer holds the frames it still needs.
 
     The outputs equal those of the whole signal, and each comes as soon as all frames that it

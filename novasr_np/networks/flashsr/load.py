@@ -174,12 +174,12 @@ def folded(state: Mapping[str, np.ndarray], dtype: Any = np.float64) -> dict[str
     Raises WeightsError for other names or shapes.
     """
     shapes = {name: value.shape for name, value in state.items()}
-    table = original_tensors(_told_by(shapes))["sr_vocoder.pth"]
+    table = original_tensors(_sizes_of_shapes(shapes))["sr_vocoder.pth"]
     check_shapes(shapes, table, f"{NAME}'s vocoder")
     return unnormed(state, dtype)
 
 
-def _told_by(shapes: Mapping[str, tuple[int, ...]]) -> Sizes:
+def _sizes_of_shapes(shapes: Mapping[str, tuple[int, ...]]) -> Sizes:
     """Derive the networks' sizes from a few tensors' shapes; as published if these are missing."""
     told: dict[str, int] = {}
     for name, shape in shapes.items():
@@ -206,7 +206,7 @@ def _checked(parts: Mapping[str, Any]) -> Params:
     """Put the parts in the tables' order, float32, and check that every number is finite."""
     checked: Params = {}
     shapes = {name: np.shape(value) for name, value in flatten(parts).items()}
-    for part, table in _tables(_told_by(shapes)).items():
+    for part, table in _tables(_sizes_of_shapes(shapes)).items():
         state = flatten(parts.get(part, {}))
         check_shapes({n: np.shape(v) for n, v in state.items()}, table, f"{NAME}'s {part}")
         for name in table:
@@ -232,7 +232,7 @@ def _original(path: Path) -> dict[str, np.ndarray]:
 
     def choose(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
         used = {n: shape for n, shape in shapes.items() if not n.startswith(UNUSED[file])}
-        tables = original_tensors(_told_by(used))
+        tables = original_tensors(_sizes_of_shapes(used))
         for other, table in tables.items():
             if other != file and table.keys() <= used.keys():
                 raise WeightsError(f"it holds the tensors of {other}")
@@ -252,7 +252,7 @@ def _own(path: Path) -> dict[str, np.ndarray]:
     if metadata.get("model") != NAME:
         raise WeightsError(f"model must be {NAME!r}, got {metadata.get('model')!r}")
     shapes = {name: entry.shape for name, entry in entries.items()}
-    tables = _tables(_told_by(shapes))
+    tables = _tables(_sizes_of_shapes(shapes))
     table = {f"{part}.{name}": shape for part, t in tables.items() for name, shape in t.items()}
     check_shapes(shapes, table, NAME)
     return {name: entry.array() for name, entry in entries.items()}
@@ -267,7 +267,7 @@ def _bundle(folder: Path) -> Params:
     def check(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
         table = {
             f"{_IN_BUNDLE[part]}.{name}": shape
-            for part, tensors in _tables(_told_by(shapes)).items()
+            for part, tensors in _tables(_sizes_of_shapes(shapes)).items()
             for name, shape in tensors.items()
         }
         used = {name: s for name, s in shapes.items() if not name.startswith(_UNUSED)}

@@ -12,7 +12,7 @@ from .sampler import SCHEDULES
 from .spec import HIGHEST, LAST, ROW, SAMPLE_RATE
 
 
-class Options(NamedTuple):
+class Settings(NamedTuple):
     """Options of FlashSR. The defaults are those of its training, except that windows overlap."""
 
     seed: int = 0  # of the noise: each gives a different sound above the input's band
@@ -25,16 +25,16 @@ class Options(NamedTuple):
     low_pass: str | float = "off"  # Hz of a low-pass filter on the input; "auto": its band's end
 
 
-def checked(options: Mapping[str, Any] | None, cut: Windows) -> Options:
+def checked(options: Mapping[str, Any] | None, cut: Windows) -> Settings:
     """Complete the given options with the defaults, and check them.
 
     Raises TypeError for an unknown name or a wrong type, ValueError for a wrong value,
     ModuleNotFoundError for a low-pass without scipy.
     """
-    if unknown := set(options or {}) - set(Options._fields):
-        names = ", ".join(Options._fields)
+    if unknown := set(options or {}) - set(Settings._fields):
+        names = ", ".join(Settings._fields)
         raise TypeError(f"an option of FlashSR must be one of {names}, got {min(unknown)!r}")
-    o = Options(**(options or {}))
+    o = Settings(**(options or {}))
     whole_number("seed", o.seed, least=0)
     if whole_number("timestep", o.timestep, least=0) > LAST:
         raise ValueError(f"timestep must be from 0 to {LAST}, got {o.timestep}")

@@ -11,7 +11,7 @@ from . import model
 from .lowpass import cutoff, low_pass
 from .mel import denormalise
 from .mel import level as own_level
-from .options import Options
+from .options import Settings
 from .sampler import SCHEDULES
 from .spec import ROW, STEP, Sizes, sizes_of
 
@@ -24,7 +24,7 @@ class Folded:
 
     params: Params
     sizes: Sizes
-    options: Options
+    options: Settings
     dtype: Any
 
     def inputs(
@@ -47,7 +47,7 @@ class Folded:
         return denormalise(y, Level(*(part.astype(y.dtype) for part in level)))
 
 
-def fold(params: Params, dtype: Any, options: Options) -> Folded:
+def fold(params: Params, dtype: Any, options: Settings) -> Folded:
     """Prepare weights (`load`) to run in `dtype`; they are not changed."""
     return Folded(params, sizes_of(params), options, dtype)
 
@@ -70,7 +70,7 @@ def stages(
     x: Any,
     start: int = 0,
     facts: Facts | None = None,
-    options: Options | None = None,
+    options: Settings | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, activation) for every stage, in order; the last is ``wave`` [..., T].
 
@@ -80,7 +80,7 @@ def stages(
 
     Raises TypeError if x is of another dtype, ValueError for another length.
     """
-    x, options = checked(x, STEP), options or Options()
+    x, options = checked(x, STEP), options or Settings()
     rows = x.reshape(-1, x.shape[-1])
     starts = np.full(len(rows), start // ROW)
     noise, eps = _drawn(sizes_of(params), options, starts, x.shape[-1])
@@ -99,7 +99,7 @@ def forward(
     x: Any,
     start: int = 0,
     facts: Facts | None = None,
-    options: Options | None = None,
+    options: Settings | None = None,
 ) -> np.ndarray:
     """Run `stages`, and return the last: [..., T] -> [..., T]."""
     for _, activation in stages(params, x, start, facts, options):
@@ -129,7 +129,7 @@ def level_of(facts: Facts, blocks: Iterable[np.ndarray], cut: Windows) -> Facts:
 
 
 def _drawn(
-    sizes: Sizes, options: Options, rows: np.ndarray, samples: int
+    sizes: Sizes, options: Settings, rows: np.ndarray, samples: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Draw the noise of windows that begin at these rows, and the noise of their condition."""
     shape = sizes.latent, samples // ROW, sizes.mels // 8
