@@ -270,7 +270,7 @@ def test_the_command_names_faults_and_fails(weights_file, capsys):
     out, err = capsys.readouterr()
     assert "verdict: wrong" in out
     assert "samples, expected" in out
-    assert "asked for float32" in err
+    assert "must be float32 or better" in err
     assert main(["verify", "--command", "false {input} {output}", *common]) == 1
     assert "it fails: exit status 1" in capsys.readouterr().out
     assert main(["verify", "--command", "true {input} {output}", *common]) == 1

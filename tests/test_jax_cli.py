@@ -98,7 +98,7 @@ def test_without_jax_a_message_names_the_extra(folder, capfd, monkeypatch):
         (("--compilation-cache", "c"), "--compilation-cache needs --backend jax"),
         (("--backend", "jax", "--threads", "2"), "--threads is for the numpy backend"),
         (("--backend", "jax", "--device", "tpu"), "no device of kind 'tpu' here; JAX has cpu"),
-        (("--backend", "jax", "--batch", "0"), "expected a whole number from 1 on"),
+        (("--backend", "jax", "--batch", "0"), "expected a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_go_together(options, words, folder, capfd):

@@ -204,7 +204,7 @@ def test_weights_are_shown_and_converted(cli, folder, params, tmp_path):
 def test_the_command_refuses(cli, monkeypatch, tmp_path):
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     for arguments, words in (
-        (["Hello.", "-o", "hello.xyz"], "a sound file ends in wav, flac"),
+        (["Hello.", "-o", "hello.xyz"], "must end in wav, flac"),
         (["😀"], "nothing to say"),
         (["-f", "nowhere.txt"], "No such file"),
         (["-f", "bytes"], "byte 0 is not UTF-8"),

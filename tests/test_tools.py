@@ -243,7 +243,7 @@ def test_compare_says_where_there_is_no_answer(cli):
         assert cli("compare", f"{a}.wav", f"{b}.wav")[0] == 0
     status, out, _ = cli("compare", "a.wav", "b.wav")
     assert status == 0
-    assert "fit at no delay" in out
+    assert "match at no delay" in out
     for bad, words in (("nan", "nan.wav: NaN"), ("text", "text.wav: not audio")):
         status, _, err = cli("compare", "a.wav", f"{bad}.wav")
         assert status == 2

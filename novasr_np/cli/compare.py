@@ -1,4 +1,4 @@
-"""`novasr compare`: how one recording differs from another."""
+"""`novasr compare`: measure how one recording differs from another."""
 
 import argparse
 import json
@@ -12,19 +12,20 @@ from .messages import EXIT_DONE, usage
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options to the parser."""
     p = commands.add_parser(
         "compare",
-        help="how one recording differs from another, by band",
-        description="Measure A against B, the first channels: delay, gain, SNR, and for each band "
-        "level and log-spectral distance (LSD). If the two correlate, A is first shifted to where "
-        f"B is, by up to {spectrum.MAX_DELAY:,} samples. Both must have the same sampling rate.",
+        help="measure how one recording differs from another: delay, gain, SNR and bands",
+        description="Measure the first channel of A against that of B: delay, gain, SNR, and for "
+        "each frequency band the level and the log-spectral distance (LSD). If the two correlate, "
+        f"A is first aligned with B, by a shift of up to {spectrum.MAX_DELAY:,} samples. Both must "
+        "have the same sampling rate.",
         allow_abbrev=False,
     )
     p.set_defaults(main=_main)
-    p.add_argument("a", metavar="A")
-    p.add_argument("b", metavar="B")
-    p.add_argument("--json", action="store_true")
+    p.add_argument("a", metavar="A", help="sound file to measure")
+    p.add_argument("b", metavar="B", help="sound file to measure it against")
+    p.add_argument("--json", action="store_true", help="print the measurements as JSON")
 
 
 def _main(args: argparse.Namespace) -> int:
@@ -55,7 +56,7 @@ def _main(args: argparse.Namespace) -> int:
 
 def _delay(samples: int | None) -> str:
     if samples is None:
-        return "A and B fit at no delay: nothing is shifted"
+        return "A and B match at no delay: nothing is shifted"
     return f"A is {abs(samples)} samples {'late' if samples >= 0 else 'early'}"
 
 

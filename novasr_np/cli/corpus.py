@@ -1,4 +1,4 @@
-"""`novasr corpus`: whole datasets, with resume."""
+"""`novasr corpus`: upsample a whole dataset, and resume where a run stopped."""
 
 import argparse
 import dataclasses
@@ -24,24 +24,25 @@ from ..threads import available_cores
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
 from .options import add_backend, add_choices, add_network, backend, choices, positive
 
-_FILES_AT_ONCE = 16  # for JAX: enough to fill a batch while others are read and written
+_FILES_AT_ONCE = 16  # for JAX: enough to fill a batch while other files are read and written
 
 _NOTES = """\
-TARGET gets SOURCE's tree, and results.jsonl (with the package pyarrow results.parquet, too): a
-row for each recording and target. Start the same command again to go on: what is complete, by the
-same weights and options from the same source, is left alone.
+TARGET gets SOURCE's folder tree, and results.jsonl (with the package pyarrow, results.parquet too):
+one row for each recording and target. To continue after an interruption, start the same command
+again: targets that are complete, made with the same weights and options from the same source, are
+skipped.
 
-exit status: 0 all done, 1 some recordings failed, now or before (results.jsonl says why), or the
-disk is full; 2 wrong usage, 130 interrupted
+exit status: 0 all done; 1 some recordings failed, now or before (results.jsonl says why), or the
+disk is full; 2 wrong usage; 130 interrupted
 """
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options to the parser."""
     p = commands.add_parser(
         "corpus",
-        help="whole datasets, with resume",
-        description="Upsample a dataset to 48 kHz.",
+        help="upsample a whole dataset, and resume where a run stopped",
+        description="Upsample a dataset to 48 kHz, and resume where an earlier run stopped.",
         epilog=_NOTES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -50,46 +51,66 @@ def add(commands: Any) -> None:
     p.add_argument(
         "source",
         metavar="SOURCE",
-        help="folder; manifest (.csv, .jsonl, .parquet) with source and, if wanted, id and target; "
-        "or a folder's URI, such as s3://bucket/speech",
+        help="folder of recordings; manifest (.csv, .jsonl, .parquet) with a column source and, "
+        "optionally, id and target; or a folder's URI, such as s3://bucket/speech",
     )
-    p.add_argument("target", metavar="TARGET", help="folder, local or mounted")
+    p.add_argument("target", metavar="TARGET", help="output folder, local or mounted")
     add_network(p)
     p.add_argument(
         "--channels",
         choices=("each", "first", "mono"),
         default="each",
-        help="each on its own (default), the first alone, or their mean",
+        help="channels to write: each one (default), the first only, or their mean (mono)",
     )
-    p.add_argument("--format", choices=tuple(formats.FORMATS), default="flac", help="default: flac")
-    p.add_argument("--subtype", help="libsndfile's name of the coding, such as PCM_24")
+    p.add_argument(
+        "--format",
+        choices=tuple(formats.FORMATS),
+        default="flac",
+        help="file format of the outputs; default: flac",
+    )
+    p.add_argument(
+        "--subtype", help="sample encoding of the outputs, by libsndfile's name, such as PCM_24"
+    )
     p.add_argument(
         "--jobs",
         type=positive,
         metavar="N",
-        help="recordings at once; default: one per core, with JAX "
+        help="number of recordings in progress at once; default: one per core, with JAX "
         f"{_FILES_AT_ONCE}, on a cluster as many workers as it has room for",
     )
     p.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="leave out what is done (default)",
+        help="skip recordings that are done (default)",
     )
-    p.add_argument("--retry-failed", action="store_true", help="try what failed before again")
-    p.add_argument("--limit", type=positive, metavar="N", help="do N recordings at most")
-    p.add_argument("--dry-run", action="store_true", help="say what is left to do, and end")
+    p.add_argument(
+        "--retry-failed", action="store_true", help="try recordings that failed before again"
+    )
+    p.add_argument(
+        "--limit", type=positive, metavar="N", help="largest number of recordings to process"
+    )
+    p.add_argument("--dry-run", action="store_true", help="list the recordings left to do, and end")
     loud = p.add_mutually_exclusive_group()
-    loud.add_argument("-q", "--quiet", action="store_true", help="only failures")
-    loud.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
+    loud.add_argument("-q", "--quiet", action="store_true", help="report failures only")
+    loud.add_argument(
+        "--json", action="store_true", help="print the summary as JSON on standard output"
+    )
     add_choices(p)
     add_backend(p)
     r = p.add_argument_group("many machines (extra cluster)")
-    r.add_argument("--engine", choices=("local", "ray"), default="local", help="default: local")
-    r.add_argument("--address", help="of a Ray cluster; without it one is started here")
-    r.add_argument("--cpus", type=float, metavar="N", help="for each worker, default: 1")
-    r.add_argument("--gpus", type=float, metavar="N", help="for each worker, default: 0")
-    r.add_argument("--tpus", type=float, metavar="N", help="chips for each worker, default: 0")
+    r.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="where the workers run: on this machine, or on a Ray cluster; default: local",
+    )
+    r.add_argument(
+        "--address", help="address of the Ray cluster; default: start one on this machine"
+    )
+    r.add_argument("--cpus", type=float, metavar="N", help="CPUs for each worker; default: 1")
+    r.add_argument("--gpus", type=float, metavar="N", help="GPUs for each worker; default: 0")
+    r.add_argument("--tpus", type=float, metavar="N", help="TPU chips for each worker; default: 0")
 
 
 def _main(args: argparse.Namespace) -> int:
@@ -99,7 +120,7 @@ def _main(args: argparse.Namespace) -> int:
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     plan = make_plan(rows, results, task, resume=args.resume, retry_failed=args.retry_failed)
-    # The long ones first, so that none is left over when all others are done.
+    # The longest first, so that no long one starts when all others are done.
     left = sorted(plan.left[: args.limit], key=lambda row: -row.bytes)
     with _Progress(plan, left, args) as progress:
         for result in plan.refused:
@@ -121,7 +142,7 @@ def _main(args: argparse.Namespace) -> int:
 
 
 def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], Task, Engine]:
-    """The rows, what workers have to know, and the engine; raises what makes the usage wrong."""
+    """Prepare the rows, the task and the engine. Raises the error that wrong usage is."""
     formats.check_format(args.format, args.subtype)
     if args.resampler == "soxr":
         import_soxr()
@@ -131,16 +152,19 @@ def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], Task, Engine
     engine = _engine(args)
     for name in ("source", "target"):
         if not getattr(args, name):
-            raise ValueError(f"{name.upper()} is empty")
+            raise ValueError(f"{name.upper()} must be a path, got ''")
     if manifest.is_uri(args.target):
-        raise ValueError(f"TARGET is a local or mounted folder, got {args.target}")
+        raise ValueError(f"TARGET must be a local or mounted folder, got {args.target}")
     if os.path.lexists(args.target) and not os.path.isdir(args.target):
-        raise NotADirectoryError(f"{args.target} is no folder")
+        raise NotADirectoryError(f"TARGET must be a folder, got the file {args.target}")
     rows = manifest.read_rows(args.source, args.format)
     if os.path.isdir(args.source):
         source, target = os.path.realpath(args.source), os.path.realpath(args.target)
         if os.path.commonpath([source, target]) == source:
-            raise ValueError(f"{args.target} is inside {args.source}: outputs would become inputs")
+            raise ValueError(
+                f"TARGET must be outside SOURCE, or outputs would become inputs; got {args.target} "
+                f"inside {args.source}"
+            )
     options = Options(
         resampler=args.resampler,
         keep_lowband=args.keep_lowband,
@@ -153,7 +177,7 @@ def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], Task, Engine
         folder=args.target,
         staging="",
         options=options,
-        # Large weights every worker reads by itself.
+        # Each worker reads large weights from disk itself.
         weights=os.path.abspath(args.weights) if loaded.network.weights.store else loaded,
         variant=args.variant,
         backend=chosen,
@@ -189,7 +213,7 @@ def _engine(args: argparse.Namespace) -> Engine:
 
 
 class _Progress:
-    """What the user sees of a run: a bar on a terminal, each failure, and a summary."""
+    """Progress shown to the user: a bar on a terminal, each failure, and a summary."""
 
     def __init__(self, plan: Plan, left: list, args: argparse.Namespace) -> None:
         self._plan, self._args, self._files = plan, args, len(left)
@@ -217,7 +241,7 @@ class _Progress:
         return self
 
     def __exit__(self, *_) -> None:
-        """The summary, whatever ended the run."""
+        """Print the summary, whatever ended the run."""
         self._bar.close()
         seconds = time.perf_counter() - self._start
         before = len(self._plan.failed)

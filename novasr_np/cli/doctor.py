@@ -1,4 +1,4 @@
-"""`novasr doctor`: is this installation sound."""
+"""`novasr doctor`: check this installation."""
 
 import argparse
 import json
@@ -9,15 +9,17 @@ from .messages import EXIT_DONE, EXIT_SOME_FAILED, say
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options to the parser."""
     p = commands.add_parser(
         "doctor",
-        help="versions, devices, weights, a self-test, speed",
+        help="check the installation: versions, devices, weights, a self-test and speed",
+        description="Check the installation: print versions, devices, weights and speed, and run "
+        "a self-test.",
         epilog="exit status: 0 all is well, 1 something is wrong",
         allow_abbrev=False,
     )
     p.set_defaults(main=_main)
-    p.add_argument("--json", action="store_true")
+    p.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def _main(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`novasr export`: the network for other runtimes."""
+"""`novasr export`: write the network as a model for other runtimes."""
 
 import argparse
 from pathlib import Path
@@ -8,20 +8,21 @@ from .. import weights
 from ..atomic import atomic_write
 from ..errors import missing_extra
 from ..layers.onnx_nodes import OPSETS
-from ..networks import Network
+from ..networks import NETWORKS, Network
+from ..networks.record import Windows
 from .messages import EXIT_DONE, usage, wrote
 from .options import add_if_exists, add_weights, refuse_existing
 
 
 def add(commands: Any) -> None:
-    """The commands and their options."""
-    e = commands.add_parser("export", help="the network for other runtimes")
+    """Add the command and its options to the parser."""
+    e = commands.add_parser("export", help="write the network as an ONNX or StableHLO model")
     formats = e.add_subparsers(required=True, metavar="FORMAT")
     p = formats.add_parser(
         "onnx",
-        help="an ONNX model (extra onnx)",
-        description="input [batch, 1, time] at 16 kHz, output [batch, 1, 3 time - 4] at 48 kHz, "
-        "[batch, 1, 3 time] for SpeechSR and airband",
+        help="write an ONNX model (needs the extra onnx)",
+        description="Write the network as an ONNX model: input [batch, 1, time] at the network's "
+        f"sampling rate; output {_onnx_outputs()}.",
         allow_abbrev=False,
     )
     p.set_defaults(main=_onnx)
@@ -32,22 +33,50 @@ def add(commands: Any) -> None:
         type=int,
         default=new,
         metavar="N",
-        help=f"{old} (old mobile and game runtimes) to {new}; default: {new}",
+        help=f"ONNX operator set, from {old} (old mobile and game runtimes) to {new}; "
+        f"default: {new}",
     )
-    p.add_argument("--half", action="store_true", help="in float16, input and output too")
+    p.add_argument("--half", action="store_true", help="use float16, for input and output too")
     _add_common(p)
     p = formats.add_parser(
         "stablehlo",
-        help="StableHLO by jax.export, for cpu, cuda and tpu (extra jax)",
-        description="x [batch, time] -> what the bare network gives, float32, with the weights "
-        "inside (FlashSR's are an argument: its windows, see novasr_jax/to_stablehlo.py); time in "
-        "whole steps of the network, which for airband are 80 samples. "
-        "Such files are good for half a year of JAX versions: make them anew.",
+        help="write a StableHLO program for cpu, cuda and tpu, by jax.export (needs the extra jax)",
+        description="Write the network as a StableHLO program: input [batch, time], output "
+        f"[batch, samples], both float32, with the weights inside{_stablehlo_exceptions()}. JAX "
+        "guarantees to read such a file for six months; after that, export it again.",
         allow_abbrev=False,
     )
     p.set_defaults(main=_stablehlo)
     p.add_argument("output", metavar="OUT")
     _add_common(p)
+
+
+def _onnx_outputs() -> str:
+    """The shapes of the networks' ONNX outputs, each with the networks that have it."""
+    names: dict[str, list[str]] = {}
+    for network in NETWORKS.values():
+        if network.ports is None or network.ports.to_onnx is None:
+            continue
+        loss = f" - {network.cut.edge_loss}" if network.cut.edge_loss else ""
+        shape = f"[batch, 1, {network.rate_out // network.rate_in} time{loss}]"
+        output = f"{shape} at {network.rate_out // 1000} kHz"
+        names.setdefault(output, []).append(network.name)
+    return "; ".join(f"{output} for {', '.join(of)}" for output, of in names.items())
+
+
+def _stablehlo_exceptions() -> str:
+    """Notes on the networks whose time is in steps, or whose weights are an argument."""
+    steps: dict[int, list[str]] = {}
+    windowed = []
+    for network in NETWORKS.values():
+        if isinstance(network.cut, Windows):
+            windowed.append(network.name)
+        elif network.cut.step > 1:
+            steps.setdefault(network.cut.step, []).append(network.name)
+    notes = [f"time must be a multiple of {n} for {', '.join(of)}" for n, of in steps.items()]
+    if windowed:
+        notes.append(f"{', '.join(windowed)}: windows as input, and the weights as an argument")
+    return "".join(f"; {note}" for note in notes)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +87,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def _onnx(args: argparse.Namespace) -> int:
     try:
         if not args.output.lower().endswith(".onnx"):
-            raise ValueError(f"a model's name ends in .onnx, got {args.output!r}")
+            raise ValueError(f"the output's name must end in .onnx, got {args.output!r}")
         refuse_existing(args.output, args.if_exists)
         loaded = weights.load_weights(args.weights)
         network, ports = loaded.network, loaded.network.ports

@@ -13,9 +13,9 @@ EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
 def say(text: str) -> None:
-    """Write a message to standard error; if that cannot take it, the work goes on all the same.
+    """Write a message to standard error; if that fails, the work goes on.
 
-    Control characters, which a file's name may have, are escaped: they would steer the terminal.
+    Control characters, which a file's name may contain, are escaped, as a terminal would obey them.
     """
     text = "".join(c if c >= " " and c != "\x7f" else repr(c)[1:-1] for c in text)
     with contextlib.suppress(OSError):
@@ -24,11 +24,11 @@ def say(text: str) -> None:
 
 
 def wrote(path: str, what: str) -> None:
-    """Say what a command wrote."""
+    """Report the file that a command wrote, and its size."""
     say(f"{path}: {what}, {os.path.getsize(path):,} bytes")
 
 
 def usage(error: Exception) -> NoReturn:
-    """Say what is wrong with the command line, and end with status 2."""
+    """Report an error in the command line, and exit with status 2."""
     say(f"novasr: {message(error)}")
     sys.exit(EXIT_USAGE)

@@ -1,4 +1,4 @@
-"""The options that several commands share."""
+"""Command-line options that several commands share."""
 
 import argparse
 import importlib.util
@@ -15,9 +15,9 @@ from ..pipeline.threads import Backend
 
 
 def refuse_existing(path: str, if_exists: str) -> None:
-    """Raises OSError unless an output may have that name: a new one, or, if so wanted, a file's."""
+    """Raise OSError unless `path` is new, or a file that `if_exists` allows to be replaced."""
     if not path:
-        raise FileNotFoundError("the output has no name")
+        raise FileNotFoundError("the output must have a name, got ''")
     if os.path.lexists(path):
         if if_exists == "error":
             raise FileExistsError(f"{path} exists: -f replaces it")
@@ -26,61 +26,68 @@ def refuse_existing(path: str, if_exists: str) -> None:
 
 
 def add_if_exists(parser: argparse.ArgumentParser, skip: bool = False) -> None:
-    """What becomes of an output that is there. skip: whether it can also be left as it is."""
+    """Add the options for an output that exists. skip: whether leaving it as it is is a choice."""
     choices = ("error", "skip", "overwrite") if skip else ("error", "overwrite")
-    parser.add_argument("--if-exists", choices=choices, default="error", help="default: error")
+    parser.add_argument(
+        "--if-exists",
+        choices=choices,
+        default="error",
+        help="action when an output exists; default: error",
+    )
     parser.add_argument(
         *("-f", "--force"),
         dest="if_exists",
         action="store_const",
         const="overwrite",
-        help="replace outputs that exist, as --if-exists overwrite does",
+        help="replace outputs that exist, the same as --if-exists overwrite",
     )
 
 
 def add_network(parser: argparse.ArgumentParser, default: str = weights.DEFAULT) -> None:
-    """The options that say how the network is used. default: what runs without --weights."""
+    """Add the options of how the network is used. default: the weights without --weights."""
     add_weights(parser, default)
     parser.add_argument(
         "--resampler",
         choices=RESAMPLERS,
         default="upstream",
-        help="to the rate that the network hears; default: upstream",
+        help="resampler that converts the input to the network's sampling rate; default: upstream, "
+        "that of the original",
     )
     parser.add_argument(
         "--keep-lowband",
         type=band,
         default="auto",
         metavar="HZ",
-        help="restore the input's own sound below HZ; auto (default): 7/8 of what its sampling "
-        "rate can hold, or of where a file's sound ends by its spectrum; off: the network alone",
+        help="Hz below which the input's own sound is kept; auto (default): 7/8 of the highest "
+        "frequency that its sampling rate allows, or at which a file's spectrum ends; off: keep "
+        "nothing, and use the network's output alone",
     )
 
 
 def add_weights(parser: argparse.ArgumentParser, default: str = weights.DEFAULT) -> None:
-    """The option that chooses the network's weights."""
+    """Add the option for the network's weights. default: their name without it."""
     parser.add_argument(
         "--weights",
         metavar="FILE",
         default=os.environ.get("NOVASR_WEIGHTS") or None,
-        help="name, or path of a file or a folder, ours or the original's (default: "
-        f"$NOVASR_WEIGHTS, else {default})",
+        help="weights: a name, or the path of a file or folder, in our format or the original's; "
+        f"default: $NOVASR_WEIGHTS, else {default}",
     )
 
 
 def add_variant(parser: argparse.ArgumentParser) -> None:
-    """The option that chooses among the weights of a folder."""
+    """Add the option that chooses among the weights in a folder."""
     stores = [network.weights.store for network in NETWORKS.values()]
     variants = dict.fromkeys(v for store in stores if store for v in store.VARIANTS)
     parser.add_argument(
         "--variant",
         choices=tuple(variants),
-        help="which of the weights in a folder; default: the first of these that is there",
+        help="set of weights in a folder that holds several; default: the first of these present",
     )
 
 
 def add_choices(parser: argparse.ArgumentParser) -> None:
-    """Which weights of a folder, and a group of options for each network that has some."""
+    """Add `--variant`, and a group of options for each network that has some."""
     add_variant(parser)
     for network in NETWORKS.values():
         if not network.options:
@@ -101,7 +108,7 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
 
 
 def _parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """argparse tells what such an error says, and not what a ValueError does."""
+    """Wrap `parse` so that argparse prints the message of its ValueError."""
 
     def parsed(text: str) -> Any:
         try:
@@ -113,9 +120,9 @@ def _parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def choices(args: argparse.Namespace, network: Network) -> dict[str, Any]:
-    """Those of `add_choices` that were given, by name.
+    """Network options given on the command line, by name.
 
-    Raises ValueError if one was that the network does not have, or not of that value.
+    Raises ValueError for an option of another network, or a value the network does not take.
     """
     given = {}
     for other in NETWORKS.values():
@@ -125,7 +132,7 @@ def choices(args: argparse.Namespace, network: Network) -> dict[str, Any]:
             if option not in network.options:
                 name = option.name.replace("_", "-")
                 raise ValueError(
-                    f"--{name} is for {other.name}, and these are weights of {network.name}"
+                    f"--{name} is for {other.name}, but the weights are for {network.name}"
                 )
             given[option.name] = value
     network.choose(given)
@@ -133,30 +140,45 @@ def choices(args: argparse.Namespace, network: Network) -> dict[str, Any]:
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:
-    """The options that choose what computes."""
-    j = parser.add_argument_group("the JAX backend (extra jax)")
-    j.add_argument("--backend", choices=("numpy", "jax"), default="numpy", help="default: numpy")
-    j.add_argument("--device", choices=("cpu", "gpu", "tpu"), help="default: JAX's own choice")
+    """Add the options that choose the backend, numpy or JAX."""
+    j = parser.add_argument_group("the JAX backend (needs the extra jax)")
+    j.add_argument(
+        "--backend",
+        choices=("numpy", "jax"),
+        default="numpy",
+        help="library that computes; default: numpy",
+    )
+    j.add_argument(
+        "--device", choices=("cpu", "gpu", "tpu"), help="device for JAX; default: JAX's choice"
+    )
     j.add_argument(
         "--precision",
         choices=("highest", "high", "fp16", "bf16"),
-        help="of the large products; default: highest, float32",
+        help="precision of JAX's large matrix products; default: highest, float32",
     )
     j.add_argument(
-        "--batch", type=positive, metavar="N", help="rows computed at once; default: by device"
+        "--batch",
+        type=positive,
+        metavar="N",
+        help="number of segments that JAX computes at once; default: by device",
     )
     j.add_argument(
-        "--segment", type=positive, metavar="N", help="input samples in a row; default: by device"
+        "--segment",
+        type=positive,
+        metavar="N",
+        help="number of input samples in each segment of a batch; default: by device",
     )
     j.add_argument(
-        "--compilation-cache", metavar="DIR", help="keep compiled programs there for next time"
+        "--compilation-cache",
+        metavar="DIR",
+        help="folder in which JAX keeps compiled programs for later runs",
     )
 
 
 def positive(text: str) -> int:
-    """Parse an option's whole number from 1 on."""
+    """Parse an option's whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
 
 
@@ -172,7 +194,7 @@ def number(text: str) -> float:
 
 
 def band(text: str) -> str | float | bool:
-    """Parse auto, off or Hz, as `upsample` takes them."""
+    """Parse `auto`, `off` or a number of Hz into what `novasr_np.upsample` takes."""
     if text in ("auto", "off"):
         return "auto" if text == "auto" else False
     try:
@@ -187,11 +209,11 @@ def backend(
     options: dict[str, Any] | None = None,
     shared: bool = False,
 ) -> Any:
-    """The backend that the options choose: `pipeline.threads.Backend`, or novasr_jax's.
+    """Create the backend that the options choose: `pipeline.threads.Backend`, or novasr_jax's.
 
-    threads: of numpy; options: of the network; shared: for JAX, whether many threads ask at once.
+    threads: for numpy; options: of the network; shared: for JAX, whether several threads use it.
 
-    Raises ModuleNotFoundError without JAX, ValueError for options that do not go together.
+    Raises ModuleNotFoundError without JAX, ValueError for options that contradict each other.
     """
     if args.backend == "numpy":
         for name in ("device", "precision", "batch", "segment", "compilation_cache"):

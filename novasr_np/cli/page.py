@@ -1,4 +1,4 @@
-"""`novasr page`: the page that runs in a browser, as a file."""
+"""`novasr page`: write the web page, which runs in a browser, as a file."""
 
 import argparse
 import os
@@ -11,16 +11,19 @@ from .options import add_if_exists, refuse_existing
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options to the parser."""
     p = commands.add_parser(
         "page",
-        help="that page as one HTML file, to open from disk, mail or host",
-        description="Write the page that upsamples in the browser: one HTML file with all in it, "
-        "the networks and their weights. It opens from disk, and any host of static files will do.",
+        help="write the web page as a single HTML file, to open from disk, mail or host",
+        description="Write the web page that upsamples in the browser as a single HTML file, with "
+        "the networks and their weights inside. It opens from disk, or from any host of static "
+        "files.",
         allow_abbrev=False,
     )
     p.set_defaults(main=_main)
-    p.add_argument("output", metavar="DIR|FILE.html", help="a folder gets index.html")
+    p.add_argument(
+        "output", metavar="DIR|FILE.html", help="HTML file, or folder to put index.html into"
+    )
     add_if_exists(p)
 
 

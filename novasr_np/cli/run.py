@@ -1,4 +1,4 @@
-"""What surrounds each command: its parser, the standard streams, signals, and the exit status."""
+"""Run a command: its parser, the standard streams, signals, and the exit status."""
 
 import argparse
 import difflib
@@ -39,13 +39,13 @@ _COMMANDS = (
 _EXAMPLES = """\
 examples:
   novasr speech.wav                      writes speech_48k.wav
-  novasr -r recordings -o restored       all sound in a folder, with its tree
-  novasr upsample --help                 all options of that, which a file's name alone stands for
+  novasr -r recordings -o restored       all sound files in a folder and below it
+  novasr upsample --help                 the options for files; "upsample" itself may be left out
 """
 
 
 def run(argv: Sequence[str] | None, interrupt: Any) -> int:
-    """Run the command with `argv`, None for the process's; give its exit status.
+    """Run the command with `argv`, None for the process's, and return its exit status.
 
     interrupt: the handler for Ctrl-C.
     """
@@ -54,7 +54,7 @@ def run(argv: Sequence[str] | None, interrupt: Any) -> int:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, interrupt)
         options = _parser().parse_args(_with_command(sys.argv[1:] if argv is None else argv))
-        # So that temporary files go when a job scheduler or a closed terminal ends the run, too.
+        # Temporary files are also removed when a job scheduler or a closed terminal ends the run.
         for name in ("SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
@@ -65,8 +65,8 @@ def run(argv: Sequence[str] | None, interrupt: Any) -> int:
         say("novasr: interrupted")
         return EXIT_INTERRUPTED
     except OSError as error:
-        # Of standard output alone; files are dealt with one by one. Keep Python from complaining
-        # once more at its exit.
+        # Only of standard output: errors of files are handled file by file. Keep Python from
+        # reporting it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             say(f"novasr: standard output: {error.strerror}")
@@ -74,7 +74,7 @@ def run(argv: Sequence[str] | None, interrupt: Any) -> int:
 
 
 def _with_command(argv: Sequence[str]) -> Sequence[str]:
-    """The arguments, with `upsample` before those that begin with a file or an option of its."""
+    """Put `upsample` before arguments that begin with a file or one of its options."""
     if not argv or argv[0] in ("-h", "--help", "--version"):
         return argv
     first, names = argv[0], [module.__name__.rpartition(".")[2] for module in _COMMANDS]
@@ -92,13 +92,13 @@ def _with_command(argv: Sequence[str]) -> Sequence[str]:
         return ["upsample", *argv]
     close = difflib.get_close_matches(first, names, 1)
     hint = f"did you mean {close[0]!r}?" if close else f"commands: {', '.join(names)}"
-    usage(ValueError(f"there is no file and no command {first!r}; {hint}"))
+    usage(ValueError(f"expected a file or a command, got {first!r}; {hint}"))
 
 
 def _open_closed_streams() -> None:
-    """Where a standard stream was closed (``>&-``), open an empty one, or one that fails.
+    """Open an empty stream, or one that fails, for each standard stream that was closed (``>&-``).
 
-    Otherwise the next file to be opened would take its number, and get the messages.
+    Otherwise the next file opened would take its number, and receive the messages.
     """
     for number, name, flags in (
         (0, "stdin", os.O_RDONLY),

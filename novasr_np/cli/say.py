@@ -26,41 +26,53 @@ _PLAYERS = (
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options to the parser."""
     names = " or ".join(f"{voice.language} by {voice.name}" for voice in VOICES.values())
     p = commands.add_parser(
         "say",
         help=f"speak text: {names}",
-        description=f"Speak text, sentence by sentence: {names}. Weights are not part of the "
-        "package. At 48 kHz the sound goes through the network that restores what is missing.",
+        description=f"Speak text, sentence by sentence: {names}. The voice's weights are not part "
+        "of the package. At 48 kHz the voice's sound is upsampled by the default network.",
         epilog=" ".join(map(_example, VOICES.values())),
         allow_abbrev=False,
     )
     p.set_defaults(main=_main)
     source = p.add_mutually_exclusive_group(required=True)
-    source.add_argument("text", nargs="?", metavar="TEXT", help="- for standard input")
-    source.add_argument("-f", "--file", metavar="FILE", help="the text, in UTF-8")
+    source.add_argument(
+        "text", nargs="?", metavar="TEXT", help="text to speak, or - to read it from standard input"
+    )
+    source.add_argument("-f", "--file", metavar="FILE", help="file of the text to speak, in UTF-8")
     p.add_argument(
         *("-o", "--output"),
         metavar="OUT",
-        help="a sound file, or - for raw samples of 16 bits on standard output "
-        "(default: speech.wav)",
+        help="sound file to write, or - for raw 16-bit samples on standard output; "
+        "default: speech.wav",
     )
-    p.add_argument("--if-exists", choices=("error", "overwrite"), default="error")
+    p.add_argument(
+        "--if-exists",
+        choices=("error", "overwrite"),
+        default="error",
+        help="action when the output exists; default: error",
+    )
     p.add_argument(
         "--rate",
         type=int,
         choices=speech.RATES,
         default=speech.WIDE,
-        help=f"Hz; default: {speech.WIDE}; the other is the voice's own",
+        help=f"Hz of the output's sampling rate; default: {speech.WIDE}; the other is the voice's",
     )
-    p.add_argument("--speed", type=number, default=1.0, help="2 is twice as fast")
-    p.add_argument("--pitch", type=number, default=1.0, help="how far it rises and falls")
-    p.add_argument("--energy", type=number, default=1.0)
+    p.add_argument(
+        "--speed", type=number, default=1.0, help="factor of the speed: 2 is twice as fast"
+    )
+    p.add_argument(
+        "--pitch", type=number, default=1.0, help="factor of the rise and fall of the pitch"
+    )
+    p.add_argument("--energy", type=number, default=1.0, help="factor of the energy")
     p.add_argument(
         "--weights",
         metavar="DIR",
-        help="; ".join(
+        help="weights of a voice. "
+        + "; ".join(
             f"{voice.name}: {voice.weights.described} (default: ${voice.weights.variable})"
             for voice in VOICES.values()
         ),
@@ -69,13 +81,18 @@ def add(commands: Any) -> None:
         "--mode",
         choices=list(dict.fromkeys(mode for v in VOICES.values() for mode in v.text.modes)),
         default="fixed",
-        help="how text is read: as it is meant, or exactly as the original does",
+        help="reading of the text: with the original's mistakes fixed (default), or exactly as the "
+        "original",
     )
-    p.add_argument("--play", action="store_true", help="through aplay, ffplay or sox, as it comes")
     p.add_argument(
-        "--phones", action="store_true", help="print what would be said, and say nothing"
+        "--play", action="store_true", help="play the speech as it comes, by aplay, ffplay or sox"
     )
-    p.add_argument("--ids", action="store_true", help="the same as numbers")
+    p.add_argument(
+        "--phones", action="store_true", help="print the phones of the text instead of speaking it"
+    )
+    p.add_argument(
+        "--ids", action="store_true", help="print the network's inputs instead of speaking the text"
+    )
 
 
 def _main(args: argparse.Namespace) -> int:
@@ -98,7 +115,7 @@ def _main(args: argparse.Namespace) -> int:
 
 
 def _text(args: argparse.Namespace) -> str:
-    """The text to say. Raises OSError, and ValueError for what is no UTF-8."""
+    """Read the text to speak. Raises OSError, and ValueError for bytes that are not UTF-8."""
     if args.file:
         data = Path(args.file).read_bytes()
     elif args.text == "-":
@@ -113,7 +130,7 @@ def _text(args: argparse.Namespace) -> str:
 
 
 def _samples(sentences: Iterator[speech.Sentence]) -> Iterator[np.ndarray]:
-    """The sentences' samples; messages say what was lost of them."""
+    """Yield the sentences' samples, and report the words that were not spoken."""
     for sentence in sentences:
         if sentence.lost:
             messages.say(f"novasr: {sentence.lost}")
@@ -125,7 +142,7 @@ def _write(sentences: Iterator[speech.Sentence], args: argparse.Namespace) -> in
     path = args.output or "speech.wav"
     format = formats.format_of(Path(path))
     if format is None:
-        raise ValueError(f"{path}: a sound file ends in {', '.join(formats.FORMATS)}")
+        raise ValueError(f"the output must end in {', '.join(formats.FORMATS)}, got {path}")
     refuse_existing(path, args.if_exists)
     with writing.writing(Path(path), args.rate, 1, format) as file:
         for y in _samples(sentences):
@@ -139,7 +156,7 @@ def _play(sentences: Iterator[speech.Sentence], rate: int) -> int:
     found = next((line for line in _PLAYERS if shutil.which(line[0])), None)
     if found is None:
         names = ", ".join(line[0] for line in _PLAYERS)
-        raise ValueError(f"--play needs one of the programs {names}")
+        raise ValueError(f"--play needs one of the programs {names}: install one of them")
     command = [part.format(rate=rate) for part in found]
     with ExitStack() as stack:
         player = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE))

@@ -1,4 +1,4 @@
-"""`novasr spectrogram`: pictures of recordings."""
+"""`novasr spectrogram`: draw recordings."""
 
 import argparse
 from pathlib import Path
@@ -10,23 +10,24 @@ from .options import add_if_exists, refuse_existing
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options to the parser."""
     p = commands.add_parser(
         "spectrogram",
-        help="a picture of recordings, one below the other",
-        description="Draw spectrograms on one scale, of the first channels (extra plot).",
+        help="draw spectrograms of recordings, one below the other",
+        description="Draw spectrograms of the recordings' first channels on one scale, as a PNG "
+        "file (needs the extra plot).",
         allow_abbrev=False,
     )
     p.set_defaults(main=_main)
-    p.add_argument("file", nargs="+", metavar="FILE")
-    p.add_argument("-o", "--output", required=True, metavar="OUT.png")
+    p.add_argument("file", nargs="+", metavar="FILE", help="sound file to draw")
+    p.add_argument("-o", "--output", required=True, metavar="OUT.png", help="picture to write")
     add_if_exists(p)
 
 
 def _main(args: argparse.Namespace) -> int:
     try:
         if not args.output.lower().endswith(".png"):
-            raise ValueError(f"the picture is a PNG file, got {args.output!r}")
+            raise ValueError(f"the output's name must end in .png, got {args.output!r}")
         refuse_existing(args.output, args.if_exists)
         plot_spectrograms(Path(args.output), {name: Path(name) for name in args.file})
     except (OSError, ValueError, ModuleNotFoundError) as error:

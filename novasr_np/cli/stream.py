@@ -1,4 +1,4 @@
-"""`novasr stream`: raw samples through a pipe."""
+"""`novasr stream`: upsample raw samples through a pipe."""
 
 import argparse
 import os
@@ -22,27 +22,46 @@ _READ_BYTES = 1 << 16  # at most, from a pipe at a time
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options to the parser."""
     p = commands.add_parser(
         "stream",
-        help="raw samples from standard input to standard output, as they come",
-        description="Upsample raw little-endian samples, channels interleaved, as they come.",
+        help="upsample raw samples from standard input to standard output, as they come",
+        description="Upsample raw samples, little-endian and with interleaved channels, from "
+        "standard input to standard output as they come.",
         epilog="arecord -t raw -f S16_LE -r 16000 | novasr stream --input s16 --output s16 | "
         "aplay -t raw -f S16_LE -r 48000",
         allow_abbrev=False,
     )
     p.set_defaults(main=_main)
     add_network(p, LIVE)
-    p.add_argument("--threads", type=positive, default=1, metavar="N", help="default: 1")
+    p.add_argument(
+        "--threads", type=positive, default=1, metavar="N", help="number of threads; default: 1"
+    )
     p.add_argument(
         "--rate",
         type=positive,
         metavar="HZ",
-        help="of the input; default: the network's, 16000",
+        help="Hz of the input's sampling rate; default: the network's, 16000",
     )
-    p.add_argument("--channels", type=positive, default=1, metavar="N")
-    p.add_argument("--input", choices=tuple(_RAW), default="f32", help="default: f32")
-    p.add_argument("--output", choices=tuple(_RAW), default="f32", help="default: f32")
+    p.add_argument(
+        "--channels",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="number of channels; default: 1",
+    )
+    p.add_argument(
+        "--input",
+        choices=tuple(_RAW),
+        default="f32",
+        help="type of the input's samples, 32-bit float or 16-bit integer; default: f32",
+    )
+    p.add_argument(
+        "--output",
+        choices=tuple(_RAW),
+        default="f32",
+        help="type of the output's samples, 32-bit float or 16-bit integer; default: f32",
+    )
 
 
 def _main(args: argparse.Namespace) -> int:
@@ -64,7 +83,10 @@ def _main(args: argparse.Namespace) -> int:
         while True:
             data = os.read(sys.stdin.fileno(), _READ_BYTES)
             if not begun and data.startswith(_MAGIC):
-                raise ValueError("standard input is a file, not raw samples: novasr upsample -")
+                raise ValueError(
+                    "standard input must be raw samples, got a sound file: "
+                    "novasr upsample - takes it"
+                )
             rest, begun = rest + data, True
             whole = len(rest) - len(rest) % frame
             x = np.frombuffer(rest[:whole], dtype).reshape(-1, args.channels).T
@@ -78,9 +100,11 @@ def _main(args: argparse.Namespace) -> int:
             if not data:
                 break
         if rest:
-            raise ValueError(f"input ended inside a frame: {len(rest)} of its {frame} bytes came")
+            raise ValueError(
+                f"the input must end with a whole frame of {frame} bytes, got {len(rest)} of them"
+            )
     except (ValueError, MemoryError) as error:
-        hint = "; are these samples of 16 bits, --input s16?" if "audio must" in str(error) else ""
+        hint = "; if they are 16-bit samples: --input s16" if "audio must" in str(error) else ""
         say(f"novasr: {error}{hint if args.input == 'f32' else ''}")
         return EXIT_SOME_FAILED
     return EXIT_DONE

@@ -1,4 +1,4 @@
-"""`novasr upsample`: audio files to 48 kHz."""
+"""`novasr upsample`: upsample audio files to 48 kHz."""
 
 import argparse
 import dataclasses
@@ -33,27 +33,27 @@ from .options import (
 _NOTES = """\
 examples:
   novasr upsample speech.wav                    writes speech_48k.wav
-  novasr upsample interview.mp4 -o speech.flac  sound from video, with ffmpeg
-  novasr upsample -r recordings -o restored     a folder, with its tree
+  novasr upsample interview.mp4 -o speech.flac  the sound of a video, by ffmpeg
+  novasr upsample -r recordings -o restored     all sound files in a folder and below it
   ffmpeg -i talk.webm -f wav - | novasr upsample - -o talk.wav
 
-Reads WAV, FLAC, OGG, Opus, MP3, AIFF and what else libsndfile reads; M4A, MP4, WebM and others
-where ffmpeg is installed.
+It reads WAV, FLAC, OGG, Opus, MP3, AIFF and the other formats of libsndfile, and, where ffmpeg is
+installed, M4A, MP4, WebM and others.
 
 The output is <input's stem>_48k.wav beside the input unless -o says otherwise. With several inputs,
 or a folder, -o is a folder and gets the same tree. "-" is standard input or output. A file appears
 under its name only when it is complete.
 
-exit status: 0 all done (or skipped as asked), 1 some inputs failed (each is named, the rest are
-done), 2 wrong usage, 130 interrupted
+exit status: 0 all done (or skipped as asked); 1 some inputs failed (each is named, the rest are
+done); 2 wrong usage; 130 interrupted
 """
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options to the parser."""
     p = commands.add_parser(
         "upsample",
-        help="audio files to 48 kHz",
+        help="upsample audio files to 48 kHz",
         description="Upsample audio files to 48 kHz.",
         epilog=_NOTES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -61,36 +61,43 @@ def add(commands: Any) -> None:
     )
     p.set_defaults(main=_main)
     p.add_argument("input", nargs="+", metavar="INPUT", help="audio file, folder (with -r) or -")
-    p.add_argument("-o", "--output", metavar="OUT", help="file, folder or -")
+    p.add_argument("-o", "--output", metavar="OUT", help="output file, folder or -")
     p.add_argument(
         "-r",
         "--recursive",
         action="store_true",
-        help="take all audio below folders, but for files named *_48k",
+        help="upsample all audio in folders and below them, except files named *_48k",
     )
     add_network(p)
-    p.add_argument("--threads", type=positive, metavar="N", help="default: one per core")
+    p.add_argument(
+        "--threads", type=positive, metavar="N", help="number of threads; default: one per core"
+    )
     p.add_argument(
         "--channels",
         choices=("each", "first", "mono"),
         default="each",
-        help="each on its own (default), the first only as the original does, or their mean",
+        help="channels to write: each one (default), the first only, as the original does, or "
+        "their mean (mono)",
     )
     p.add_argument(
-        "--format", choices=tuple(formats.FORMATS), help="default: by OUT's name, or wav"
+        "--format",
+        choices=tuple(formats.FORMATS),
+        help="file format of the outputs; default: by OUT's name, or wav",
     )
     p.add_argument(
         "--subtype",
-        help="libsndfile's name of the coding, such as PCM_24 or FLOAT; default: the input's bit "
-        "depth where the format has it, else the format's usual one",
+        help="sample encoding of the outputs, by libsndfile's name, such as PCM_24 or FLOAT; "
+        "default: the input's bit depth where the format has it, else the format's usual one",
     )
     add_if_exists(p, skip=True)
     add_choices(p)
     add_backend(p)
     loud = p.add_mutually_exclusive_group()
-    loud.add_argument("-q", "--quiet", action="store_true", help="only failures")
-    loud.add_argument("-v", "--verbose", action="store_true", help="a line for each file")
-    loud.add_argument("--json", action="store_true", help="results as JSON on standard output")
+    loud.add_argument("-q", "--quiet", action="store_true", help="report failures only")
+    loud.add_argument("-v", "--verbose", action="store_true", help="print a line for each file")
+    loud.add_argument(
+        "--json", action="store_true", help="print the results as JSON on standard output"
+    )
 
 
 def _main(args: argparse.Namespace) -> int:
@@ -114,7 +121,10 @@ def _main(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Runner]:
-    """Sources with their targets, the options, and what computes; raises what is wrong usage."""
+    """Pair the sources with their targets, and prepare the options and the runner.
+
+    Raises the error that wrong usage is.
+    """
     loaded = weights.load_weights(args.weights, args.variant)
     network = loaded.network
     args.input = list(find.expand(args.input))
@@ -175,7 +185,7 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Run
 
 
 def _progress_bar(pairs: list[tuple[str, str]], args: argparse.Namespace) -> tqdm:
-    """A bar in seconds of audio, on a terminal only."""
+    """Progress bar in seconds of audio, on a terminal only."""
     hidden = args.quiet or args.json or not sys.stderr.isatty()
     total = 0.0 if hidden else sum(duration(Path(source)) for source, _ in pairs)
     return tqdm(
@@ -190,9 +200,9 @@ def _progress_bar(pairs: list[tuple[str, str]], args: argparse.Namespace) -> tqd
 
 def _report(result: Result, args: argparse.Namespace) -> None:
     if result.status == "failed":
-        # As with sox and ffmpeg, where the output is the last of the names.
+        # Users of sox and ffmpeg may give the output as the last name.
         is_output = result.source == args.input[-1] and len(args.input) == 2 and not args.output
-        hint = f"; if it is to be the output: -o {result.source}"
+        hint = f"; if it is meant as the output: -o {result.source}"
         is_output = is_output and not os.path.lexists(result.source)
         say(f"novasr: {result.source}: {result.error}{hint if is_output else ''}")
     elif args.verbose:
@@ -200,7 +210,10 @@ def _report(result: Result, args: argparse.Namespace) -> None:
 
 
 class _Notes:
-    """Says of a file, before the work, how far its sound reaches; of several, of the first."""
+    """Notes for the user, before the work, on where a file's sound ends; on the first of several.
+
+    With --verbose, on each.
+    """
 
     def __init__(self, network: Network, args: argparse.Namespace) -> None:
         self._network = network
@@ -210,7 +223,7 @@ class _Notes:
 
     def __call__(self, result: Result) -> None:
         found, rate = result.band_edge is not None, result.sample_rate or 0
-        # Where nothing shows an end, only so high a rate makes it hardly worth while.
+        # A sound without an end is worth a note only at a rate near the output's.
         if not self._wanted or not (found or 3 * rate > 2 * self._network.rate_out):
             return
         if found in self._told and not self._all:
@@ -220,18 +233,18 @@ class _Notes:
         if found:
             end = f"{(result.band_edge or 0) / 1000:.3g} kHz"
             say(
-                f"{result.source}: its sound ends at {end}; all below {kept} stays, and what is "
+                f"{result.source}: its sound ends at {end}; all below {kept} is kept, and all "
                 "above is new"
             )
         else:
             say(
                 f"{result.source}: has sound up to {rate / 2000:.3g} kHz, and all below {kept} "
-                "stays: hardly anything will change (--keep-lowband 7000 makes new what is above)"
+                "is kept: hardly anything will change (--keep-lowband 7000 renews all above 7 kHz)"
             )
 
 
 def _name_passed_over(args: argparse.Namespace, rate_out: int) -> None:
-    """Say what `-r` left out, by kind."""
+    """Report the files that `-r` passed over, by kind."""
     kinds = sum((find.passed_over(f, rate_out) for f in args.input if os.path.isdir(f)), Counter())
     if kinds and not (args.quiet or args.json):
         hint = " (ffmpeg, once installed, reads some of these)"
@@ -257,7 +270,10 @@ def _summarise(results: list[Result], seconds: float, args: argparse.Namespace) 
         text = ", ".join(f"{n} {state}" for state, n in counts.items() if n) or "nothing done"
         say(f"{text}: {_speed(results)}")
         if any(r.peak > 1 and r.subtype not in ("FLOAT", "DOUBLE") for r in results):
-            say("novasr: what is beyond full scale was cut: --format wav --subtype FLOAT keeps it")
+            say(
+                "novasr: samples beyond full scale were clipped: "
+                "--format wav --subtype FLOAT keeps them"
+            )
 
 
 def _speed(results: list[Result]) -> str:

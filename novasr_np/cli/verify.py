@@ -1,4 +1,4 @@
-"""`novasr verify`: is a port of the network right, and if not, why not."""
+"""`novasr verify`: check whether a port of the network is right, and find its faults."""
 
 import argparse
 import json
@@ -14,40 +14,51 @@ from .options import add_weights, number, positive
 
 _LONG_ONNX, _TIMEOUT = 30, 600  # s
 _NOTES = """\
-A port gets 16 kHz samples and gives the bare network's 3T - 4 at 48 kHz, or 3T as `novasr upsample
---keep-lowband off`. Its weights have to be those of --weights.
+A port takes T samples at 16 kHz, and returns 3T - 4 at 48 kHz, as the bare network does, or 3T, as
+`novasr upsample --keep-lowband off` does. Its weights have to be those of --weights.
 
-grades: {grades}, by the largest error they allow
+grades, with the largest error that each allows: {grades}
 
-exit status: 0 the grade asked for is reached, 1 it is not, 2 wrong usage
+exit status: 0 the required grade is reached; 1 it is not; 2 wrong usage
 """
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options to the parser."""
     p = commands.add_parser(
         "verify",
-        help="is a port of the network right, and if not, why not",
-        description="Compare a port of the network with this one.",
+        help="check whether a port of the network is right, and find its faults",
+        description="Compare a port of the network with this one, and find its faults.",
         epilog=_NOTES.format(grades=", ".join(f"{n} {e:g}" for n, e in GRADES.items())),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     p.set_defaults(main=_main)
     what = p.add_mutually_exclusive_group(required=True)
-    what.add_argument("--command", metavar="LINE", help="a program, as './port {input} {output}'")
-    what.add_argument("--onnx", metavar="MODEL", help="an ONNX model, by ONNX Runtime")
-    what.add_argument("--export", metavar="DIR", help="write the kit as files instead")
+    what.add_argument(
+        "--command", metavar="LINE", help="port that is a program, as './port {input} {output}'"
+    )
+    what.add_argument(
+        "--onnx", metavar="MODEL", help="port that is an ONNX model, run by ONNX Runtime"
+    )
+    what.add_argument(
+        "--export",
+        metavar="DIR",
+        help="write the test kit (weights, inputs and outputs) to a folder instead",
+    )
     add_weights(p)
     p.add_argument(
-        "--format", choices=ports.FORMATS, default="raw", help="of --command's files; default: raw"
+        "--format",
+        choices=ports.FORMATS,
+        default="raw",
+        help="file format that --command reads and writes; default: raw",
     )
     p.add_argument(
         "--long",
         type=_seconds,
         metavar="S",
-        help=f"seconds of the longest case, 0 for none; default: {LONG_SECONDS}, and with "
-        f"--onnx {_LONG_ONNX}, since ONNX Runtime keeps every activation in memory",
+        help=f"seconds of the longest case, 0 for none; default: {LONG_SECONDS}, but {_LONG_ONNX} "
+        "with --onnx, since ONNX Runtime keeps every activation in memory",
     )
     p.add_argument(
         "--rate",
@@ -55,18 +66,24 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="HZ",
-        help="test the port's resampling from this rate, too (with --format wav)",
+        help="Hz of a sampling rate from which to test the port's resampling too (with --format "
+        "wav)",
     )
     p.add_argument(
         "--timeout",
         type=number,
         default=_TIMEOUT,
         metavar="S",
-        help="time limit for each case in seconds; testing stops at the first that exceeds it; "
+        help="seconds that each case may take; testing stops at the first that takes longer; "
         f"default: {_TIMEOUT}",
     )
-    p.add_argument("--require", choices=tuple(GRADES), default="float32", help="default: float32")
-    p.add_argument("--json", action="store_true", help="all that was measured, as JSON")
+    p.add_argument(
+        "--require",
+        choices=tuple(GRADES),
+        default="float32",
+        help="grade that the port has to reach; default: float32",
+    )
+    p.add_argument("--json", action="store_true", help="print all measurements as JSON")
 
 
 def _main(args: argparse.Namespace) -> int:
@@ -77,7 +94,9 @@ def _main(args: argparse.Namespace) -> int:
             say(f"{args.export}: the kit, {len(files)} files")
             return EXIT_DONE
         if args.rate and (args.onnx or args.format != "wav"):
-            raise ValueError("--rate needs --command and --format wav: only WAV files say a rate")
+            raise ValueError(
+                "--rate needs --command and --format wav: only WAV files state their rate"
+            )
         loaded = weights.load_weights(args.weights)
         network = loaded.network
         if args.onnx is not None:
@@ -102,12 +121,12 @@ def _main(args: argparse.Namespace) -> int:
         table.end(report)
     reached = ORDER.index(report.grade) <= ORDER.index(args.require)
     if not reached:
-        say(f"novasr: {report.grade}, asked for {args.require}")
+        say(f"novasr: the grade must be {args.require} or better, got {report.grade}")
     return EXIT_DONE if reached else EXIT_SOME_FAILED
 
 
 def _seconds(text: str) -> float:
-    """The length of the longest case: 0, or enough for the network to be seen in full."""
+    """Parse the length of the longest case, 0 or at least 1 s, which shows the whole network."""
     value = 0.0 if text == "0" else number(text)
     if 0 < value < 1:
         raise argparse.ArgumentTypeError(f"expected 0, or at least 1 s, got {text!r}")
@@ -115,7 +134,7 @@ def _seconds(text: str) -> float:
 
 
 class _Table:
-    """Outcomes as they come, line by line, but one line for all the short cases."""
+    """Table of outcomes, printed line by line as they come; one line for all short cases."""
 
     def __init__(self) -> None:
         self._short: list[Outcome] = []

@@ -1,4 +1,4 @@
-"""`novasr web`: the page in a browser, from this machine."""
+"""`novasr web`: open the web page in a browser, from this machine."""
 
 import argparse
 from typing import Any
@@ -8,18 +8,22 @@ from .messages import EXIT_DONE, say, usage
 
 
 def add(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options to the parser."""
     p = commands.add_parser(
         "web",
-        help="hear it in a browser: a page that runs the networks itself",
-        description="Open a page in the browser that upsamples recordings and the microphone. It "
-        "is served to this machine alone, and what it is given stays in the browser.",
+        help="open a web page that runs the networks in the browser",
+        description="Open a web page that upsamples recordings and the microphone in the browser. "
+        "Only this machine can reach it, and recordings do not leave the browser.",
         epilog="Ctrl-C ends it. `novasr page` writes the same page to a file.",
         allow_abbrev=False,
     )
     p.set_defaults(main=_main)
-    p.add_argument("--port", type=_port, default=0, metavar="N", help="default: one that is free")
-    p.add_argument("--no-browser", action="store_true", help="only say the address")
+    p.add_argument(
+        "--port", type=_port, default=0, metavar="N", help="port of the page; default: a free one"
+    )
+    p.add_argument(
+        "--no-browser", action="store_true", help="print the address, and open no browser"
+    )
 
 
 def _main(args: argparse.Namespace) -> int:
@@ -35,7 +39,7 @@ def _main(args: argparse.Namespace) -> int:
 
 
 def _port(text: str) -> int:
-    """Parse the number of a port, 0 for any that is free."""
+    """Parse the number of a port; 0 is any free one."""
     if not text.isdecimal() or int(text) >= 1 << 16:
         raise argparse.ArgumentTypeError(f"expected a port, 0 to 65535, got {text!r}")
     return int(text)

@@ -1,4 +1,4 @@
-"""`novasr weights`: show a file of weights, or convert the original's."""
+"""`novasr weights`: show weights, or convert the original's."""
 
 import argparse
 from pathlib import Path
@@ -11,21 +11,26 @@ from .options import add_if_exists, add_variant, refuse_existing
 
 
 def add(commands: Any) -> None:
-    """The commands and their options."""
-    w = commands.add_parser("weights", help="look at weights, or convert the original's")
+    """Add the command and its options to the parser."""
+    w = commands.add_parser(
+        "weights", help="show weights, or convert the original's to safetensors"
+    )
     actions = w.add_subparsers(required=True, metavar="ACTION")
-    p = actions.add_parser("show", help="tensors, parameter count and sha256 of a weights file")
+    p = actions.add_parser("show", help="show tensors, parameter count and sha256 of weights")
     p.set_defaults(main=_show)
-    p.add_argument("file", metavar="FILE", help="name or path, of a file or a folder")
+    p.add_argument("file", metavar="FILE", help="weights: a name, or the path of a file or folder")
     add_variant(p)
     p = actions.add_parser(
-        "convert", help="the original's weights to safetensors", allow_abbrev=False
+        "convert", help="convert the original's weights to safetensors", allow_abbrev=False
     )
     p.set_defaults(main=_convert)
-    p.add_argument("input", metavar="IN", help="the original's file or folder")
+    p.add_argument("input", metavar="IN", help="file or folder of the original's weights")
     add_variant(p)
-    p.add_argument("output", metavar="OUT.safetensors")
-    p.add_argument("--licence", help="goes into the file; known for the original's own")
+    p.add_argument("output", metavar="OUT.safetensors", help="file to write")
+    p.add_argument(
+        "--licence",
+        help="licence to note in the file; needed unless the weights are a published checkpoint",
+    )
     add_if_exists(p)
 
 

@@ -277,7 +277,7 @@ def test_noise_is_a_function_of_seed_and_place(weights):
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
-        ({"sead": 1}, TypeError, "FlashSR has no option 'sead'; seed, timestep, schedule"),
+        ({"sead": 1}, TypeError, "an option of FlashSR must be one of seed, timestep, schedule"),
         ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
         ({"seed": 1.5}, TypeError, "seed must be a whole number, got 1.5"),
         ({"timestep": 1000}, ValueError, "timestep must be from 0 to 999, got 1000"),
@@ -287,7 +287,7 @@ def test_noise_is_a_function_of_seed_and_place(weights):
         ({"overlap": 5 * 3_840}, ValueError, "at most half a window, 15360, got 19200"),
         ({"fade": 0}, ValueError, "fade must be at least 1, got 0"),
         ({"fade": 8_000}, ValueError, "fade must be from 1 to the overlap, 7680 samples, got 8000"),
-        ({"low_pass": "on"}, TypeError, "low_pass is 'off', 'auto' or Hz, got 'on'"),
+        ({"low_pass": "on"}, TypeError, "low_pass must be 'off', 'auto' or Hz, got 'on'"),
         ({"low_pass": 0.5}, ValueError, "low_pass must be from 1 to 24000 Hz, got 0.5"),
     ],
 )
@@ -377,7 +377,7 @@ def test_files_keep_their_low_band(cli, quick):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (("--seed", "-1"), "expected a whole number from 0 on, got '-1'"),
+        (("--seed", "-1"), "expected a whole number of at least 0, got '-1'"),
         (("--timestep", "1000"), "timestep must be from 0 to 999, got 1000"),
         (("--overlap", "0.1"), "overlap must be a multiple of 3840 samples"),
         (("--variant", "int4"), "is no bundle, but the variant int4 is asked for"),

@@ -1,4 +1,4 @@
-"""FlashSR's options: their defaults, their checks, and how they are written on a command line."""
+"""FlashSR's options: their defaults, their checks, and their form on the command line."""
 
 import importlib.util
 import math
@@ -13,28 +13,27 @@ from .spec import HIGHEST, LAST, ROW, SAMPLE_RATE
 
 
 class Options(NamedTuple):
-    """How FlashSR is used. The defaults are how it was trained, but for windows, which overlap."""
+    """Options of FlashSR. The defaults are those of its training, except that windows overlap."""
 
-    seed: int = 0  # of the noise: another one, another sound above the input's band
+    seed: int = 0  # of the noise: each gives a different sound above the input's band
     timestep: int = LAST  # 0 .. 999; it was trained for the last only
-    schedule: str = "original"  # or "mlx", of the port to MLX, which is a step behind
-    condition: str = "mean"  # of the input's latent; or "sample", which is drawn, as the original's
+    schedule: str = "original"  # or "mlx", as in the port to MLX, which is one step late
+    condition: str = "mean"  # of the input's latent; or "sample", drawn as in the original
     overlap: int = 7 * ROW  # samples that a window shares with the next; 0 for none
-    fade: int | None = None  # samples of these in which one gives way; None for 5/7 of them
-    exact_windows: bool = (
-        False  # as the original: no overlap, and each window at a level of its own
-    )
-    low_pass: str | float = "off"  # before all else: "auto", where its sound ends; or Hz
+    fade: int | None = None  # samples of the cross-fade in the overlap; None for 5/7 of it
+    exact_windows: bool = False  # as in the original: no overlap, each window at its own level
+    low_pass: str | float = "off"  # Hz of a low-pass filter on the input; "auto": its band's end
 
 
 def checked(options: Mapping[str, Any] | None, cut: Windows) -> Options:
-    """The options of these names, the rest as they are by default.
+    """Complete the given options with the defaults, and check them.
 
     Raises TypeError for an unknown name or a wrong type, ValueError for a wrong value,
     ModuleNotFoundError for a low-pass without scipy.
     """
     if unknown := set(options or {}) - set(Options._fields):
-        raise TypeError(f"FlashSR has no option {min(unknown)!r}; {', '.join(Options._fields)}")
+        names = ", ".join(Options._fields)
+        raise TypeError(f"an option of FlashSR must be one of {names}, got {min(unknown)!r}")
     o = Options(**(options or {}))
     whole_number("seed", o.seed, least=0)
     if whole_number("timestep", o.timestep, least=0) > LAST:
@@ -53,7 +52,7 @@ def checked(options: Mapping[str, Any] | None, cut: Windows) -> Options:
         raise ValueError(f"fade must be from 1 to the overlap, {overlap} samples, got {o.fade}")
     if o.low_pass not in ("off", "auto"):
         if isinstance(o.low_pass, (str, bool)) or not isinstance(o.low_pass, (int, float)):
-            raise TypeError(f"low_pass is 'off', 'auto' or Hz, got {o.low_pass!r}")
+            raise TypeError(f"low_pass must be 'off', 'auto' or Hz, got {o.low_pass!r}")
         if not 1 <= o.low_pass <= HIGHEST:
             raise ValueError(f"low_pass must be from 1 to {HIGHEST} Hz, got {o.low_pass}")
     if o.low_pass != "off" and importlib.util.find_spec("scipy") is None:
@@ -73,12 +72,12 @@ def _number(text: str) -> float:
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise ValueError(f"expected a whole number from 0 on, got {text!r}")
+        raise ValueError(f"expected a whole number of at least 0, got {text!r}")
     return int(text)
 
 
 def _samples(text: str) -> int:
-    """Seconds."""
+    """Parse a number of seconds into samples."""
     return 0 if text == "0" else round(_number(text) * SAMPLE_RATE)
 
 
@@ -90,24 +89,24 @@ OPTIONS = (
     Option("seed", "seed of the noise; default: 0", _count, metavar="N"),
     Option(
         "timestep",
-        f"step of the diffusion, 0 to {LAST}; it was trained for {LAST} (default) only",
+        f"step of the diffusion, 0 to {LAST}; default: {LAST}, the only one it was trained for",
         _count,
         metavar="N",
     ),
     Option(
         "schedule",
-        "noise schedule: the original's (default), or that of the port to MLX",
+        "noise schedule of the diffusion: the original's (default), or that of the port to MLX",
         choices=tuple(SCHEDULES),
     ),
     Option(
         "condition",
-        "of the input's latent, its mean (default), or a sample, as in the original",
+        "latent of the input: its mean (default), or a random sample, as in the original",
         choices=("mean", "sample"),
     ),
     Option(
         "overlap",
-        "seconds that a window of 5.12 s shares with the next, a multiple of 0.08; default: 0.56; "
-        "0 for none",
+        "seconds that each window of 5.12 s shares with the next, a multiple of 0.08; 0 for none; "
+        "default: 0.56",
         _samples,
         metavar="S",
     ),
@@ -117,11 +116,11 @@ OPTIONS = (
         lambda text: round(_number(text) * SAMPLE_RATE),
         metavar="S",
     ),
-    Option("exact_windows", "as in the original: no overlap, each window at its own level"),
+    Option("exact_windows", "cut windows as the original does: no overlap, each at its own level"),
     Option(
         "low_pass",
-        "low-pass filter before all else, as in training: auto, where the sound ends; or Hz; "
-        "default: off",
+        "Hz of a low-pass filter on the input, as in training; auto: where the input's spectrum "
+        "ends; default: off",
         _low_pass,
         metavar="HZ",
     ),
