@@ -33,7 +33,7 @@ __all__ = [
     "upsample",
 ]
 
-# Imported when asked for, so that the command has begun before numpy is loaded.
+# Imported on first use, so that the command starts before numpy is loaded.
 _ROOMS = {
     "api": ("Stream", "forward", "resample", "stages", "upsample"),
     "errors": ("AudioError", "WeightsError"),

@@ -1,4 +1,4 @@
-"""The front doors: arrays and chunks at any rate in, the same sound at the network's rate out."""
+"""Public functions: upsample an array or a stream, resample, and run the bare network."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -29,26 +29,27 @@ def upsample(
 ) -> np.ndarray:
     """Upsample speech at any rate to 48 kHz; with FlashSR's weights, any sound.
 
-    x [..., T]: float32, float64 (full scale is 1) or int16 samples at `sample_rate` Hz, each
-    leading index a channel of its own; None for the rate that the network hears, 16 kHz. weights: a
-    name, a path or loaded ones (`load_weights`); they say which network runs. resampler: how
-    another rate becomes 16 kHz (`resample`). keep_lowband: restore what x itself has below so many
-    Hz, in place of the network's; "auto" for 7/8 of what `sample_rate` can hold, or of where the
-    sound ends, which is looked for at rates above the network's; None for what the network is made
-    for: nothing, but "auto" with airband. True is taken for "auto", and False for nothing. threads:
-    how many share the network's work, None for one on each core; the result is the same to the
-    byte. options: of a network that has some, by name, such as ``{"seed": 1}`` of FlashSR.
+    x [..., T]: float32, float64 (full scale is 1) or int16 samples at `sample_rate` Hz, with a
+    separate channel at each leading index. sample_rate: None for the network's input rate, 16 kHz.
+    weights: a name, a path or loaded ones (`load_weights`); they determine which network runs.
+    resampler: the one that brings another rate to 16 kHz (`resample`). keep_lowband: Hz below which
+    x itself is kept, in place of the network's output; "auto" for 7/8 of the highest frequency at
+    `sample_rate`, or at which the sound ends, which is looked for at rates above the network's;
+    None for the network's default: "auto" with airband, nothing with the others. True means "auto",
+    False nothing. threads: number of threads that share the network's work, None for one on each
+    core; the result is the same to the byte. options: the network's, by name, such as
+    ``{"seed": 1}`` for FlashSR.
 
     Returns [..., ceil(48000 T / sample_rate)] at 48 kHz, so exactly 3T samples for 16 kHz: float64
     for float64, else float32. |y| <= 1 for the network alone, while a low band that is kept keeps
-    its level, whatever that is. No sample in gives none out.
+    its level, however high. For T = 0 the result is empty.
 
-    Defined as `forward` of the 16 kHz samples, cut to that length; with NovaSR followed by two
-    zeros, since that alone gives 3T - 4 (the same ones but for the last 39: those stand for the
-    last 13 samples in, whose look-ahead reaches past the end). Computed in blocks, a chunk of some
-    million samples at a time, so that beside x and y no more than 100 MB are needed, however long
-    they are. FlashSR hears 48 kHz, in windows of 5.12 s that overlap, all channels at one level and
-    with one noise; it takes 3 GB.
+    Defined as `forward` of the 16 kHz samples, cut to that length; with NovaSR these are followed
+    by two zeros, since `forward` alone gives 3T - 4 samples (the same except for the last 39, which
+    belong to the last 13 inputs, whose look-ahead reaches past the end). Computed in chunks of some
+    million samples, so that beside x and y no more than 100 MB are needed, whatever their length.
+    FlashSR takes 48 kHz, in windows of 5.12 s that overlap, all channels at one level and with the
+    same noise; it needs 3 GB.
 
     Raises TypeError for another dtype, a rate that is no whole number or an unknown option,
     ValueError for NaN, infinity, a scalar, a rate out of range or an option's value, and
@@ -64,15 +65,16 @@ def upsample(
 
 
 class Stream:
-    """Sound at any rate in, at the network's rate out, chunk by chunk.
+    """Upsample a sound chunk by chunk, from any rate to the network's.
 
-    weights, resampler, keep_lowband: as for `upsample`, but that None are the embedded weights with
-    little look-ahead (`weights.LIVE`), and that a stream cannot look for where its sound ends:
-    "auto" is 7/8 of what its rate can hold. sample_rate: of what is pushed, in Hz; None for the
-    network's own. channels: how many; each on its own. dtype: float32, or float64, of the work and
-    of what comes out. threads: for large chunks; None for one on each core.
+    weights, resampler, keep_lowband: as for `upsample`, except that weights None are the embedded
+    ones with little look-ahead (`weights.LIVE`), and that a stream cannot look for where its sound
+    ends: "auto" is 7/8 of the highest frequency at its rate. sample_rate: of the chunks, in Hz;
+    None for the network's. channels: number of channels, computed independently. dtype: float32 or
+    float64, of the computation and the outputs. threads: for large chunks; None for one on each
+    core.
 
-    What comes out in all equals what `upsample` gives for all that went in, to within rounding.
+    The outputs together equal those of `upsample` for the whole sound, to within rounding.
     A context manager; leaving it ends the stream and its threads. Raises as `upsample` does, and
     ValueError for a network that has to know a whole sound first.
     """
@@ -107,9 +109,9 @@ class Stream:
 
     @property
     def latency(self) -> int:
-        """Samples of look-ahead, at the pushed rate: the network's, and where there is a resampler
-        or a crossover, theirs in addition. An output comes as soon as that many samples follow the
-        one it stands for.
+        """Samples of look-ahead, at the pushed rate: the network's, and that of the resampler and
+        the crossover if there are any. `push` returns the output of a sample as soon as the next
+        `latency` samples have come.
         """
         return self._upsampler.latency
 
@@ -119,21 +121,21 @@ class Stream:
         return self.latency / self.sample_rate
 
     def push(self, chunk: Any, last: bool = False) -> np.ndarray:
-        """Take the next samples, [n] or [channels, n], any n; give the outputs they determine.
+        """Take the next samples, [n] or [channels, n], any n; return the outputs they determine.
 
-        last: nothing follows; gives all the rest, and the stream takes no more.
-        Returns [m] or [channels, m], as the chunk came. Raises ValueError for another shape, NaN
-        or infinity (with its place in the stream), or after the last; TypeError for a dtype that
-        is not float32, float64 or int16. A chunk that is refused leaves the stream as it was.
+        last: the stream ends with this chunk, and all remaining outputs are returned.
+        Returns [m] or [channels, m], like the chunk. Raises ValueError for another shape, NaN or
+        infinity (with its place in the stream), or a chunk after the last; TypeError for a dtype
+        that is not float32, float64 or int16. A refused chunk leaves the stream as it was.
         """
         if self._ended:
-            raise ValueError("the stream has ended: its last chunk was pushed")
+            raise ValueError("the stream has ended: its last chunk was pushed, open a new one")
         chunk = check_levels(as_audio(chunk), self._n_pushed)
         rows = np.atleast_2d(chunk)
         if chunk.ndim > 2 or len(rows) != self.channels:
             transposed = chunk.ndim == 2 and chunk.shape[1] == self.channels
             raise ValueError(
-                f"a chunk is [samples] or [channels, samples] of {self.channels} channels, "
+                f"a chunk must be [samples] or [channels, samples] of {self.channels} channels, "
                 f"got shape {chunk.shape}{': did you mean chunk.T?' if transposed else ''}"
             )
         self._n_pushed += rows.shape[-1]
@@ -143,7 +145,7 @@ class Stream:
         return y if chunk.ndim == 2 else y[0]
 
     def close(self) -> None:
-        """End the stream and its threads; `push` with last does so too."""
+        """End the stream and its threads, as `push` with last does."""
         self._ended = True
         self._runner.close()
 
@@ -157,15 +159,16 @@ class Stream:
 def resample(
     x: Any, sample_rate: int, resampler: str = "upstream", new_rate: int | None = None
 ) -> np.ndarray:
-    """Resample to the rate that the default network hears, as `upsample` does before all else.
+    """Resample to the default network's input rate, as the first step of `upsample` does.
 
     x [..., T] float32 or float64 at `sample_rate` Hz -> [..., ceil(new_rate T / sample_rate)] at
-    `new_rate` Hz, None for 16 kHz, in the same dtype. At that rate already, x is returned as it is.
+    `new_rate` Hz, None for 16 kHz, in the same dtype. If the two rates are equal, x is returned
+    as it is.
     resampler: "upstream" or "hann" (`dsp.resample`; their stop bands are leaky, as the originals'
     are), or "soxr" (steep, quality VHQ, needs the extra ``soxr``).
 
     Raises ValueError for another resampler or a rate out of range, TypeError for a rate that is no
-    whole number or another dtype, ModuleNotFoundError if soxr is asked for and absent.
+    whole number or another dtype, ModuleNotFoundError if soxr is chosen but not installed.
     """
     if new_rate is None:
         new_rate = next(iter(NETWORKS.values())).rate_in
@@ -188,9 +191,9 @@ def stages(weights: Source, x: Any) -> Iterator[tuple[str, np.ndarray]]:
 def forward(weights: Source, x: Any) -> np.ndarray:
     """Run the bare network that the weights are for: NovaSR gives 3T - 4 samples at 48 kHz.
 
-    weights as for `load_weights`; x [..., T] at the network's rate, float32 or float64, which y
-    has, too. float64 runs the same code and is the truth that the rest is measured against. Every
-    layer holds the whole signal; the front door, `upsample`, works in blocks.
+    weights as for `load_weights`; x [..., T] at the network's rate, float32 or float64, as is y.
+    float64 runs the same code and is the reference for all tests. Every layer holds the whole
+    signal; `upsample` works in blocks.
 
     Raises TypeError if x is neither float32 nor float64, ValueError if it is too short.
     """

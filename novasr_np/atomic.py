@@ -13,7 +13,7 @@ from typing import IO
 
 try:
     import fcntl
-except ModuleNotFoundError:  # not Unix: nothing tells whose run is dead, so nothing is removed
+except ModuleNotFoundError:  # not Unix: nothing shows that a run is dead, so nothing is removed
     fcntl = None  # type: ignore[assignment]
 
 _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.novasr-part(\.[^.]*)?")
@@ -21,11 +21,11 @@ _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.novasr-part(\.[^.]*)?")
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BufferedWriter]:
-    """Give a new file to write, beside `path`; rename it to `path` at the end, or remove it.
+    """Yield a new file beside `path`, and rename it to `path` at the end of the block.
 
-    The file's name keeps the suffix. What was written is flushed to the disk before the rename, and
-    is gone whatever interrupts the block. Only a kill leaves it behind; the next run that writes to
-    that folder removes it. Raises OSError as the file system does, naming `path`.
+    The file's name keeps the suffix. Its content is flushed to disk before the rename. If anything
+    interrupts the block, the file is removed; only a kill leaves it behind, until the next run that
+    writes to that folder removes it. Raises OSError as the file system does, naming `path`.
     """
     temporary = None
     try:
@@ -38,7 +38,7 @@ def atomic_write(path: Path) -> Iterator[BufferedWriter]:
             os.fsync(file.fileno())
             if fcntl is None:
                 file.close()  # Windows does not rename a file that is open
-            # Locked until it has its name, or a run that begins just now takes it for a leftover.
+            # Locked until it is renamed, or a run that begins now would take it for a leftover.
             os.replace(temporary, path)
     except OSError as error:
         if error.filename not in (temporary, str(temporary)):
@@ -50,7 +50,7 @@ def atomic_write(path: Path) -> Iterator[BufferedWriter]:
 
 
 def _new(path: Path) -> tuple[Path, BufferedWriter]:
-    """A temporary file that is locked, which says that its run lives."""
+    """Open a temporary file and lock it, as a sign that its run is alive."""
     while True:
         name = f".{path.stem[:100]}.{secrets.token_hex(4)}.novasr-part{path.suffix}"
         temporary = path.with_name(name)
@@ -60,7 +60,7 @@ def _new(path: Path) -> tuple[Path, BufferedWriter]:
             raise OSError(error.errno, error.strerror, str(path)) from error
         if _lock(file) is not False and temporary.exists():
             return temporary, file
-        file.close()  # another run took it for a leftover in between
+        file.close()  # another run took it for a leftover before it was locked
 
 
 @cache
@@ -75,13 +75,13 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def _lock(file: IO[bytes]) -> bool | None:
-    """Whether the lock was to be had; None where there are no locks."""
+    """Take the lock: True if it was free; None where there are no locks."""
     if fcntl is None:
         return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without
+    except OSError:  # a file system without locks
         return None
     return True

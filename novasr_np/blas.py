@@ -1,10 +1,10 @@
 """Hold OpenBLAS, which numpy's wheels bring, to one thread while a network runs.
 
-The networks' products are small, so its threads cost more than they bring; and beside threads of
-our own two pools would get in each other's way. numpy has no call for this: threadpoolctl finds the
-library, and ctypes asks it. Its own setter costs several times as much, and since 3.8 it ignores
-all threads but the first. Where another BLAS is built in (Accelerate, MKL), or one on OpenMP, whose
-number of threads is each thread's own, nothing is done.
+The networks' matrix products are small, so OpenBLAS's threads cost more than they bring; and they
+would compete with our own threads. numpy has no call for this: threadpoolctl finds the library, and
+ctypes calls it. threadpoolctl's own setter costs several times as much, and since version 3.8 it
+ignores all threads but the first. Nothing is done where numpy has another BLAS (Accelerate, MKL),
+or one on OpenMP, which counts threads for each calling thread separately.
 """
 
 import ctypes
@@ -46,16 +46,16 @@ _one_thread = _OneThread()
 
 
 def one_thread() -> _OneThread:
-    """OpenBLAS runs on one thread inside the block, or the function, for the whole process.
+    """Hold OpenBLAS to one thread inside a block or a decorated function, in the whole process.
 
-    Blocks may nest and overlap between threads; the last to leave restores the number.
+    Blocks may nest, and may overlap between threads; the last to end restores the number.
     """
     return _one_thread
 
 
 @cache
 def library() -> tuple[Callable[[], int], Callable[[int], None]] | None:
-    """The functions (get, set) of the number of threads in the OpenBLAS loaded, or None."""
+    """Find the functions (get, set) of the loaded OpenBLAS's number of threads, or None."""
     from threadpoolctl import threadpool_info  # noqa: PLC0415
 
     paths = [
@@ -63,7 +63,7 @@ def library() -> tuple[Callable[[], int], Callable[[int], None]] | None:
         for found in threadpool_info()
         if found["internal_api"] == "openblas" and found["threading_layer"] == "pthreads"
     ]
-    # Others, such as scipy's, may be loaded as well; numpy's lies beside it, if it is a wheel's.
+    # Others, such as scipy's, may be loaded too; numpy's is in a folder beside it, in a wheel.
     for path in sorted(paths, key=lambda path: "numpy" not in "".join(Path(path).parts[-3:-1])):
         loaded = ctypes.CDLL(path)
         for prefix, suffix in product(("scipy_", ""), ("64_", "_64", "")):

@@ -1,4 +1,4 @@
-"""The errors raised at the doors, and their messages.
+"""Errors raised by the public functions, and their messages.
 
 Bad arrays and arguments raise plain TypeError or ValueError.
 """
@@ -13,12 +13,12 @@ class AudioError(ValueError):
 
 
 def missing_extra(what: str, extra: str) -> ModuleNotFoundError:
-    """The error that names the extra which brings a missing package."""
+    """Error for a missing package, with the extra that installs it."""
     return ModuleNotFoundError(f"{what}: pip install 'novasr-np[{extra}]'")
 
 
 def message(error: BaseException) -> str:
-    """An error as one line for the user."""
+    """Format an error as one line for the user."""
     if isinstance(error, MemoryError):
         return f"out of memory: {error}"
     if isinstance(error, OSError) and error.strerror:

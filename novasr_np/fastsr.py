@@ -1,4 +1,4 @@
-"""The calls of the original's torch package on numpy: change the import, keep the script.
+"""The API of the original's torch package on numpy: change the import, keep the script.
 
 ``from novasr_np import FastSR`` in place of ``from NovaSR import FastSR``.
 """
@@ -16,7 +16,7 @@ from .weights import load_weights
 
 
 class Tensor(np.ndarray):
-    """An array that also answers the calls which scripts make of the torch tensors they got."""
+    """Array with the methods of a torch tensor that scripts call on the original's outputs."""
 
     def cpu(self) -> "Tensor":
         """Itself."""
@@ -53,10 +53,10 @@ _OURS = "novasr-open"  # the network that the original's class runs
 class FastSR:
     """Load weights, read a file at 16 kHz, and upsample it, as the original's class of that name.
 
-    ckpt_path: weights as `load_weights` takes them, so the original's own files too; None for the
+    ckpt_path: weights as `load_weights` takes them, the original's files included; None for the
     embedded weights of NovaSR, where the original fetches its v1. half: accepted, and kept as an
-    attribute; everything is computed in float32, which on a CPU is faster and more exact. device:
-    accepted; "cpu" always.
+    attribute; the computation is in float32, which on a CPU is faster and more exact. device:
+    accepted, but always "cpu".
 
     Raises WeightsError and OSError as `load_weights` does.
     """
@@ -74,9 +74,9 @@ class FastSR:
         return Backend()
 
     def load_audio(self, audio_file: str | os.PathLike[str]) -> Tensor:
-        """Channel 0 of a file, resampled to the network's rate as the original does it.
+        """Read channel 0 of a file, and resample it to the network's rate as the original does.
 
-        Returns [1, 1, T] float32. Raises AudioError for what cannot be read whole, OSError.
+        Returns [1, 1, T] float32. Raises AudioError for a file that cannot be read whole, OSError.
         """
         from .files.reading import read  # noqa: PLC0415
 
@@ -84,18 +84,18 @@ class FastSR:
         return resample(x[:1], rate, self.network.rate_in)[np.newaxis].view(Tensor)
 
     def infer(self, lowres_wav: Any) -> Tensor:
-        """The bare network on [B, 1, T]: [B, 1, 3T - 4] for NovaSR, and [1, 3T - 4] for B = 1.
+        """Run the bare network on [B, 1, T]: [B, 1, 3T - 4] for NovaSR, and [1, 3T - 4] for B = 1.
 
-        lowres_wav: anything with ``__array__``, a torch tensor in a CPU's memory too. Raises
+        lowres_wav: anything with ``__array__``, such as a torch tensor in a CPU's memory. Raises
         ValueError for another shape.
         """
         y = self.model(lowres_wav)
         return y[0] if len(y) == 1 else y
 
     def model(self, x: Any) -> Tensor:
-        """As `infer`, but [B, 1, 3T - 4] for B = 1 as well."""
+        """Run the network as `infer` does, but return [B, 1, 3T - 4] for B = 1 as well."""
         x = np.asarray(x, np.float32)
         least = self.network.cut.min_samples
         if x.ndim != 3 or x.shape[1] != 1 or x.shape[2] < least:
-            raise ValueError(f"expected samples [B, 1, T], T at least {least}; got shape {x.shape}")
+            raise ValueError(f"samples must be [B, 1, T], T at least {least}, got shape {x.shape}")
         return run_bare(self._runner, x[:, 0])[:, np.newaxis].view(Tensor)

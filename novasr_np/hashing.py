@@ -1,4 +1,4 @@
-"""Hashes that tell files apart."""
+"""Hashes that identify files."""
 
 import hashlib
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
-    """sha256 of a file's bytes, in hex; of a folder, of its files' names and theirs."""
+    """sha256 of a file's bytes, in hex; for a folder, of its files' names and hashes."""
     digest = hashlib.sha256()
     if os.path.isdir(path):
         for inner in sorted(inner for inner in Path(path).rglob("*") if inner.is_file()):

@@ -1,48 +1,48 @@
-"""Checks of audio and numbers at the door, and integer arithmetic that everyone needs."""
+"""Checks of audio and numbers given by the user, and integer arithmetic."""
 
 import os
 from typing import Any
 
 import numpy as np
 
-# Far beyond any audio, and far below where a network's arithmetic overflows in float32.
+# Far above any audio, and far below the level at which a network overflows in float32.
 MAX_LEVEL = 1e9
-# So few samples in so many channels are the axes in the other order.
+# With fewer samples and more channels than these, the axes are surely in the wrong order.
 _FEW, _MANY = 16, 256
 _BLOCK = 1 << 16  # samples of each channel that are checked at a time
-# |y| from here on is full scale in 16 bits: the tanh at a network's end is saturated.
+# From this |y| on, 16 bits are at full scale: the tanh at a network's end is saturated.
 SATURATION = 32767 / 32768
 
 
 def as_audio(x: Any) -> np.ndarray:
     """Check that x can be audio [..., T], float32, float64 or int16, in the machine's byte order.
 
-    Its values are not looked at (`check_levels`).
+    Its values are checked by `check_levels`.
 
     Raises TypeError for another dtype or the name of a file, ValueError for a scalar, and for 256
-    or more channels of up to 16 samples, which are soundfile's [samples, channels].
+    or more channels of up to 16 samples, as in soundfile's order, [samples, channels].
     """
     if isinstance(x, (str, bytes, os.PathLike)):
         raise TypeError(
-            f"audio is an array [..., samples], got {x!r}: read a file first, as by "
+            f"audio must be an array [..., samples], got {x!r}: read a file first, as by "
             "soundfile.read(name, dtype='float32'), or use the command novasr"
         )
     x = np.asarray(x)
     x = x.astype(x.dtype.newbyteorder("="), copy=False)
     if x.ndim == 0:
-        raise ValueError("audio is an array [..., samples], got a scalar")
+        raise ValueError("audio must be an array [..., samples], got a scalar")
     if x.ndim > 1 and 0 < x.shape[-1] <= _FEW and x.shape[-2] >= _MANY:
         raise ValueError(
-            f"audio is [..., samples], got shape {x.shape}, {x.shape[-2]} channels of "
+            f"audio must be [..., samples], got shape {x.shape}, {x.shape[-2]} channels of "
             f"{x.shape[-1]} samples: did you mean {'x.T' if x.ndim == 2 else 'x.swapaxes(-1, -2)'}?"
         )
     if x.dtype not in (np.int16, np.float32, np.float64):
-        raise TypeError(f"audio is float32, float64 or int16, got {x.dtype}")
+        raise TypeError(f"audio must be float32, float64 or int16, got {x.dtype}")
     return x
 
 
 def check_levels(x: np.ndarray, offset: int = 0) -> np.ndarray:
-    """Audio as it is. offset: where x begins in its sound, in samples, for the message.
+    """Check the values of audio, and return it. offset: samples before x, for the message.
 
     Raises ValueError for NaN, infinity or a level above `MAX_LEVEL`, with its place.
     """
@@ -62,15 +62,15 @@ def check_levels(x: np.ndarray, offset: int = 0) -> np.ndarray:
 
 
 def as_float(x: np.ndarray) -> np.ndarray:
-    """Audio with full scale 1: int16 becomes float32 in [-1, 1), float32 and float64 stay."""
+    """Convert int16 to float32 in [-1, 1), full scale 1; float32 and float64 stay as they are."""
     return x.astype(np.float32) / np.float32(32768) if x.dtype == np.int16 else x
 
 
 def count_saturated(y: np.ndarray) -> int:
     """Count the samples of an output at full scale, |y| >= 32767/32768.
 
-    NovaSR ends in a tanh, so it never clips; too loud an input flattens it instead. A low band that
-    is kept may reach beyond, and is cut where a file holds whole numbers.
+    NovaSR ends in a tanh, so it never clips, but saturates with an input that is too loud. A low
+    band that is kept may exceed full scale, and is clipped in a file of integer samples.
     """
     return int(np.count_nonzero(np.abs(y) >= SATURATION))
 

@@ -1,4 +1,4 @@
-"""Speak text, at the voice's own rate or at 48 kHz through our own networks."""
+"""Speak text, at the voice's own sampling rate or upsampled to 48 kHz."""
 
 import math
 import warnings
@@ -20,9 +20,9 @@ class Sentence(NamedTuple):
     """Part of a text, spoken."""
 
     text: str
-    spoken: Reading | None  # its phones and ids; None for what the upsampler still held
+    spoken: Reading | None  # its phones and ids; None for the upsampler's last samples
     samples: np.ndarray  # [n] float32
-    lost: str = ""  # what of it was not said as it stands, in words for the user; empty: nothing
+    lost: str = ""  # message on parts that were not said as written; empty if there are none
 
 
 def say(
@@ -36,20 +36,21 @@ def say(
     mode: str = "fixed",
     pronouncer: Any = None,
 ) -> tuple[np.ndarray, int]:
-    """Speak a text: (samples [n] float32, their rate in Hz).
+    """Speak a text, and return (samples [n] float32, their rate in Hz).
 
-    weights: of a voice of `networks.voices`, as a folder with the original's files, a safetensors
-    file, or loaded ones; None for those that the voice's environment variable names, which is
-    NOVASR_INFLECT. sample_rate: the voice's own, 24000, unless given, or 48000 by the default
-    super-resolution network. speed: 2 is twice as fast; pitch: of its rise and fall; energy: each
-    relative to what the network would do. mode, pronouncer: as for `networks.inflect.text.to_ids`;
+    weights: of a voice in `networks.voices`: a folder with the original's files, a safetensors
+    file, or loaded weights; None for the path in the voice's environment variable, NOVASR_INFLECT.
+    sample_rate: 24000, the voice's own and the default, or 48000, by the default super-resolution
+    network. speed, pitch, energy: factors relative to the network's own; speed 2 is twice as fast,
+    and pitch is that of the rise and fall. mode, pronouncer: as for `networks.inflect.text.to_ids`;
     "exact" takes the text as one utterance, as the original does, and cuts it off at 14.93 s.
 
-    Each sentence is brought to -20 dB of full scale on average, as the original does an utterance.
-    Words that had to be spelled, characters without sound and what was cut off are warned of.
+    Each sentence is scaled to a mean level of -20 dB of full scale, as the original scales an
+    utterance. A warning tells of words that had to be spelled, characters without sound, and text
+    that was cut off.
 
-    Raises ValueError for another rate, a speed outside 0.25 .. 4, or a text in which there is
-    nothing to say, TypeError for what is no text, WeightsError and OSError as
+    Raises ValueError for another rate, a speed, pitch or energy outside 0.25 .. 4, or a text with
+    nothing to say, TypeError if `text` is not a str, WeightsError and OSError as
     `networks.inflect.load.load`.
     """
     rate = find(weights).sample_rate if sample_rate is None else sample_rate
@@ -69,10 +70,10 @@ def spoken(
     sample_rate: int | None = None,
     speech: Speech = NATURAL,
 ) -> Iterator[Sentence]:
-    """Speak a text sentence by sentence, each as soon as it is computed.
+    """Speak a text sentence by sentence, and yield each as soon as it is computed.
 
-    Arguments and errors as for `say`, which joins the samples. At 48 kHz they come 0.65 s late, the
-    last of them in a part of its own. Memory does not grow with the text's length.
+    Arguments and errors as for `say`, which joins the samples. At 48 kHz they come 0.65 s late, and
+    the last ones in an additional part. Memory does not grow with the text's length.
     """
     voice = find(weights)
     rates = (voice.sample_rate, WIDE)
@@ -99,7 +100,7 @@ def _sentences(text: str, voice: Voice, prepared: Any, speech: Speech) -> Iterat
         return
     found = False
     silent: list[str] = []
-    # Slow speech has fewer tokens in the frames that an utterance can have.
+    # An utterance has a limited number of frames, so slow speech has room for fewer tokens.
     most = math.floor(voice.text.max_tokens * min(1.0, 1 / speech.length))
     most = max(voice.text.min_tokens, most)
     for sentence in voice.text.sentences(text, most, speech.pronouncer):
@@ -111,13 +112,13 @@ def _sentences(text: str, voice: Voice, prepared: Any, speech: Speech) -> Iterat
             silent, found = [], True
             yield part._replace(lost="; ".join([*lost, part.lost] if part.lost else lost))
     if not found:
-        raise ValueError(f"there is nothing to say in {text[:60]!r}")
+        raise ValueError(f"the text must have something to say, got {text[:60]!r}")
     if silent:
         yield Sentence("", None, np.zeros(0, np.float32), f"not said: {' '.join(silent)}")
 
 
 def _utterance(text: str, voice: Voice, prepared: Any, speech: Speech) -> Iterator[Sentence]:
-    """A sentence; in halves, if it has more frames than the network takes."""
+    """Speak a sentence, in halves if it has more frames than the network takes."""
     reading = voice.text.read(text, speech.mode, speech.pronouncer)
     if speech.mode != "exact" and not reading.audible:
         yield Sentence(text, reading, np.zeros(0, np.float32))

@@ -1,7 +1,7 @@
 """Share pieces of work between threads.
 
-numpy lets go of the interpreter's lock while it computes, so threads with a piece each run side by
-side. Its BLAS is to be held to one thread meanwhile (`blas.one_thread`).
+numpy releases the interpreter's lock while it computes, so threads with a piece each run in
+parallel. Hold its BLAS to one thread meanwhile (`blas.one_thread`).
 """
 
 import os
@@ -19,15 +19,15 @@ _Piece = TypeVar("_Piece")
 
 
 class Threads:
-    """Threads that stay until they are closed.
+    """Pool of threads that stays open until it is closed.
 
-    count: how many; None for one on each core this process may use. Raises ValueError if it is less
-    than 1, TypeError if it is no whole number.
+    count: number of threads; None for one on each core this process may use. Raises ValueError if
+    it is less than 1, TypeError if it is no whole number.
     """
 
     def __init__(self, count: int | None = None) -> None:
         count = whole_number("threads", available_cores() if count is None else count)
-        # A piece is not shared any further: the threads themselves share with none.
+        # A piece is not divided any further: the threads themselves share work with none.
         self._pool = (
             ThreadPoolExecutor(count, initializer=_sharing.set, initargs=(None,))
             if count > 1
@@ -35,7 +35,7 @@ class Threads:
         )
 
     def each(self, work: Callable[[_Piece], None], pieces: Iterable[_Piece]) -> None:
-        """Call ``work(piece)`` for every piece, several at once; raises what it raises."""
+        """Call ``work(piece)`` for every piece, several at once. Raises the error of `work`."""
         errors = np.geterr()
 
         def one(piece: _Piece) -> None:
@@ -47,7 +47,7 @@ class Threads:
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """Inside the block the function `each` uses these threads."""
+        """Make the function `each` use these threads inside the block."""
         token = _sharing.set(self)
         try:
             yield
@@ -65,7 +65,7 @@ _sharing: ContextVar[Threads | None] = ContextVar("sharing", default=None)
 
 @contextmanager
 def sharing(count: int | None = None) -> Iterator[None]:
-    """Inside the block `each` uses so many threads, which end with it. Raises as `Threads`."""
+    """Make `each` use `count` threads inside the block, and end them. Raises as `Threads`."""
     threads = Threads(count)
     try:
         with threads.shared():
@@ -84,7 +84,7 @@ def each(work: Callable[[_Piece], None], pieces: Iterable[_Piece]) -> None:
 
 
 def available_cores() -> int:
-    """How many cores this process may run on."""
+    """Number of cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

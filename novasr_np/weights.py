@@ -20,13 +20,13 @@ from .tensors.checkpoint import read_checkpoint
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """A network, and a tree of weights for it: {"conv1": {"weight": array, ...}, ...}."""
+    """Network, and a tree of weights for it: {"conv1": {"weight": array, ...}, ...}."""
 
     network: Network
     params: Params
 
     def __reduce__(self) -> tuple:
-        return _restored, (self.network.name, self.params)  # a record has functions in it
+        return _restored, (self.network.name, self.params)  # a record's functions do not pickle
 
 
 def _restored(name: str, params: Params) -> Weights:
@@ -46,18 +46,19 @@ _FOLDERS = (Path(__file__).parent / "weights_data", Path(__file__).parents[1] / 
 def load_weights(source: Source = None, variant: str | None = None) -> Weights:
     """Load a complete, finite set of weights, and find the network that they are for.
 
-    source: the name of embedded weights, or of a network, which stands for its default ones; a path
-    to a ``.safetensors`` file or to a torch checkpoint (``.bin``, ``.pth``, ``.ckpt``; told apart
-    by content), with our names or the original's; to a folder, or a file, of a network that keeps
-    its weights in several (FlashSR); a tree of arrays, which is checked; or what this function
-    returns. None stands for the embedded `DEFAULT`. variant: of those that a folder holds, for
-    FlashSR "full", "int8" or "int4"; None for the first of these that is there.
+    source: the name of embedded weights, or of a network, for its default ones; the path of a
+    ``.safetensors`` file or a torch checkpoint (``.bin``, ``.pth``, ``.ckpt``; recognised by
+    content), with our names or the original's; the path of a folder, or a file, of a network with
+    weights in several files (FlashSR); a tree of arrays, which is checked; or loaded weights. None
+    is the embedded `DEFAULT`. variant: set of weights in a folder, for FlashSR "full", "int8" or
+    "int4"; None for the first of these present.
 
     The params are a nested dict whose keys are the stages and their parameters. Files give float32,
     which holds float16 weights exactly; a tree keeps its dtypes.
 
     Raises WeightsError if the source is no complete set of finite weights, OSError if a file
-    cannot be read, TypeError for another kind of source, ValueError for a variant of what has none.
+    cannot be read, TypeError for another kind of source, ValueError for a variant of weights that
+    have none.
     """
     if isinstance(source, Weights):
         return source
@@ -71,16 +72,16 @@ def load_weights(source: Source = None, variant: str | None = None) -> Weights:
     if (large := networks.stored_at(path)) and large.weights.store:
         return Weights(large, large.weights.store.load(path, variant))
     if variant is not None:
-        raise ValueError(f"{path} has no variants, but {variant} is asked for")
+        raise ValueError(f"{path} has no variants, so variant must be None, got {variant!r}")
     network, tensors, _ = read_weights(path)
     widened = {k: v.astype(np.result_type(v, np.float32)) for k, v in tensors.items()}
     return Weights(network, nest(widened))
 
 
 def as_weights(source: Source) -> Weights:
-    """Loaded weights, or, of a tree, its network by the tensors' names; no value is looked at.
+    """Load weights, but for a tree find only its network, by the tensors' names.
 
-    So the values may be traced ones of JAX. Raises as `load_weights`.
+    The values of a tree are not looked at, so they may be traced by JAX. Raises as `load_weights`.
     """
     if isinstance(source, Mapping):
         return Weights(networks.find(flatten(source)), dict(source))
@@ -88,28 +89,29 @@ def as_weights(source: Source) -> Weights:
 
 
 def embedded_weights() -> dict[str, Path]:
-    """Name -> path of the weights that come with the package."""
+    """Names and paths of the weights that come with the package."""
     return {path.stem: path for folder in _FOLDERS for path in sorted(folder.glob("*.safetensors"))}
 
 
 def weights_path(source: str | os.PathLike[str] | None) -> Path:
-    """The file behind a name, a path, or None for the embedded default.
+    """Find the file of weights given by name or path; None for the embedded default.
 
-    Raises WeightsError if there is none of that name and no such file, TypeError for other types.
+    Raises WeightsError if there are no weights of that name and no such file, TypeError for
+    another type.
     """
     if source is None:
         source = DEFAULT
     if not isinstance(source, (str, os.PathLike)):
         hint = ""
         if isinstance(source, int):
-            hint = f"; a sampling rate goes by its name, sample_rate={source}"
-        raise TypeError(f"weights are a name, a path or a tree of arrays, got {source!r}{hint}")
+            hint = f"; give a sampling rate by name, sample_rate={source}"
+        raise TypeError(f"weights must be a name, a path or a tree of arrays, got {source!r}{hint}")
     embedded, name = embedded_weights(), os.fspath(source)
     path = embedded.get(name, Path(source))
     if not path.exists():
         if not (network := networks.called(name)):
             there = ", ".join(sorted(embedded)) or "none"
-            raise WeightsError(f"no weights file {name!r}, nor embedded ones (there: {there})")
+            raise WeightsError(f"weights must be a file or one of {there}, got {name!r}")
         if network.weights.default not in embedded:
             raise WeightsError(
                 f"no {name}: {network.name} has no embedded weights: {network.weights.where}"
@@ -121,7 +123,7 @@ def weights_path(source: str | os.PathLike[str] | None) -> Path:
 def read_weights(
     path: str | os.PathLike[str],
 ) -> tuple[Network, dict[str, np.ndarray], dict[str, str]]:
-    """The network, its tensors under our names in their stored dtype, and the file's metadata.
+    """Read a file: the network, its tensors under our names and as stored, and the metadata.
 
     Raises WeightsError if the file is neither a complete set in safetensors nor an original
     checkpoint, OSError if it cannot be read.
@@ -142,7 +144,9 @@ def read_weights(
                 data = file.read(most + 1)
                 if len(data) > most:
                     names = ", ".join(NETWORKS)
-                    raise WeightsError(f"larger than {most} bytes, so no weights of {names}")
+                    raise WeightsError(
+                        f"weights of {names} must have at most {most} bytes, got more"
+                    )
                 tensors, metadata = read_safetensors(data)
         network = networks.find(tensors, metadata, sha256)
         if tensors.keys() & network.weights.upstream.keys():
@@ -162,9 +166,9 @@ def save_weights(
 ) -> None:
     """Write weights as safetensors, with their network, provenance and licence in the metadata.
 
-    weights: as for `load_weights`. dtype: what to store, float16 or float32; None takes float16 if
-    that holds every number exactly, else float32. The same arguments give the same bytes. Weights
-    of a network that keeps them in a `Store` are written in float32, with its own metadata.
+    weights: as for `load_weights`. dtype: float16 or float32, as stored; None for float16 if that
+    holds every number exactly, else float32. The same arguments give the same bytes. A network that
+    has a `Store` writes its weights in float32, with its own metadata.
 
     Raises WeightsError if they are no complete set that is finite in that dtype, ValueError for
     another dtype, OSError if the file cannot be written.
@@ -183,7 +187,7 @@ def save_weights(
             exact = all((v.astype(np.float16) == v).all() for v in tensors.values())
             dtype = np.float16 if exact else np.float32
         if dtype not in (np.float16, np.float32):
-            raise ValueError(f"weights are stored as float16 or float32, not {np.dtype(dtype)}")
+            raise ValueError(f"dtype must be float16 or float32, got {np.dtype(dtype)}")
         stored = {name: value.astype(dtype) for name, value in tensors.items()}
         tensors = check(stored, network.weights.tensors, network.name)
     metadata = {"model": network.name, "provenance": provenance, "licence": licence}
@@ -198,15 +202,16 @@ def convert_weights(
     variant: str | None = None,
     licence: str | None = None,
 ) -> Network:
-    """Write the original's weights at a path as one safetensors file of ours; give their network.
+    """Write the original's weights as one safetensors file in our format; return their network.
 
-    licence: goes into the file; None where it is known, of published checkpoints.
+    licence: of the weights, noted in the file; may be None for a published checkpoint, whose
+    licence is known.
 
-    Raises ValueError if it is not known or the target is the source; as `load_weights` and
-    `save_weights`.
+    Raises ValueError for a missing licence, or a target that is the source, and errors as
+    `load_weights` and `save_weights` do.
     """
     if os.path.exists(target) and os.path.samefile(source, target):
-        raise ValueError(f"{target} would replace its own input")
+        raise ValueError(f"the target must be another file than the source, got {target}")
     loaded = load_weights(Path(source), variant)
     network, provenance = loaded.network, ""
     if network.weights.store is None:
@@ -214,7 +219,9 @@ def convert_weights(
         published = network.weights.published.get(sha256)
         licence = licence or (network.weights.licence if published else None)
         if not licence:
-            raise ValueError(f"{source} is no published checkpoint: give its --licence")
+            raise ValueError(
+                f"{source} is no published checkpoint, so its licence is unknown: give --licence"
+            )
         provenance = f"{published or 'checkpoint'}, converted from sha256 {sha256}"
     save_weights(loaded, target, provenance=provenance, licence=licence or "")
     return network
@@ -223,7 +230,7 @@ def convert_weights(
 def describe_weights(
     source: str | os.PathLike[str] | None, variant: str | None = None
 ) -> Iterator[str]:
-    """Lines on the weights at a name or path: tensors, counts, hashes, metadata.
+    """Describe the weights at a name or path, in lines: tensors, counts, hashes, metadata.
 
     Raises as `load_weights`.
     """
@@ -246,7 +253,7 @@ def describe_weights(
 
 
 def parameter_counts(tensors: Mapping[str, Any]) -> tuple[int, int]:
-    """How many numbers were trained, and how many there are with the fixed filters."""
+    """Number of trained parameters, and number with the fixed filters."""
     sizes = {name: np.size(value) for name, value in tensors.items()}
     filters = sum(size for name, size in sizes.items() if name.endswith(".filter"))
     total = sum(sizes.values())
@@ -254,7 +261,7 @@ def parameter_counts(tensors: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _from_upstream(state: Mapping[str, np.ndarray], network: Network) -> dict[str, np.ndarray]:
-    """The original's names and shapes to ours."""
+    """Convert the original's names and shapes to ours."""
     shapes = {key: value.shape for key, value in state.items()}
     check_shapes(shapes, network.weights.upstream, network.name)
     return network.weights.from_upstream(state)

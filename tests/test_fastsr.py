@@ -93,7 +93,7 @@ def test_calls_of_a_tensor(params):
 
 @pytest.mark.parametrize("shape", [(50,), (1, 50), (1, 2, 50), (1, 1, 1)])
 def test_other_shapes_are_refused(params, shape):
-    with pytest.raises(ValueError, match=r"expected samples \[B, 1, T\], T at least 2"):
+    with pytest.raises(ValueError, match=r"samples must be \[B, 1, T\], T at least 2"):
         FastSR(params).infer(np.zeros(shape))
 
 

@@ -44,7 +44,7 @@ def test_subtypes(subtype, tmp_path):
 def test_unknown_formats_are_refused():
     with pytest.raises(ValueError, match="'m4a'"):
         formats.check_format("m4a")
-    with pytest.raises(ValueError, match=r"subtype of flac is one of .* got FLOAT"):
+    with pytest.raises(ValueError, match=r"subtype of flac must be one of .* got FLOAT"):
         formats.check_format("flac", "float")
 
 
@@ -134,7 +134,7 @@ def test_wav_from_a_pipe_reads_and_an_unfinished_one_does_not(tmp_path):
     """A pipe's writer puts the largest size there is; a recorder that died left it at zero."""
     assert read(stated(tmp_path / "x.wav", 0xFFFF_FFFF))[0].shape == (1, 5000)
     for unfinished in (0, 1):
-        with pytest.raises(AudioError, match="never finished"):
+        with pytest.raises(AudioError, match="unfinished"):
             read(stated(tmp_path / "x.wav", unfinished))
 
 
@@ -207,7 +207,7 @@ def test_an_interrupted_write_leaves_nothing_and_spares_what_was_there(error, tm
 def test_too_many_channels(tmp_path):
     with pytest.raises(AudioError, match="9 channels as mp3"):
         save(tmp_path / "x.mp3", np.zeros((9, 1000), np.float32))
-    with pytest.raises(AudioError, match="256 channels; a file gets at most 255"):
+    with pytest.raises(AudioError, match="channels must be at most 255 in a file, got 256"):
         save(tmp_path / "x.ogg", np.zeros((256, 1000), np.float32))
     assert not os.listdir(tmp_path)
 
@@ -252,7 +252,7 @@ def test_what_wav_cannot_hold_becomes_rf64(tmp_path, monkeypatch):
         assert soundfile.info(path).format == format
         assert read(path)[0].shape == (1, frames)
     with (
-        pytest.raises(AudioError, match="AIFF file holds at most 4 GB"),
+        pytest.raises(AudioError, match="AIFF file must have at most 4 GB"),
         writing.writing(tmp_path / "x.aiff", 48_000, 1, "aiff", frames=5001),
     ):
         pass

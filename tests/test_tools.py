@@ -79,7 +79,7 @@ def test_doctor_finds_what_is_wrong(cli, monkeypatch, tmp_path):
     monkeypatch.setenv("NOVASR_WEIGHTS", "nowhere.safetensors")
     status, out, err = cli("doctor")
     assert status == 1
-    assert "weights: no weights file" in err
+    assert "weights: weights must be a file or one of" in err
     assert "something is wrong" in out
     monkeypatch.delenv("NOVASR_WEIGHTS")
     # Other numbers than those that were shipped.

@@ -163,7 +163,7 @@ def test_truncated_checkpoint(keep, tmp_path):
 
 
 def test_too_large_a_file(tmp_path):
-    with pytest.raises(WeightsError, match="larger than"):
+    with pytest.raises(WeightsError, match="must have at most"):
         load_bytes(bytes(1 << 23), tmp_path)
     huge = wrong("dec.more", tensor("0", (1 << 10, 1 << 12)))
     with pytest.raises(WeightsError, match="tensors have more than"):
@@ -274,7 +274,7 @@ def test_sources(params, weights_file):
         np.testing.assert_array_equal(named[name], value)
     with pytest.raises(WeightsError, match="'nonesuch'"):
         load_weights("nonesuch")
-    with pytest.raises(TypeError, match="got 5; a sampling rate goes by its name"):
+    with pytest.raises(TypeError, match="got 5; give a sampling rate by name"):
         load_weights(5)
     with pytest.raises(WeightsError, match="missing tensor"):
         load_weights({"conv1": {}})

@@ -1,1 +1,1 @@
-"""Sound files: found, read, converted and written, each output whole or absent."""
+"""Find, read, convert and write sound files; an output is either complete or absent."""

@@ -32,7 +32,7 @@ _CHOOSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class Options:
-    """How every file of a run is treated."""
+    """Options for all files of a run."""
 
     resampler: str = "upstream"
     keep_lowband: str | float | bool | None = None  # as for `novasr_np.upsample`
@@ -44,12 +44,12 @@ class Options:
 
 @dataclass
 class Result:
-    """What became of one source.
+    """Result of one source.
 
-    Times are in seconds; peak is the largest sample, full scale 1, before it is limited; saturated
-    counts samples of the output; errno is the number of the system's refusal. band_edge is where
-    the source's sound ends by its spectrum, in Hz, if that was looked for and found; kept_below,
-    up to where it was kept.
+    Times are in seconds; peak is the largest sample before clipping, full scale 1; saturated is the
+    number of saturated samples in the output; errno is the system's error number. band_edge is the
+    frequency in Hz at which the source's spectrum ends, if that was looked for and found;
+    kept_below is the frequency in Hz up to which the source's sound was kept.
     """
 
     source: str
@@ -76,22 +76,22 @@ def convert(
     progress: Callable[[float], object],
     begin: Callable[[Result], object] = lambda _: None,
 ) -> Result:
-    """Upsample one file. What goes wrong is told in the result.
+    """Upsample one file. Errors are reported in the result.
 
-    runner: what computes; progress is called with seconds of audio as they are done; begin before
-    the first, when the result says what is known of the source.
+    runner: computes the pieces. progress: called with the seconds of audio done since the last
+    call. begin: called before the work, with a result that describes the source.
     """
     result = Result(source, target)
     start = time.perf_counter()
     try:
         if target != PIPE and os.path.lexists(target):
             if source != PIPE and os.path.exists(target) and os.path.samefile(source, target):
-                raise AudioError("the output would replace its own input")
+                raise AudioError(f"the output must be another file than the input, got {target}")
             if options.if_exists == "skip":
                 result.status = "skipped"
                 return result
             if options.if_exists == "error":
-                raise FileExistsError(f"{target} exists: -f replaces it, --if-exists skip goes on")
+                raise FileExistsError(f"{target} exists: -f replaces it, --if-exists skip skips it")
             if not os.path.isfile(target):
                 raise FileExistsError(f"{target} exists and is no regular file")
         piped = PIPE in (source, target)
@@ -100,7 +100,7 @@ def convert(
             _convert(path, target, spool, options, runner, result, progress, begin)
         result.status = "done"
     except (OSError, ValueError, MemoryError) as error:
-        if getattr(error, "filename", None) == source:  # which the result names already
+        if getattr(error, "filename", None) == source:  # the result already names it
             error.filename = None  # type: ignore[union-attr]
         result.error = message(error)
         result.errno = getattr(error, "errno", None)
@@ -123,7 +123,7 @@ def _convert(
     with reading(path) as source:
         result.sample_rate = source.sample_rate
         result.channels = source.channels if options.channels == "each" else 1
-        # A pipe cannot be wound back to complete a header: spool, then send.
+        # A header is completed at the end, but a pipe cannot be rewound: spool, then send.
         final = Path(spool, "output") if target == PIPE else Path(target)
         keep, by = options.keep_lowband, options.resampler
         facts = look(
@@ -172,13 +172,13 @@ def _convert(
 
 
 def _looked_at(path: Path, options: Options) -> Iterator[np.ndarray]:
-    """The sound of a file from its beginning."""
+    """Yield the sound of a file from its beginning."""
     with reading(path) as source:
         yield from _blocks(source.blocks(), options)
 
 
 def _blocks(blocks: Iterable[np.ndarray], options: Options) -> Iterator[np.ndarray]:
-    """The channels that are wanted. Raises ValueError for NaN and the like, with its place."""
+    """Select the channels to upsample. Raises ValueError for NaN and the like, with its place."""
     offset = 0
     for x in map(_CHOOSE[options.channels], blocks):
         yield check_levels(x, offset)

@@ -1,7 +1,7 @@
-"""Decode what libsndfile cannot read, by the program ffmpeg where that is installed.
+"""Decode files that libsndfile cannot read with the program ffmpeg, if it is installed.
 
-ffmpeg writes Sun's .au format to a pipe: a header that says rate and channels, then samples. What
-it reads is held to sound and video files: it never follows a playlist, to other files or to hosts.
+ffmpeg writes Sun's .au format to a pipe: a header with rate and channels, then samples. It is
+allowed to read sound and video files only: it never follows a playlist to other files or hosts.
 """
 
 import os
@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import AudioError
 
-# What folders are searched for, besides what libsndfile reads.
+# Suffixes that are searched for in folders, besides those that libsndfile reads.
 SUFFIXES = (
     *(".3gp", ".aac", ".ac3", ".amr", ".ape", ".avi", ".flv", ".m4a", ".m4b", ".mka", ".mkv"),
     *(".mov", ".mp4", ".mpg", ".tta", ".webm", ".wma", ".wmv", ".wv"),
@@ -32,14 +32,15 @@ _FLOAT = np.dtype(">f4")
 
 
 def is_installed() -> bool:
-    """Whether there is an ffmpeg to call."""
+    """Whether ffmpeg is installed."""
     return shutil.which("ffmpeg") is not None
 
 
 class Decoder:
-    """A file's first track of sound as ffmpeg decodes it, with what `reading` uses of a SoundFile.
+    """Decode a file's first track of sound by ffmpeg; it has the interface that `reading` expects.
 
-    frames is 0: how many will come is not known. Raises AudioError if ffmpeg finds no sound.
+    That is the part of SoundFile's that `reading` uses. frames is 0, as the number is not known in
+    advance. Raises AudioError if ffmpeg finds no sound.
     """
 
     format = subtype = "ffmpeg"
@@ -52,14 +53,14 @@ class Decoder:
         header = self._samples.read(_HEADER.size)
         if len(header) < _HEADER.size:
             self._end()
-            raise AudioError("not audio that ffmpeg can read: it gives nothing")
+            raise AudioError("not audio that ffmpeg can read: it returned no samples")
         _, size, _, _, self.samplerate, self.channels = _HEADER.unpack(header)
         self._samples.read(size - _HEADER.size)
 
     def read(self, frames: int, dtype: str, always_2d: bool) -> np.ndarray:
-        """The next samples, [up to `frames`, channels] float32; none at the end.
+        """Read the next samples, [up to `frames`, channels] float32; none at the end.
 
-        Raises AudioError if ffmpeg had anything to complain of.
+        Raises AudioError if ffmpeg reported any error.
         """
         data = self._samples.read(frames * self.channels * _FLOAT.itemsize)
         if not data:
@@ -67,11 +68,11 @@ class Decoder:
         return np.frombuffer(data, _FLOAT).reshape(-1, self.channels).astype(np.float32)
 
     def copy_metadata(self) -> dict[str, str]:
-        """Nothing: tags do not come through the pipe."""
+        """Return no tags: they do not come through the pipe."""
         return {}
 
     def _end(self) -> None:
-        """ffmpeg goes on after errors, and then often ends as if all were well."""
+        """Raise AudioError if ffmpeg reported an error, after which it often ends with status 0."""
         status = self._process.wait()
         self._messages.seek(0)
         lines = self._messages.read().decode(errors="replace").splitlines()
@@ -81,7 +82,7 @@ class Decoder:
 
 
 def _refuse_cut_riff(path: Path) -> None:
-    """Raise AudioError if an AVI file is shorter than it says, which ffmpeg does not mind."""
+    """Raise AudioError if an AVI file is shorter than its header says, which ffmpeg accepts."""
     with open(path, "rb") as file:
         head = file.read(8)
         there = file.seek(0, os.SEEK_END) - len(head)
@@ -97,7 +98,7 @@ def decoding(path: Path) -> Iterator[Decoder]:
     command += ["-format_whitelist", _DEMUXERS, "-i", f"file:{path}"]
     command += ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "-"]
     with tempfile.TemporaryFile() as messages:
-        # In a session of its own, so that Ctrl-C ends this program and not ffmpeg before it.
+        # In a separate session, so that Ctrl-C ends this program, and not ffmpeg before it.
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -13,9 +13,9 @@ PIPE = "-"  # standard input as a source, standard output as a target
 
 
 def walk(folder: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
-    """The paths of all files below a folder, by name. Links to folders are followed, but not back.
+    """Yield the paths of all files below a folder, by name. Follow links to folders, but no cycles.
 
-    above: the folders that led here. Raises OSError for a folder that cannot be read.
+    above: the folders on the way here. Raises OSError for a folder that cannot be read.
     """
     real = os.path.realpath(folder)
     if real in above:
@@ -30,12 +30,12 @@ def walk(folder: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
 
 
 def target_suffix(rate: int) -> str:
-    """What a default target's name has behind the source's stem: ``_48k`` for 48,000 Hz."""
+    """Suffix of a default target's name after the source's stem: ``_48k`` for 48,000 Hz."""
     return f"_{rate // 1000}k"
 
 
 def expand(names: Iterable[str]) -> Iterator[str]:
-    """Names as they are, but patterns, as a shell leaves them in quotes or on Windows, expanded.
+    """Expand patterns, which shells leave as they are in quotes or on Windows; pass other names on.
 
     Raises FileNotFoundError for a pattern that nothing matches.
     """
@@ -50,9 +50,9 @@ def expand(names: Iterable[str]) -> Iterator[str]:
 
 
 def find(inputs: Iterable[str], recursive: bool, rate_out: int) -> Iterator[tuple[str, str]]:
-    """(source, its folder below the input that named it) for every file, folders walked in order.
+    """Yield (source, its folder relative to the input) for every file, folders walked in order.
 
-    In folders only files with a known suffix count, and none that a run named itself (``_48k``).
+    In folders only files with a known suffix count, except outputs of earlier runs (``_48k``).
     Raises IsADirectoryError for a folder if not recursive, OSError for one that cannot be read.
     """
     suffixes = formats.suffixes()
@@ -70,7 +70,7 @@ def find(inputs: Iterable[str], recursive: bool, rate_out: int) -> Iterator[tupl
 
 
 def passed_over(folder: str, rate_out: int) -> Counter[str]:
-    """What `find` leaves out of a folder: kind, as ``.txt`` or ``*_48k``, -> how many files."""
+    """Count the files in a folder that `find` passes over, by kind, as ``.txt`` or ``*_48k``."""
     kinds: Counter[str] = Counter()
     suffixes, own = formats.suffixes(), target_suffix(rate_out)
     for path in map(Path, walk(folder)):
@@ -87,7 +87,7 @@ def passed_over(folder: str, rate_out: int) -> Counter[str]:
 def targets(
     sources: Iterable[tuple[str, str]], folder: str | None, format: str, rate_out: int
 ) -> Iterator[str]:
-    """The default target of each source: beside it, or below `folder` in the same tree."""
+    """Yield the default target of each source: beside it, or below `folder` in the same tree."""
     ending = target_suffix(rate_out) + formats.FORMATS[format][0][0]
     for source, below in sources:
         if source == PIPE:

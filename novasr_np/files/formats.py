@@ -1,4 +1,4 @@
-"""Formats of sound files, and libsndfile's words for them."""
+"""Formats of sound files, and libsndfile's names for them."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ FORMATS = {
     "mp3": ((".mp3",), "MP3", "MPEG_LAYER_III"),
     "aiff": ((".aiff", ".aif"), "AIFF", "PCM_16"),
 }
-# What libsndfile calls a sample of more than 16 bits -> what it becomes where a format has that.
+# libsndfile's subtypes of more than 16 bits -> the subtype written, where a format has it.
 _DEPTHS = {
     "PCM_24": ("PCM_24",),
     "PCM_32": ("PCM_32", "PCM_24"),
@@ -30,12 +30,12 @@ BLOCK = 1 << 16
 def check_format(format: str, subtype: str | None = None) -> tuple[str, str]:
     """Translate a format and a subtype into libsndfile's; ValueError for a pair it cannot write."""
     if format not in FORMATS:
-        raise ValueError(f"format is one of {', '.join(FORMATS)}, got {format!r}")
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
     _, major, default = FORMATS[format]
     subtype = (subtype or default).upper()
     if not soundfile.check_format(major, subtype):
         known = ", ".join(soundfile.available_subtypes(major))
-        raise ValueError(f"subtype of {format} is one of {known}; got {subtype}")
+        raise ValueError(f"subtype of {format} must be one of {known}, got {subtype}")
     return major, subtype
 
 

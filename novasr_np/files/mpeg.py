@@ -1,10 +1,10 @@
-"""Count the frames of an MP3; give it a right header where it has none, or a wrong one.
+"""Count the frames of an MP3, and correct its number of frames if that is missing or wrong.
 
-libsndfile reads as many samples as a stream's first frame says (Xing, Info, VBRI), and where none
-says it, as many as the first frame's bit rate makes of the file's size. That loses sound where the
-bit rate varies, and asks for too much where tags stand in the file. So the frames are counted here,
-by their four-byte headers (ISO 11172-3, 2.4.2.3), and a first frame with the right number is put
-before them if the stream has no right one of its own.
+libsndfile reads as many samples as the header in a stream's first frame says (Xing, Info, VBRI).
+Without that header it computes the number from the file's size and the first frame's bit rate,
+which loses sound if the bit rate varies, and expects too much if the file has tags. So the frames
+are counted here, by their four-byte headers (ISO 11172-3, 2.4.2.3), and unless the stream has a
+correct header, a first frame with the right number is put before it.
 """
 
 import io
@@ -21,31 +21,31 @@ _KBITS = {
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
 }
 _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8000)}
-_SEARCH = 1 << 16  # bytes in which the first frame has to be
-_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN")  # what may stand behind the last frame
+_SEARCH = 1 << 16  # bytes in which the first frame has to begin
+_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN")  # tags that may follow the last frame
 
 
 class Frame(NamedTuple):
-    """What a frame's header says."""
+    """Fields of a frame's header."""
 
     length: int  # bytes
     samples: int
     kind: tuple[int, int]  # version and rate, the same throughout a stream
-    side: int  # bytes of side information behind the header
+    side: int  # bytes of side information after the header
 
 
 class Stream(NamedTuple):
-    """A Layer III stream in a file."""
+    """Layer III stream in a file."""
 
     start: int  # byte of its first frame
-    frames: int  # in all, a first one that only tells included
-    told: int | None  # how many its first frame tells
-    missing: int  # bytes of the last frame that are not there
+    frames: int  # in all, including a first frame that only holds the number
+    told: int | None  # number of frames that the first frame states, if it does
+    missing: int  # bytes missing from the last frame
     first: bytes  # the first frame's header
 
 
 def frame(header: bytes) -> Frame | None:
-    """Read a frame's header, 4 bytes; None if it is none of Layer III."""
+    """Read a frame's header, 4 bytes; None if it is not one of Layer III."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
         return None
     version, rate = header[1] >> 3 & 3, header[2] >> 2 & 3
@@ -76,7 +76,7 @@ def scan(path: Path) -> Stream | None:
         while True:
             here = frame(data[at : at + 4])
             if here is None or here.kind != first.kind:
-                # Behind the last frame, or damaged: as a decoder does, look for the next one.
+                # After the last frame, or damaged: look for the next frame, as a decoder does.
                 is_tag = any(data[at : at + len(tag)] == tag for tag in _TAGS)
                 behind = _behind_tags(data, at)
                 found = None if is_tag else _next(data, behind, first.kind, len(data))
@@ -94,10 +94,10 @@ def scan(path: Path) -> Stream | None:
 
 
 def with_header(path: Path, stream: Stream) -> io.RawIOBase | None:
-    """Open the file with a first frame that tells the right number; None if its own does.
+    """Open the file behind a first frame with the right number; None if it already has one.
 
-    The caller closes it. Raises AudioError if the stream's last frame is cut off and nothing told
-    how many there are; OSError.
+    The caller closes it. Raises AudioError if the stream's last frame is cut off and the number of
+    frames is not stated; OSError.
     """
     if stream.told is not None and stream.frames <= stream.told + 1:
         return None
@@ -112,8 +112,8 @@ def with_header(path: Path, stream: Stream) -> io.RawIOBase | None:
 
 
 def _telling(header: bytes, frames: int) -> bytes:
-    """A silent frame of the same kind that tells the number of those behind it."""
-    # No checksum, and a bit rate with room enough.
+    """Make a silent frame of the same kind that states the number of frames after it."""
+    # No checksum, and a bit rate that leaves room for the number.
     header = bytes((0xFF, header[1] | 1, header[2] & 0x0C | 0x90, header[3]))
     here = frame(header)
     assert here
@@ -122,8 +122,8 @@ def _telling(header: bytes, frames: int) -> bytes:
 
 
 def _told(data: bytes, first: Frame) -> int | None:
-    """The number of frames behind the first one, if that only tells it."""
-    for at in (4 + first.side, 6 + first.side):  # the latter behind a checksum
+    """Number of frames after the first one, if that only states the number."""
+    for at in (4 + first.side, 6 + first.side):  # the latter after a checksum
         if data[at : at + 4] in (b"Xing", b"Info"):
             has_number = data[at + 7 : at + 8] and data[at + 7] & 1
             return int.from_bytes(data[at + 8 : at + 12], "big") if has_number else 0
@@ -133,7 +133,7 @@ def _told(data: bytes, first: Frame) -> int | None:
 
 
 def _behind_tags(data: mmap.mmap, at: int) -> int:
-    """Where the ID3v2 tags that begin at `at` end."""
+    """Position after the ID3v2 tags that begin at `at`."""
     while data[at : at + 3] == b"ID3" and at + 10 <= len(data):
         size = 0
         for byte in data[at + 6 : at + 10]:
@@ -143,7 +143,7 @@ def _behind_tags(data: mmap.mmap, at: int) -> int:
 
 
 def _next(data: mmap.mmap, at: int, kind: tuple[int, int] | None, reach: int) -> int | None:
-    """The first frame from `at` on that another one follows, or the end of the file."""
+    """Find the first frame from `at` on that another frame or the end of the file follows."""
     end = min(len(data), at + reach)
     while (at := data.find(b"\xff", at, end)) >= 0:
         here = frame(data[at : at + 4])
@@ -157,7 +157,7 @@ def _next(data: mmap.mmap, at: int, kind: tuple[int, int] | None, reach: int) ->
 
 
 class _Prefixed(io.RawIOBase):
-    """Some bytes, then those of a file from `start` on."""
+    """Stream of some bytes, then those of a file from `start` on."""
 
     def __init__(self, file: IO[bytes], start: int, prefix: bytes) -> None:
         self._file, self._start, self._prefix = file, start, prefix

@@ -1,7 +1,7 @@
-"""How long an Ogg stream is by its own account.
+"""Length of an Ogg stream, by its pages.
 
-libsndfile leaves out damaged pages, and takes the end of the file for the end of the sound, without
-a word.
+libsndfile skips damaged pages, and takes the end of the file for the end of the sound, without an
+error.
 """
 
 import os
@@ -10,14 +10,14 @@ from pathlib import Path
 
 # An Ogg page has at most 255 Vorbis packets of at most 8192 samples.
 _PAGE_MAX_SAMPLES = 255 * 8192
-_OPUS_RATE = 48_000  # Hz, at which Opus counts, whatever the rate of the sound
+_OPUS_RATE = 48_000  # Hz, at which Opus counts samples, whatever the rate of the sound
 
 
 def length(path: Path, sample_rate: int, is_opus: bool) -> int | None:
-    """How many samples at `sample_rate` Hz an Ogg stream has by its pages (RFC 3533, section 6).
+    """Count an Ogg stream's samples at `sample_rate` Hz by its pages (RFC 3533, section 6).
 
-    None if its last page is cut off or not marked as the end; 0 if it was recorded from the
-    middle of a broadcast, whose first page has a number far from 0, so that nothing is known.
+    None if its last page is cut off or not marked as the end; 0 if the length is not known, as the
+    first page's number is far from 0: a recording from the middle of a broadcast.
     """
     with open(path, "rb") as file:
         head = file.read(1 << 17)  # a page has at most 65 307 bytes
@@ -39,11 +39,11 @@ def length(path: Path, sample_rate: int, is_opus: bool) -> int | None:
 
 
 def _skip(head: bytes) -> int:
-    """How many samples a decoder of Opus leaves out first (RFC 7845, section 5.1)."""
+    """Number of samples that an Opus decoder skips at the beginning (RFC 7845, section 5.1)."""
     at = head.find(b"OpusHead") + 10
     return int.from_bytes(head[at : at + 2], "little")
 
 
 def _page_number(page: bytes) -> int:
-    """The number of the last sample that an Ogg page completes."""
+    """Number of the last sample that an Ogg page completes (its granule position)."""
     return int.from_bytes(page[6:14], "little", signed=True)

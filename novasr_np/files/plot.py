@@ -11,11 +11,13 @@ from ..errors import missing_extra
 from .reading import first_channel
 
 _STYLE = {"vmin": -110, "vmax": -20, "cmap": "magma", "rasterized": True}  # dB
-_COLUMNS = 1500  # of a picture, at most: it has hardly more pixels
+_COLUMNS = 1500  # of a picture, at most: it is hardly more pixels wide
 
 
 def plot_spectrograms(target: Path, sounds: Mapping[str, Path]) -> None:
-    """Draw spectrograms of title -> file, first channels, on one scale of frequency and level, PNG.
+    """Draw the spectrograms of the files' first channels, on one scale, as a PNG file.
+
+    sounds: title -> file. Frequency and level have the same scale in all spectrograms.
 
     Raises AudioError with the file's name for one that cannot be read whole, ModuleNotFoundError
     without matplotlib, OSError if a file cannot be read or the picture cannot be written.
@@ -50,7 +52,7 @@ def _spectrogram(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
     rate, pieces = first_channel(path)
     window = max(4, round(0.03 * rate))
     hop, shape = window // 4, np.hanning(window)
-    # At least two frames, which may be silence: a picture of a click is a picture, too.
+    # At least two frames, which may be silence, so that a very short sound can be drawn too.
     frames = max(2, (sum(map(len, pieces())) + window // 2) // hop + 1)
     columns = min(frames, _COLUMNS)
     power, counts = np.zeros((columns, window // 2 + 1)), np.zeros(columns)

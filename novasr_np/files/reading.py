@@ -1,4 +1,4 @@
-"""Read sound files whole and checked, by libsndfile, and by ffmpeg the formats it does not know."""
+"""Read sound files completely and checked, by libsndfile, or by ffmpeg for other formats."""
 
 import os
 import re
@@ -14,23 +14,23 @@ from ..errors import AudioError
 from . import ffmpeg, mpeg, ogg
 from .formats import BLOCK, message_of, path_name
 
-# What is kept of a file besides its samples.
+# Tags of a file that are kept.
 _TAGS = (
     *("title", "artist", "album", "tracknumber", "date"),
     *("genre", "copyright", "license", "comment"),
 )
-# A recorder writing WAV to a pipe cannot know its size, and puts the largest there is: near 2 GB
-# (sox, arecord) or 4 GB (ffmpeg).
+# A program that writes WAV to a pipe cannot know its size, and states the largest there is: near
+# 2 GB (sox, arecord) or 4 GB (ffmpeg).
 _UNKNOWN_SIZES = (1 << 31, 1 << 32)
 _UNKNOWN_MARGIN = 4096  # bytes
 _UNKNOWN_FORMAT = 1  # libsndfile's number of that error
-_UNKNOWN_FRAMES = (1 << 63) - 1  # libsndfile's word for a FLAC stream that does not tell
+_UNKNOWN_FRAMES = (1 << 63) - 1  # libsndfile's number for a FLAC stream without a length
 
 
 class _Forward(soundfile.SoundFile):
-    """A file that is read from its beginning to its end.
+    """Sound file that is read from its beginning to its end, without seeking.
 
-    soundfile seeks after each read, which fails where FLAC does not tell how long it is.
+    soundfile seeks after each read, which fails in a FLAC file without a length.
     """
 
     def seekable(self) -> bool:
@@ -38,9 +38,9 @@ class _Forward(soundfile.SoundFile):
 
 
 class Source:
-    """An open audio file: sample_rate (Hz), channels, frames (how many samples of each).
+    """Open audio file: sample_rate (Hz), channels, frames (number of samples of each channel).
 
-    frames is 0 where that is not known before the end. subtype: libsndfile's name of the coding;
+    frames is 0 if it is not known before the end. subtype: libsndfile's name of the encoding;
     tags: title, artist and so on.
     """
 
@@ -55,7 +55,7 @@ class Source:
             self.frames = _count(path)
 
     def blocks(self, frames: int = BLOCK) -> Iterator[np.ndarray]:
-        """All samples in order, [channels, <= frames], float32 with full scale 1.
+        """Yield all samples in order, [channels, <= frames], float32 with full scale 1.
 
         Raises AudioError if the file is damaged or cut short, at the latest at its end.
         """
@@ -78,12 +78,12 @@ class Source:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Source]:
-    """Open an audio file; by ffmpeg, where that is installed, if libsndfile does not know its kind.
+    """Open an audio file, by ffmpeg if libsndfile does not know its format.
 
     Raises AudioError if it is not audio or its header promises more than it has; OSError if it
     cannot be opened.
     """
-    with open(path, "rb"):  # the system's own words for what is missing or forbidden
+    with open(path, "rb"):  # for the system's error if the file is missing or forbidden
         pass
     with ExitStack() as stack:
         try:
@@ -114,10 +114,10 @@ def read(path: Path) -> tuple[np.ndarray, int]:
 
 
 def first_channel(path: Path) -> tuple[int, Callable[[], Iterator[np.ndarray]]]:
-    """A file's rate in Hz, and what reads its first channel, [n] at a time, each time it is called.
+    """Open a file: its rate in Hz, and a function that yields its first channel, [n] at a time.
 
     Both raise as `reading` and `Source.blocks` do, and AudioError for NaN or infinity, with the
-    file's name in each.
+    file's name in each message.
     """
 
     def pieces() -> Iterator[np.ndarray]:
@@ -125,7 +125,7 @@ def first_channel(path: Path) -> tuple[int, Callable[[], Iterator[np.ndarray]]]:
             with reading(path) as source:
                 for x in source.blocks():
                     if not np.isfinite(x[0]).all():
-                        raise AudioError("NaN or infinity in it")
+                        raise AudioError("its samples must be finite, got NaN or infinity")
                     yield x[0]
         except AudioError as error:
             raise AudioError(f"{path}: {error}") from error
@@ -138,7 +138,7 @@ def first_channel(path: Path) -> tuple[int, Callable[[], Iterator[np.ndarray]]]:
 
 
 def duration(path: Path) -> float:
-    """Length of a file in seconds by its header; 0 if the header does not tell."""
+    """Length of a file in seconds by its header; 0 if the header does not state it."""
     try:
         info = soundfile.info(path_name(path))
     except (soundfile.LibsndfileError, TypeError):
@@ -158,8 +158,8 @@ def _count(path: Path) -> int:
 def _refuse_cut_header(file: soundfile.SoundFile) -> None:
     """Raise AudioError if libsndfile's log says that a header promises more than is there.
 
-    The log is for people, and its words may change: those here are of libsndfile 1.1 and 1.2, and
-    tests would tell.
+    The log is for people, and its wording may change: the patterns here fit libsndfile 1.1 and 1.2,
+    and tests would fail with another.
     """
     log = file.extra_info
     for promised, there in re.findall(
@@ -170,16 +170,16 @@ def _refuse_cut_header(file: soundfile.SoundFile) -> None:
     if found := re.search(r"Calculated frame count (\d+) does not match value .* of (\d+)", log):
         raise AudioError(f"cut short: {found[1]} of {found[2]} samples are there")
     if file.frames == 0 and "Unknown chunk marker" in log:
-        raise AudioError("its header says 0 samples, but data follow: a recording never finished")
+        raise AudioError("its header says 0 samples, but data follow: an unfinished recording")
 
 
 def _is_unknown(size: int) -> bool:
-    """Whether a size in a WAV header stands for one that its writer did not know."""
+    """Whether a size in a WAV header is the mark of a size unknown to its writer."""
     return any(abs(size - mark) <= _UNKNOWN_MARGIN for mark in _UNKNOWN_SIZES)
 
 
 def _hint(path: Path) -> str:
-    """Advice on a file that only ffmpeg reads; nothing for any other."""
+    """Advice for a file that only ffmpeg reads; empty for any other."""
     if path.suffix.lower() not in ffmpeg.SUFFIXES:
         return ""
     wav = shlex.quote(f"{path.stem}.wav")

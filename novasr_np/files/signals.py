@@ -12,17 +12,17 @@ _ENDING = [
 
 @contextmanager
 def deferred_signals() -> Iterator[Callable[[], None]]:
-    """Defer the handlers of signals that end a run until what this yields is called.
+    """Defer the handlers of signals that end a run, until the function that this yields is called.
 
-    They also run at the end of the block, after an error as well. Why: a handler that raises
-    wherever the main thread happens to be, as Ctrl-C's does, can leave a lock of the standard
-    library taken, in `Future.result` for one, and then the thread behind that future never ends.
-    In threads other than the main one, which runs all handlers, this does nothing.
+    They also run at the end of the block, even after an error. The reason: Ctrl-C's handler raises
+    an exception wherever the main thread is. In `Future.result`, for example, that can leave a lock
+    of the standard library taken, and the thread behind the future never ends. In other threads
+    than the main one, which runs all handlers, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    # Signals without a handler of Python's own end the process, or are ignored, as before.
+    # Signals without a Python handler end the process, or are ignored, as before.
     handlers = {n: handler for n in _ENDING if callable(handler := signal.getsignal(n))}
     came: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Write sound files complete or not at all, by libsndfile."""
+"""Write sound files by libsndfile, complete or not at all."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +14,7 @@ from ..atomic import atomic_write
 from ..errors import AudioError
 from .formats import BLOCK, check_format, message_of, path_name
 
-# Bytes of a sample, and how many a WAV or AIFF file can hold (their sizes have 32 bits).
+# Bytes of a sample, and of the largest WAV or AIFF file (their sizes have 32 bits).
 _BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 _MAX_BYTES = (1 << 32) - (1 << 16)
 _MAX_CHANNELS = 255  # libsndfile's Vorbis encoder crashes on more
@@ -33,19 +33,19 @@ def writing(
 ) -> Iterator["Sink"]:
     """Open a sound file that appears under `path` when the block ends without error.
 
-    format: a key of FORMATS; subtype: libsndfile's name of a coding, None for the usual one.
-    frames: how many are expected; WAV that they would take past its 4 GB becomes RF64.
-    tags: title, artist and the like, of which those are kept that the format has room for.
+    format: a key of FORMATS. subtype: libsndfile's name of an encoding, None for the usual one.
+    frames: the expected number; a WAV file that would exceed its 4 GB becomes RF64.
+    tags: title, artist and the like; the format keeps those that it has room for.
     Raises ValueError for a pair that does not exist (`check_format`), AudioError if libsndfile
-    fails, OSError if the file system does.
+    fails, OSError if the file system fails.
     """
     major, subtype = check_format(format, subtype)
     if frames * channels * _BYTES.get(subtype, 0) > _MAX_BYTES:
         if major == "AIFF":
-            raise AudioError("an AIFF file holds at most 4 GB: choose wav or flac")
+            raise AudioError("an AIFF file must have at most 4 GB, got more: choose wav or flac")
         major = "RF64" if major == "WAV" else major
     if channels > _MAX_CHANNELS:
-        raise AudioError(f"{channels} channels; a file gets at most {_MAX_CHANNELS}")
+        raise AudioError(f"channels must be at most {_MAX_CHANNELS} in a file, got {channels}")
     limit = _MAX_BYTES // (channels * _BYTES.get(subtype, 1)) if major in ("WAV", "AIFF") else None
     with atomic_write(path) as file:
         with ThreadPoolExecutor(1) as thread:
@@ -71,10 +71,10 @@ def writing(
 
 
 class Sink:
-    """A sound file that is being written, by one thread.
+    """Sound file that is being written, by a thread.
 
-    The thread is not for speed alone: Python raises KeyboardInterrupt in the main thread, and
-    inside libsndfile's callbacks, where it would be lost, only if they run there.
+    The thread is not only for speed: Python raises KeyboardInterrupt in the main thread, and in
+    libsndfile's callbacks, if they ran there, it would be lost.
     """
 
     def __init__(self, output: "_Output", thread: ThreadPoolExecutor, limit: int | None) -> None:
@@ -86,25 +86,25 @@ class Sink:
     def open(
         self, sample_rate: int, channels: int, subtype: str, format: str, tags: Mapping[str, str]
     ) -> None:
-        """Begin the file. Raises what libsndfile does."""
+        """Begin the file. Raises the errors of libsndfile."""
 
         def work():
             self._file = soundfile.SoundFile(
                 self._output, "w", sample_rate, channels, subtype, format=format
             )
-            # libsndfile puts the time into floating-point files, so that no two would be equal.
-            # soundfile has no public way to tell it not to.
+            # libsndfile puts the time into floating-point files, so no two would be equal.
+            # soundfile has no public way to turn that off.
             soundfile._snd.sf_command(
                 self._file._file, _SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, False
             )
             for name, text in tags.items():
-                with suppress(soundfile.LibsndfileError):  # no room for it in this format
+                with suppress(soundfile.LibsndfileError):  # this format has no room for the tag
                     setattr(self._file, name, text)
 
         self._thread.submit(work).result()
 
     def close(self) -> None:
-        """Complete the file, after all that the thread was given, an interrupted `open` too."""
+        """Complete the file after all tasks of the thread, even after an interrupted `open`."""
 
         def work():
             if self._file:
@@ -113,18 +113,18 @@ class Sink:
         self._thread.submit(work).result()
 
     def write(self, y: np.ndarray) -> None:
-        """Append samples [channels, T], full scale 1, which are not to change any more.
+        """Append samples [channels, T], full scale 1; the caller must not change them any more.
 
-        Raises what went wrong with the samples before.
+        Raises the error of writing the samples before.
         """
         self.wait()
         self.frames += y.shape[-1]
         if self._limit is not None and self.frames > self._limit:
-            raise AudioError("longer than the 4 GB that such a file can hold: choose flac")
+            raise AudioError("the file must have at most 4 GB, got more: choose flac")
         self._pending = self._thread.submit(self._write, y)
 
     def wait(self) -> None:
-        """Wait until all samples are written. Raises what went wrong."""
+        """Wait until all samples are written. Raises the error of writing them."""
         if self._pending:
             self._pending.result()
 
@@ -142,10 +142,10 @@ def _refuse_unreadable(path: Path, format: str) -> None:
 
 
 class _Output:
-    """A binary file that keeps what goes wrong, which cannot pass through libsndfile.
+    """Binary file that keeps its errors, as they cannot pass through libsndfile.
 
-    libsndfile itself would say "System error", or for some formats on a full disk nothing. The
-    file is unbuffered, so that only `write` can fail.
+    libsndfile itself would only report "System error", or nothing, for some formats on a full disk.
+    The file is unbuffered, so that only `write` can fail.
     """
 
     def __init__(self, raw: FileIO) -> None:

@@ -1,1 +1,1 @@
-"""One way for a sound: look, cut, compute, mix."""
+"""The steps from a sound to its output: look, cut, compute, mix."""

@@ -1,4 +1,4 @@
-"""Upsample whole arrays, which share a runner's batches."""
+"""Upsample whole arrays, several in one batch."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,11 +23,11 @@ def upsample_arrays(
     resampler: str = "upstream",
     keep_lowband: Any = None,
 ) -> list[np.ndarray]:
-    """Upsample clips [..., T] (`samples.as_audio`): [..., ceil(T rate_out / sample_rate)] each.
+    """Upsample clips [..., T] (`samples.as_audio`) to [..., ceil(T rate_out / sample_rate)] each.
 
-    A chunk of some clip at a time, or of many short ones together, so that beside the clips and
-    what comes out memory does not grow with them. The others: as for `Upsampler`; raises as it
-    does and `Runner.run`.
+    Computes a chunk of one clip at a time, or many short clips together, so that memory, beside the
+    clips and the outputs, does not grow with them. resampler, keep_lowband: as for `Upsampler`.
+    Raises as `Upsampler` and `Runner.run`.
     """
     size = max(_CHUNK, 4 * runner.chunk)
     sounds = [_Sound(runner, x, sample_rate, size, resampler, keep_lowband) for x in clips]
@@ -45,10 +45,10 @@ def upsample_arrays(
 
 
 def run_bare(runner: Runner, x: np.ndarray) -> np.ndarray:
-    """The bare network on whole sounds x [channels, T] at its rate, in the runner's dtype.
+    """Run the bare network on whole sounds x [channels, T] at its rate, in the runner's dtype.
 
-    Returns [channels, `Network.length` (T)], what `forward` gives, in pieces. Raises as
-    `Runner.run`.
+    Returns [channels, `Network.length` (T)], equal to that of `forward`, computed in pieces. Raises
+    as `Runner.run`.
     """
     network, dtype = runner.network, runner.dtype
     facts = Facts(network.rate_in, len(x))
@@ -64,7 +64,7 @@ def _finish(runner: Runner, pieces: list, cut: list["_Sound"]) -> None:
 
 
 class _Sound:
-    """An array on its way."""
+    """Array in progress, from its chunks of input to its output."""
 
     def __init__(
         self, runner: Runner, x: np.ndarray, rate: int, size: int, resampler: str, keep: Any
@@ -90,7 +90,7 @@ class _Sound:
         self._n_given = 0
 
     def chunks(self) -> Iterator[tuple[np.ndarray, bool]]:
-        """(rows [channels, n], whether they are the last)."""
+        """Yield (rows [channels, n], whether they are the last)."""
         samples = self._x.shape[-1]
         for start in range(0, samples if self._x.size else 0, self._step):
             stop = start + self._step
@@ -98,6 +98,6 @@ class _Sound:
             yield x.reshape(-1, x.shape[-1]), stop >= samples
 
     def take(self, y: np.ndarray) -> None:
-        """The next outputs [channels, n]."""
+        """Store the next outputs [channels, n]."""
         self._rows[:, self._n_given : self._n_given + y.shape[-1]] = y
         self._n_given += y.shape[-1]

@@ -1,12 +1,13 @@
-"""Cut a sound of any length into pieces to compute, and put together what they become.
+"""Cut a sound of any length into pieces to compute, and join their outputs.
 
-Each output of a network of finite context looks at a fixed number of samples on either side, so a
-piece that brings this context along gives the same samples as the whole (`ContextFeed`): there is
-nothing to fade. Only at the true ends of a sound do the layers see zeros; there `forward`, the
-plain network, runs on the samples that matter, and everything between goes through `interior`.
+In a network of finite context each output depends on a fixed number of input samples on either
+side. A piece that includes this context gives exactly the samples of the whole sound, with no
+cross-fade (`ContextFeed`). Only at the ends of a sound do the layers see zeros: pieces there go
+through `forward`, the plain network, and all others through `interior`.
 
-Where all of a window sees all of it, as in FlashSR, a window's edges are not to be trusted: windows
-overlap, and in the middle of an overlap each fades into the next (`WindowFeed`).
+In a network such as FlashSR each output depends on its whole window, and outputs near a window's
+edges are not reliable. So windows overlap, and each is cross-faded into the next in the middle of
+the overlap (`WindowFeed`).
 """
 
 from typing import Any, NamedTuple, Protocol
@@ -18,30 +19,31 @@ from ..networks.record import Context, Facts, Network, Windows
 
 
 class Piece(NamedTuple):
-    """A row to compute."""
+    """Row of samples to compute."""
 
-    at_end: bool  # by the plain network, `forward`, as it holds an end of the sound; or `interior`
+    at_end: bool  # True if it holds an end of the sound: for `forward`, else for `interior`
     x: np.ndarray  # [n] input samples, context included
-    start: int  # where they begin in their sound, in samples
-    facts: Facts  # of that sound, with the level of this row alone
-    skip: int  # outputs before the first that is wanted
+    start: int  # their first sample's position in the sound
+    facts: Facts  # of the sound, with the level of this row only
+    skip: int  # outputs to skip before the first one needed
     y: np.ndarray  # view of the sound's output, written in place
 
 
 class Feed(Protocol):
-    """Cuts a sound that comes in chunks, and mixes what its pieces become."""
+    """Cutter of a sound that comes in chunks, which also joins the outputs of its pieces."""
 
-    latency: int  # input samples that have to follow one before its outputs can come
+    latency: int  # look-ahead: input samples needed after one before its outputs can be computed
 
     def cut(self, x: np.ndarray, last: bool) -> list[Piece]:
-        """Take x [channels, n], any n; give the pieces that can be computed now.
+        """Take x [channels, n], any n; return the pieces that can be computed now.
 
-        last: nothing follows.
+        last: the sound ends with x.
         """
 
     def mix(self, last: bool) -> np.ndarray:
-        """The outputs that no later piece can change, [channels, m], once all that was cut is
-        computed. last: as for the `cut` before.
+        """Return the outputs that no later piece can change, [channels, m].
+
+        All pieces that `cut` returned must have been computed. last: as for the `cut` before.
         """
 
 
@@ -55,12 +57,12 @@ def open_feed(
     whole_blocks: bool = False,
     bare: bool = False,
 ) -> Feed:
-    """The feed that a network's sound is cut by.
+    """Create the feed that cuts a sound for a network.
 
-    options: of the network, as `Network.choose` gives them. The others matter where there is
-    context: block is the input samples of a piece, None for the network's own; whole_blocks keeps
-    back what does not fill one, so that where pieces begin does not depend on the chunks; bare ends
-    as `forward` does, with no zeros behind the sound.
+    options: of the network, as `Network.choose` returns them. The rest applies to networks with a
+    context: block: input samples of a piece, None for the network's default; whole_blocks: keep
+    back samples that do not fill a block, so that the pieces do not depend on the chunks; bare: end
+    as `forward` does, with no zeros after the sound.
     """
     if isinstance(network.cut, Windows):
         return WindowFeed(network.cut, facts, dtype, options)
@@ -68,7 +70,7 @@ def open_feed(
 
 
 class ContextFeed:
-    """Exact cuts: each piece brings its context along. Arguments as for `open_feed`."""
+    """Feed with exact cuts: each piece includes its context. Arguments as for `open_feed`."""
 
     def __init__(
         self,
@@ -86,7 +88,7 @@ class ContextFeed:
         self._whole_blocks, self._bare = whole_blocks, bare
         self._facts = _by_row(facts)
         self._held = np.zeros((facts.channels, 0), dtype)
-        self._start = 0  # of what is held, in samples of the sound
+        self._start = 0  # position in the sound of the first sample held
         self._done = 0  # input samples whose outputs have been cut
         self._ready: list[np.ndarray] = []
         self.latency = self._cut.right
@@ -101,7 +103,7 @@ class ContextFeed:
         until = end if last else cut.whole(end - cut.right)
         if self._whole_blocks and not last:
             blocks = max(0, until - cut.left) // self._block
-            long = blocks and samples > 2 * cut.context  # or its ends may be one piece
+            long = blocks and samples > 2 * cut.context  # else both ends may be in one piece
             until = cut.left + blocks * self._block if long else 0
         if until <= self._done:
             self._held = held.copy() if held is x else held
@@ -109,7 +111,7 @@ class ContextFeed:
         at = self._network.at
         first = at(self._done)
         stop = at(until)
-        if last:  # what the bare network gives, or less, where zeros were put behind the sound
+        if last:  # the bare network's length, or less, if zeros were put behind the sound
             stop = at(until) - cut.edge_loss if self._bare else at(until - cut.tail)
         y = np.empty((len(held), max(0, stop - first)), held.dtype)
         pieces = self._pieces(held, y, until, last)
@@ -120,7 +122,7 @@ class ContextFeed:
         return pieces
 
     def _pieces(self, held: np.ndarray, y: np.ndarray, until: int, last: bool) -> list[Piece]:
-        """The pieces that fill y, the outputs from `_done` on; held begins at `_start`."""
+        """Cut the pieces that fill y, the outputs from `_done` on; `held` begins at `_start`."""
         cut, at, start, done = self._cut, self._network.at, self._start, self._done
         held = held if last else held[:, : cut.whole(held.shape[-1])]
         samples, first = held.shape[-1], at(self._done)
@@ -158,10 +160,10 @@ class ContextFeed:
 
 
 class WindowFeed:
-    """Windows that overlap and fade into each other, all at the sound's level.
+    """Feed with windows that overlap and cross-fade, normalised by the level of the whole sound.
 
-    A window is longer than what is left of a sound at its end: silence follows. Arguments as for
-    `open_feed`; with the option exact_windows each window is at a level of its own.
+    The last window is filled up with silence. Arguments as for `open_feed`; with the option
+    exact_windows each window is normalised by its own level.
     """
 
     def __init__(self, cut: Windows, facts: Facts, dtype: Any, options: Any) -> None:
@@ -169,7 +171,7 @@ class WindowFeed:
         facts = facts._replace(level=None) if options.exact_windows else facts
         self._facts = _by_row(facts)
         self._sound = OverlapAdd(options.overlap, options.fade, dtype)
-        self._held = np.zeros((facts.channels, 0), dtype)  # from the next window's beginning on
+        self._held = np.zeros((facts.channels, 0), dtype)  # from the next window's first sample on
         self._n_cut = self._n_taken = self._n_given = 0  # windows; samples of each channel
         self._ready: list[np.ndarray] = []
         self.latency = cut.length
@@ -180,7 +182,7 @@ class WindowFeed:
         pieces: list[Piece] = []
         while True:
             held = self._held.shape[-1]
-            known = self._overlap if self._n_cut else 0  # in the window before already
+            known = self._overlap if self._n_cut else 0  # samples of the window before
             if held < self._window and not (last and held > known):
                 return pieces
             missing = max(0, self._window - held)
@@ -204,7 +206,7 @@ class WindowFeed:
 
 
 def _by_row(facts: Facts) -> list[Facts]:
-    """The facts for each channel, with its own level."""
+    """Split the facts by channel, each with its own level."""
     if facts.level is None:
         return [facts] * facts.channels
     mean, peak = facts.level

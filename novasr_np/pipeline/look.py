@@ -9,7 +9,7 @@ from ..dsp import band, crossover
 from ..dsp import resample as resampling
 from ..networks.record import Facts, Network
 
-_EDGE_SECONDS = 300  # of a sound, for where its band ends
+_EDGE_SECONDS = 300  # of a sound, used to find where its band ends
 
 
 def look(
@@ -22,10 +22,10 @@ def look(
     keep_lowband: Any = None,
     dtype: Any = np.float32,
 ) -> Facts:
-    """Find what a network and its low band have to know of a whole sound.
+    """Measure the facts of a whole sound that a network and the low band need.
 
-    blocks: gives the sound from its beginning, [channels, n] at `sample_rate` Hz, each time it is
-    called: not at all where nothing has to be known. The others: as for `Upsampler`.
+    blocks: returns the sound from its beginning, [channels, n] at `sample_rate` Hz, each time it is
+    called; not called if no facts are needed. resampler, keep_lowband: as for `Upsampler`.
 
     Raises as `Upsampler` does.
     """
@@ -44,12 +44,12 @@ def look(
 def low_band_end(network: Network, keep_lowband: Any, facts: Facts) -> float | None:
     """Hz below which the input's own sound is restored in place of the network's; None for none.
 
-    keep_lowband: "auto" (or True) for 7/8 of what the sampling rate can hold, or of where the band
-    ends, if that was found; but nothing at the network's own rate or below, where its output has
-    the input's low band already. A number of Hz. None for what the network is made for: "auto" if
-    it keeps the low band by design, else nothing. False for nothing.
+    keep_lowband: a number of Hz; "auto" (or True) for 7/8 of the highest frequency at the sampling
+    rate, or at which the band ends, if that was found, but nothing at the network's own rate or
+    below, where its output has the input's low band already; None for the network's default, "auto"
+    if it keeps the low band by design, else nothing; False for nothing.
 
-    Raises TypeError for anything else, ValueError for Hz that the sampling rate cannot hold.
+    Raises TypeError for anything else, ValueError for Hz too high for the sampling rate.
     """
     keep = _keep(network, keep_lowband, facts)
     if keep is None:
@@ -60,7 +60,7 @@ def low_band_end(network: Network, keep_lowband: Any, facts: Facts) -> float | N
 
 
 def _keep(network: Network, keep_lowband: Any, facts: Facts) -> Any:
-    """ "auto", Hz, or None for nothing."""
+    """Resolve the default: "auto", Hz, or None for nothing."""
     if keep_lowband is None:
         keep_lowband = network.keeps_low_band
     if isinstance(keep_lowband, (bool, np.bool_)):
@@ -73,12 +73,12 @@ def _keep(network: Network, keep_lowband: Any, facts: Facts) -> Any:
 
 
 def _may_end_below(network: Network, sample_rate: int) -> bool:
-    """Whether a sound at that rate may hold less than the network can hear."""
+    """Whether a sound at that rate may end below the network's highest input frequency."""
     return sample_rate > network.rate_in or network.rate_in == network.rate_out
 
 
 def _first(blocks: Iterable[np.ndarray], samples: int) -> Iterator[np.ndarray]:
-    """The blocks up to that sample."""
+    """Yield the blocks up to `samples` samples."""
     for x in blocks:
         yield x
         samples -= x.shape[-1]

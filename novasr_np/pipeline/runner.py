@@ -1,4 +1,4 @@
-"""What computes pieces: a network's weights and the cores or devices behind them."""
+"""A runner, which computes pieces: a network with its weights, on cores or devices."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from .feed import Piece
 
 @dataclass(frozen=True)
 class Runner:
-    """A network ready to run. A context manager; leaving it ends its threads."""
+    """Network ready to run. A context manager; leaving it ends its threads."""
 
     network: Network
     options: Any  # of the network, as `Network.choose` gives them
     dtype: Any  # of the pieces and their outputs
-    # Writes every piece's outputs. Raises WeightsError if one becomes NaN, MemoryError if there is
-    # no room.
+    # Writes the outputs of every piece. Raises WeightsError if one is NaN, MemoryError if memory is
+    # short.
     run: Callable[[list[Piece]], None]
     block: int  # input samples of a piece
-    chunk: int  # input samples, over all channels, that keep it busy
-    multiple: int = 1  # each channel best gets a multiple of this many samples
-    # channels -> a stream in which layers hold what they need; None where there is none
+    chunk: int  # input samples, over all channels, that keep the threads or the device busy
+    multiple: int = 1  # best number of samples for each channel: a multiple of this
+    # channels -> a stream whose layers hold the samples they still need; None if there is none
     open_live: Callable[[int], LayerStream] | None = None
     close: Callable[[], None] = lambda: None
 

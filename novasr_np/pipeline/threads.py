@@ -17,16 +17,16 @@ from ..weights import Weights
 from .feed import Piece
 from .runner import Runner
 
-_CHUNK_SECONDS = 4  # of a file or stream at a time: enough blocks to keep the threads busy
+_CHUNK_SECONDS = 4  # of a file or stream at a time, enough blocks to keep the threads busy
 
 
 @dataclass(frozen=True)
 class Backend:
-    """Compute with numpy.
+    """Backend that computes with numpy.
 
-    threads: how many; None for one on each core this process may use. The bytes that come out do
-    not depend on them. options: of a network that has some, by name. block: input samples of a
-    piece, None for what suits the network.
+    threads: number of threads; None for one on each core this process may use. The output's bytes
+    do not depend on it. options: the network's, by name. block: input samples of a piece, None for
+    the network's default.
     """
 
     threads: int | None = None
@@ -34,16 +34,16 @@ class Backend:
     block: int | None = None
 
     def open(self, weights: Weights, dtype: Any = np.float32) -> Runner:
-        """A runner for weights.
+        """Create a runner for weights.
 
         Raises TypeError unless the dtype is float32 or float64, WeightsError if the weights or
-        their products are too large for it, TypeError or ValueError for threads, a block or
-        options that cannot be.
+        their products are too large for it, TypeError or ValueError for invalid threads, block or
+        options.
         """
         network, compute = weights.network, weights.network.compute
         options = network.choose(self.options)
         if dtype not in (np.float32, np.float64):
-            raise TypeError(f"the network runs in float32 or float64, got {np.dtype(dtype)}")
+            raise TypeError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
         hop = network.cut.hop(options)
         block = hop if self.block is None else whole_number("block", self.block)
         threads = Threads(self.threads)
@@ -64,7 +64,7 @@ class Backend:
 
 
 class _Pieces:
-    """Pieces, each on a thread; or one by one, where all threads share its layers."""
+    """Run pieces, each on a thread; or one by one, where all threads share its layers."""
 
     def __init__(
         self, weights: Weights, folded: Any, threads: Threads, block: int, dtype: Any
@@ -100,7 +100,7 @@ class _Pieces:
 
 
 class _CheckedLive:
-    """A network's own stream, whose outputs are looked at."""
+    """A network's own stream, whose outputs are checked."""
 
     def __init__(self, network: Network, folded: Any, dtype: Any, channels: int) -> None:
         assert network.compute.open_live is not None

@@ -14,14 +14,14 @@ from .runner import Runner
 
 
 class Upsampler:
-    """Sound at any rate in, at the network's rate out, chunk by chunk.
+    """Upsample a sound chunk by chunk, from any rate to the network's.
 
-    runner: what computes; it stays open. facts: of the sound (`look`). resampler, keep_lowband: as
-    for `novasr_np.upsample`. whole_blocks: outputs may come later than they could, in pieces whose
-    places do not depend on the chunks; otherwise as soon as they are determined.
+    runner: computes the pieces; it stays open. facts: of the sound (`look`). resampler,
+    keep_lowband: as for `novasr_np.upsample`. whole_blocks: return outputs later than necessary, in
+    pieces that do not depend on the chunks; otherwise outputs come as soon as they are determined.
 
-    Raises ValueError for a resampler or Hz that cannot be, or where the network has to know more of
-    the sound than the facts have; TypeError as `low_band_end`, ModuleNotFoundError without soxr.
+    Raises ValueError for an invalid resampler or Hz, or if the facts lack a level that
+    the network needs; TypeError as `low_band_end`, ModuleNotFoundError without soxr.
     """
 
     def __init__(
@@ -36,8 +36,8 @@ class Upsampler:
         network, dtype = runner.network, runner.dtype
         if network.needs and facts.level is None:
             raise ValueError(
-                f"{network.name} has to know the level of a whole sound before its first "
-                "sample: `upsample` takes it, and the command upsample"
+                f"{network.name} must know the level of the whole sound before its first sample, "
+                "got a stream: use the function `upsample`, or the command upsample"
             )
         rate, channels = facts.sample_rate, facts.channels
         self._runner, self._facts = runner, facts
@@ -64,9 +64,9 @@ class Upsampler:
 
     @property
     def latency(self) -> int:
-        """Samples of look-ahead, at the rate of the chunks: the network's, and where there is a
-        resampler or a crossover, theirs in addition. An output comes as soon as that many samples
-        follow the one it stands for.
+        """Samples of look-ahead, at the rate of the chunks: the network's, and that of the
+        resampler and the crossover if there are any. `push` returns the output of a sample as soon
+        as the next `latency` samples have come.
         """
         network, rate = self._runner.network, self._facts.sample_rate
         beyond = self._low_band.latency if self._low_band else 0
@@ -74,17 +74,17 @@ class Upsampler:
         return ahead + self._resampler.latency + beyond
 
     def push(self, chunk: np.ndarray, last: bool = False) -> np.ndarray:
-        """Take the next samples [channels, n], any n; give the outputs they determine.
+        """Take the next samples [channels, n], any n; return the outputs they determine.
 
-        chunk: in the runner's dtype. last: nothing follows; gives all the rest, ceil(T rate_out /
-        sample_rate) for T samples in all. Raises as `Runner.run`.
+        chunk: in the runner's dtype. last: the sound ends with the chunk, and all remaining outputs
+        are returned, ceil(T rate_out / sample_rate) in total for T samples. Raises as `Runner.run`.
         """
         if pieces := self.cut(chunk, last):
             self._runner.run(pieces)
         return self.mix()
 
     def cut(self, chunk: np.ndarray, last: bool = False) -> list[Piece]:
-        """The first half of `push`: the pieces to run. Then comes `mix`."""
+        """Cut the pieces to run: the first half of `push`; `mix` is the second."""
         self._chunk, self._last = chunk, last
         self._n_taken += chunk.shape[-1]
         x = self._resampler.push(chunk, last)
@@ -94,7 +94,7 @@ class Upsampler:
         return self._feed.cut(x, last)
 
     def mix(self) -> np.ndarray:
-        """The second half of `push`, once the pieces are run: the outputs."""
+        """Return the outputs, once the pieces are run: the second half of `push`."""
         y = self._made if self._live else self._feed.mix(self._last)
         if self._last:
             due = self._runner.network.duration(self._n_taken, self._facts.sample_rate)

@@ -301,11 +301,11 @@ def test_doors_that_are_closed(weights, weights_file, monkeypatch):
         jax_forward(weights, sound(WINDOW))
     with monkeypatch.context() as patched:  # a stream has the default overlap
         patched.setitem(networks.NETWORKS, "FlashSR", FLASHSR)
-        with pytest.raises(ValueError, match="FlashSR has to know the level of a whole sound"):
+        with pytest.raises(ValueError, match="FlashSR must know the level of the whole sound"):
             novasr_np.Stream(str(weights_file))
     with pytest.raises(ValueError, match="NovaSR has no options, got seed"):
         novasr_np.upsample(sound(100)[0], weights="novasr-open", options={"seed": 1})
-    with pytest.raises(ValueError, match="has no variants, but int4 is asked for"):
+    with pytest.raises(ValueError, match="has no variants, so variant must be None, got 'int4'"):
         novasr_np.load_weights("novasr-open", "int4")
 
 
