@@ -89,6 +89,6 @@ def forward(
     compute = NETWORKS[loaded.network.name].forward
     if compute is None:
         raise WeightsError(
-            f"{loaded.network.name} hears windows, which the host prepares: use `upsample`"
+            f"{loaded.network.name} takes windows, which the host prepares: use `upsample`"
         )
     return compute(loaded.params, x, length, precision=precision)

@@ -179,7 +179,7 @@ def test_two_sources_of_one_target(cli):
     speech("in/a.flac")
     status, _, err = cli("in", "out")
     assert status == 1
-    assert "is the target of a.flac already" in err
+    assert "is already the target of a.flac" in err
     assert rows()["a.flac"]["status"] == "done"
 
 
@@ -192,7 +192,7 @@ def test_a_target_keeps_its_owner(cli):
     for _ in range(2):
         status, _, err = cli("in", "out")
         assert status == 1
-        assert "in/b.flac: b.flac is the target of b.wav already" in err
+        assert "in/b.flac: b.flac is already the target of b.wav" in err
         assert (stamps(), rows()["b.wav"]["status"]) == (before, "done")
     os.remove("in/b.flac")
     assert "0 done, 1 before" in cli("in", "out")[2]
@@ -280,7 +280,7 @@ def test_results_that_are_damaged(cli, text):
     Path("out/results.jsonl").write_text(f"{lines[0]}\n{text}\n")
     status, _, err = cli("in", "out")
     assert status == 1
-    assert "b.flac exists, and by the results no corpus job made it" in err
+    assert "b.flac exists, but was not made by a corpus job" in err
     os.remove("out/b.flac")
     assert "1 done, 1 before" in cli("in", "out")[2]
 
@@ -333,22 +333,22 @@ def test_manifests(cli, suffix):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("{", "no JSON"),
-        ("[1]", "no object"),
-        ('{"id": "a"}', "no source"),
-        ('{"source": ["a"]}', "source is text"),
-        ('{"source": "a.wav"}\n{"source": "a.wav"}', "stands there twice"),
-        ('{"source": "a.wav", "target": "../a.flac"}', "not below"),
-        ('{"source": "../a.wav"}', "not below"),
-        ('{"source": "/a.wav"}', "give its target"),
-        ('{"source": "a.wav", "target": "a.wav"}', "no name for --format flac"),
+        ("{", "must be JSON"),
+        ("[1]", "must be an object"),
+        ('{"id": "a"}', "must have a source"),
+        ('{"source": ["a"]}', "source must be text"),
+        ('{"source": "a.wav"}\n{"source": "a.wav"}', "ids must be unique"),
+        ('{"source": "a.wav", "target": "../a.flac"}', "must be below"),
+        ('{"source": "../a.wav"}', "must be below"),
+        ('{"source": "/a.wav"}', "needs a target"),
+        ('{"source": "a.wav", "target": "a.wav"}', "must be a name for --format flac"),
         ('{"source": "a.wav"}\n{"source": "."}', "row 2: "),
-        ('{"source": true}', "source is text, got True"),
-        ('{"source": "a.wav", "target": ".novasr/a.flac"}', "no name for a file of yours"),
-        ('{"source": "a.wav", "target": "a.flac/"}', "no name for a file of yours"),
+        ('{"source": true}', "source must be text, got True"),
+        ('{"source": "a.wav", "target": ".novasr/a.flac"}', "must be a file outside .novasr"),
+        ('{"source": "a.wav", "target": "a.flac/"}', "must be a file outside .novasr"),
         ('{"source": "\\ud800.wav"}', "surrogates"),
         ("[" * 100_000, "recursion"),
-        ("", "no recordings"),
+        ("", "must hold recordings"),
     ],
 )
 def test_manifests_that_are_wrong(cli, lines, message):
@@ -361,10 +361,10 @@ def test_manifests_that_are_wrong(cli, lines, message):
 
 def test_tables_that_are_wrong(cli):
     for text, message in (
-        ("a.wav\nb.wav\n", "no source"),
+        ("a.wav\nb.wav\n", "must have a source"),
         ('source\n"a.wav\nb.wav\n', "unexpected end of data"),
         (f"source\n{'a' * 200_000}.wav\n", "field larger"),
-        ("source\n", "no recordings"),
+        ("source\n", "must hold recordings"),
     ):
         Path("list.csv").write_text(text)
         status, _, err = cli("list.csv", "out")
@@ -381,7 +381,7 @@ def test_targets_of_one_file_spelled_differently(cli):
     Path("list.csv").write_text("source,target\na.wav,x.flac\nb.wav,.//x.flac\n")
     status, _, err = cli("list.csv", "out")
     assert status == 1
-    assert "x.flac is the target of a.wav already" in err
+    assert "x.flac is already the target of a.wav" in err
 
 
 def test_wrong_usage(cli):
@@ -391,7 +391,7 @@ def test_wrong_usage(cli):
     Path("spoilt/results.jsonl").mkdir(parents=True)
     for arguments, message in (
         (("nowhere", "out"), "No such file"),
-        (("file", "out"), "no folder"),
+        (("file", "out"), "must be a folder"),
         (("in", "file"), "must be a folder"),
         (("in", "in/out"), "inside"),
         (("in", "in"), "inside"),
@@ -403,7 +403,7 @@ def test_wrong_usage(cli):
         (("in", "s3://bucket/x"), "TARGET is a local or mounted folder"),
         (("in", ""), "TARGET must be a path"),
         (("", "out"), "SOURCE must be a path"),
-        (("none", "out"), "no recordings"),
+        (("none", "out"), "must hold recordings"),
         (("in", "spoilt"), "Is a directory: spoilt/results.jsonl"),
         (("in", "out", "--keep-lowband", "nan"), "auto, off or Hz"),
         (("in", "out", "--keep-lowband", "0"), "auto, off or Hz"),
@@ -443,7 +443,7 @@ def test_a_listing_that_leads_out_of_the_target_folder(cli, name):
         patch.setattr(type(memory), "find", lambda *_, **__: listed)
         status, _, err = cli("memory://bucket", "out")
     assert status == 2
-    assert "evil.flac' is not below" in err or "no name for a file of yours" in err
+    assert "below the target folder, got" in err or "must be a file outside .novasr" in err
     assert not os.path.exists("out")
 
 

@@ -92,7 +92,7 @@ def test_windows_at_levels_of_their_own(seen):
 def test_what_cannot_be(seen):
     with pytest.raises(ValueError, match="precision must be one of"):
         model(precision="low")
-    with pytest.raises(ValueError, match="hears windows of 400 samples"):
+    with pytest.raises(ValueError, match="windows of 400 samples"):
         model(segment=100)
     if DEVICES > 1:
         with pytest.raises(ValueError, match=f"a multiple of the {DEVICES} devices, got 1"):

@@ -56,10 +56,10 @@ def checked(x: Any, least: int, precision: str) -> jax.Array:
     """
     x = jnp.asarray(x)
     if x.dtype not in (jnp.float32, jnp.float64):
-        raise TypeError(f"the network takes float32 or float64, got {x.dtype}")
+        raise TypeError(f"the network's input must be float32 or float64, got {x.dtype}")
     if x.ndim == 0 or x.shape[-1] < least:
         raise ValueError(
-            f"the network needs at least {least} samples in the last axis, got shape {x.shape}"
+            f"the input's last axis must have at least {least} samples, got shape {x.shape}"
         )
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")

@@ -1,1 +1,1 @@
-"""Whole datasets: rows from a manifest, workers that may die, and a crash-safe log of results."""
+"""Upsample whole datasets: a manifest's rows, workers that may die, a crash-safe log of results."""

@@ -1,8 +1,8 @@
 """A crash-safe log of per-file results, kept in the target folder.
 
-Each run has a folder of its own, ``.novasr/<run>``, with its log and its unfinished files, and
-holds a lock on the log as long as it lives. When a run ends, its log goes into ``results.jsonl``
-(and ``results.parquet``); what a killed run leaves is found by the next one, by its free lock.
+Each run has a separate folder, ``.novasr/<run>``, with its log and its unfinished files, and locks
+the log until it ends. Then its log is merged into ``results.jsonl`` (and ``results.parquet``). A
+killed run leaves its folder behind, with no lock; the next run finds it and merges its log.
 """
 
 import json
@@ -21,8 +21,8 @@ STATE = ".novasr"
 _LOG = "log.jsonl"
 
 # A result's columns, and their types in parquet. status: see `_merge`. Times are in seconds, peak
-# has full scale 1, saturated counts samples, weights and options are hashes. target_bytes is of the
-# file that a job made there, be it a former one, and empty where none did.
+# has full scale 1, saturated counts samples, weights and options are hashes. target_bytes is the
+# size of the target that a job, perhaps an earlier one, made; empty if none did.
 COLUMNS = {
     "id": "string",
     "source": "string",
@@ -48,9 +48,9 @@ Results = dict[tuple[str, str], Result]
 
 
 def load_results(folder: str | os.PathLike[str]) -> Results:
-    """(id, target) -> the latest result, of all runs on a target folder, those under way too.
+    """Read the latest result of each (id, target), of all runs on a folder, also of running ones.
 
-    Only reads. Raises OSError.
+    Changes nothing. Raises OSError.
     """
     results: Results = {}
     for path in (Path(folder, RESULTS), *sorted(Path(folder, STATE).glob(f"*/{_LOG}"))):
@@ -59,7 +59,7 @@ def load_results(folder: str | os.PathLike[str]) -> Results:
 
 
 class Ledger:
-    """A run's place in a target folder. A context manager; leaving it puts the results together.
+    """A run's log in a target folder. A context manager; leaving it merges the results.
 
     Raises OSError if the folder cannot be written to, or the system has no file locks.
     """
@@ -82,13 +82,13 @@ class Ledger:
             self._clear()
 
     def add(self, result: Result) -> None:
-        """Keep a result; it is in the file system's hands when this returns. Raises OSError."""
+        """Log a result; on return it is handed over to the file system. Raises OSError."""
         self._log.write(json.dumps(result) + "\n")
         self._log.flush()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """While no other run begins or ends."""
+        """Keep other runs from beginning or ending inside the block."""
         state = self.folder / STATE
         state.mkdir(parents=True, exist_ok=True)
         with open(state / "lock", "a") as lock:
@@ -96,7 +96,7 @@ class Ledger:
             yield
 
     def _clear(self) -> None:
-        """Put what ended runs have logged with the results, and remove the rest of them."""
+        """Merge the logs of ended runs into the results, and remove the runs' folders."""
         ended = [log.parent for log in (self.folder / STATE).glob(f"*/{_LOG}") if _is_free(log)]
         if not ended:
             return
@@ -120,14 +120,14 @@ class Ledger:
 
 
 def _merge(results: Results, later: Iterable[Result]) -> None:
-    """Let later results of a row take the place of earlier ones, by status:
+    """Replace earlier results of a row by later ones, depending on the later one's status.
 
-    - ``refused``: before any work, so it says nothing of the target; anything replaces it, and it
-      replaces nothing else
-    - ``begun``: and never ended; leaves a ``done`` of the same samples as it is
-    - ``done``, ``failed``: replace what was before
+    - ``refused``: before any work, so it says nothing about the target; replaces only another
+      ``refused``, and every other status replaces it
+    - ``begun``: the work never ended; does not replace a ``done`` of the same samples
+    - ``done``, ``failed``: replace any earlier status
 
-    What a job made at the target stays known until another job makes something there.
+    The size of the target that a job made is kept until another job makes that target.
     """
     for result in later:
         key = result["id"], result["target"]
@@ -143,13 +143,13 @@ def _merge(results: Results, later: Iterable[Result]) -> None:
 
 
 def _alike(a: Result, b: Result) -> bool:
-    """Whether they give the same samples."""
+    """Whether two results are of the same samples."""
     names = ("weights", "options", "source", "source_bytes", "source_version")
     return all(a[name] == b[name] for name in names)
 
 
 def _utf8(value: Any) -> Any:
-    """Text as parquet takes it, with no halves of characters, as odd file names have."""
+    """Make text valid for parquet: replace the surrogates of file names that are not Unicode."""
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
@@ -160,7 +160,7 @@ def _lines(path: Path) -> Iterator[Result]:
         return
     with file:
         for line in file:
-            with suppress(ValueError, RecursionError):  # such as half a line, when power was lost
+            with suppress(ValueError, RecursionError):  # for example half a line, after a power cut
                 result = json.loads(line)
                 if isinstance(result, dict) and all(
                     isinstance(result.get(key), str) for key in ("id", "target", "status")
@@ -181,10 +181,10 @@ def _is_free(log: Path) -> bool:
 def _lock(file: IO, wait: bool = True) -> None:
     """Hold a file's lock until it is closed, or the process dies.
 
-    Raises BlockingIOError where another holds it and this is not to wait.
+    Raises BlockingIOError if another process holds it and `wait` is False.
     """
     try:
-        import fcntl  # noqa: PLC0415  (so that the rest of the command works without)
+        import fcntl  # noqa: PLC0415  (the other commands work without it)
     except ModuleNotFoundError as error:
         raise OSError("a corpus job needs the file locks of Unix") from error
     fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -15,14 +15,14 @@ from .manifest import Row
 from .plan import Task
 from .worker import Work, failure, open_worker
 
-MAX_ATTEMPTS = 2  # at a row whose process was killed; it may have been innocent
+MAX_ATTEMPTS = 2  # at a row whose process was killed, perhaps for another reason
 
 
 def processes(task: Task, rows: Iterable[Row], jobs: int) -> Iterator[Result]:
-    """The results of rows, as they come, from `jobs` processes with one core's work each.
+    """Yield the results of rows, as they come, from `jobs` processes that use one core each.
 
-    A process that dies costs its row one attempt, and no other row anything. When the iterator is
-    closed, the processes are ended.
+    If a process dies, its row has one attempt less, and other rows are not affected. Closing the
+    iterator ends the processes.
     """
     waiting = iter(rows)
     workers = [_Process(task, row) for row in islice(waiting, jobs)]
@@ -52,14 +52,14 @@ def processes(task: Task, rows: Iterable[Row], jobs: int) -> Iterator[Result]:
 
 
 class _Process:
-    """A process that works on a row at a time. It gives up by itself when this one is gone."""
+    """Process that works on one row at a time, and stops if the main process is gone."""
 
     def __init__(self, task: Task, row: Row, attempt: int = 1) -> None:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, task), daemon=True)
-        # Ctrl-C reaches every process, and one decides. What is held back here is so in the new
-        # process from its first moment.
+        # Ctrl-C reaches every process, but only the main one handles it. A signal blocked here is
+        # blocked in the new process from its start.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self._process.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -68,11 +68,11 @@ class _Process:
 
     def send(self, row: Row, attempt: int = 1) -> None:
         self.row, self.attempt = row, attempt
-        with suppress(ConnectionError):  # it is gone; `receive` will say so
+        with suppress(ConnectionError):  # the process is gone; `receive` reports it
             self.connection.send(row)
 
     def receive(self) -> Result | None:
-        """Its result; None if it is gone."""
+        """Receive a result; None if the process is gone."""
         try:
             return self.connection.recv()
         except (EOFError, ConnectionError):
@@ -88,7 +88,7 @@ class _Process:
 
 def _serve(rows: connection.Connection, task: Task) -> None:
     def check(_: float) -> None:
-        if rows.poll():  # no row comes before this one's result goes: the other end is gone
+        if rows.poll():  # no row comes before this one's result is sent, so the other end is gone
             raise _Abandoned
 
     work = open_worker(task)
@@ -100,10 +100,10 @@ def _serve(rows: connection.Connection, task: Task) -> None:
 
 
 def threads(work: Work, rows: Iterable[Row], jobs: int) -> Iterator[Result]:
-    """The results of rows, as they come, of which `jobs` are under way at a time.
+    """Yield the results of rows, as they come, from `jobs` threads.
 
-    For a backend that computes what many threads wait for at once. When the iterator is closed,
-    files under way are given up.
+    For a backend that computes the pieces of several threads in one batch. Closing the iterator
+    abandons the files in progress.
     """
     stop = Event()
 
@@ -127,4 +127,4 @@ def threads(work: Work, rows: Iterable[Row], jobs: int) -> Iterator[Result]:
 
 
 class _Abandoned(BaseException):
-    """Not an Exception, so that no handler takes it for a row's error."""
+    """Interruption of a file; no Exception, so that no handler takes it for a row's error."""

@@ -19,25 +19,25 @@ LISTS = (".csv", ".jsonl", ".parquet")
 class Row(NamedTuple):
     """One recording of a corpus."""
 
-    id: str  # of which there is one in a corpus
+    id: str  # unique in a corpus
     source: str  # path or URI
     target: str  # below the target folder, with /
-    bytes: int = 0  # of the source, where known
-    version: str = ""  # of the source: changes when it does, as its time of modification
+    bytes: int = 0  # of the source, if known
+    version: str = ""  # of the source, for example its time of modification; changes with it
 
 
 def read_rows(source: str, format: str) -> list[Row]:
-    """The rows of a folder, recursively, of a manifest, or of a folder behind a URI.
+    """Read the rows of a folder, recursively, of a manifest, or of a folder at a URI.
 
-    source: a folder, of which all files with an audio suffix count (links to folders are followed,
-    hidden files passed over); a manifest, ``.csv``, ``.jsonl`` or ``.parquet``, with the columns
-    source (relative to the manifest, or a URI) and, optionally, id and target; or a URI that fsspec
-    knows, such as ``s3://bucket/folder``.
-    format: of the targets, a key of formats.FORMATS. A target is by default the source's relative
-    path with that format's suffix, an id the source as it stands there.
+    source: a folder, of which all files with an audio suffix are taken (links to folders are
+    followed, hidden files passed over); a manifest, ``.csv``, ``.jsonl`` or ``.parquet``, with the
+    columns source (relative to the manifest, or a URI) and, optionally, id and target; or a URI
+    that fsspec knows, such as ``s3://bucket/folder``.
+    format: of the targets, a key of formats.FORMATS. By default a target is the source's relative
+    path with that format's suffix, and an id is the source as written.
 
-    Raises OSError for what cannot be read or has no recordings, ValueError for what is no manifest
-    or names something twice, ModuleNotFoundError for a package that is not installed (fsspec,
+    Raises OSError if the source cannot be read or has no recordings, ValueError if it is no valid
+    manifest or has an id twice, ModuleNotFoundError for a package that is not installed (fsspec,
     pyarrow).
     """
     if os.path.isdir(source):
@@ -65,14 +65,16 @@ def read_rows(source: str, format: str) -> list[Row]:
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from error
     else:
-        os.stat(source)  # the system's own words for what is missing or forbidden
-        raise NotADirectoryError(f"{source} is no folder, and no {', '.join(LISTS)}")
+        os.stat(source)  # for the system's error if it is missing or forbidden
+        raise NotADirectoryError(
+            f"SOURCE must be a folder, a URI or a manifest ({', '.join(LISTS)}), got {source}"
+        )
     if not rows:
-        raise FileNotFoundError(f"{source}: no recordings there")
+        raise FileNotFoundError(f"{source} must hold recordings, got none")
     seen: set[str] = set()
     for row in rows:
         if row.id in seen:
-            raise ValueError(f"{source}: the id {row.id!r} stands there twice")
+            raise ValueError(f"{source}: ids must be unique, got {row.id!r} twice")
         seen.add(row.id)
     return rows
 
@@ -84,9 +86,9 @@ def is_uri(source: str) -> bool:
 
 @contextmanager
 def fetched(source: str, folder: str | os.PathLike[str] | None = None) -> Iterator[Path]:
-    """A source as a local file: itself, or what a URI gives, in a file that goes afterwards.
+    """Yield a source as a local file: itself, or a temporary copy of a URI.
 
-    folder: where that file is to be. Raises OSError.
+    folder: for the temporary copy. Raises OSError.
     """
     if not is_uri(source):
         yield Path(source)
@@ -98,7 +100,7 @@ def fetched(source: str, folder: str | os.PathLike[str] | None = None) -> Iterat
         local = Path(temporary, PurePosixPath(path).name)
         try:
             system.get_file(path, str(local))
-        except (ValueError, RuntimeError) as error:  # as some of fsspec's systems do
+        except (ValueError, RuntimeError) as error:  # raised by some of fsspec's file systems
             raise OSError(f"{source}: {error}") from error
         yield local
 
@@ -115,19 +117,19 @@ def _listed(uri: str, format: str) -> Iterator[Row]:
 
 
 def _system(uri: str) -> tuple[Any, str]:
-    """fsspec's file system for a URI, and the path on it."""
+    """Find fsspec's file system for a URI, and the path on it."""
     try:
         from fsspec.core import url_to_fs  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise missing_extra(f"{uri} needs fsspec", "corpus") from error
     try:
         return url_to_fs(uri)
-    except (ValueError, ImportError) as error:  # a protocol nobody knows, or needs a package for
+    except (ValueError, ImportError) as error:  # an unknown protocol, or one that needs a package
         raise ValueError(f"{uri}: {error}") from error
 
 
 def _table(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a manifest, a local file. Raises ValueError, csv.Error, RecursionError."""
+    """Read the rows of a manifest, a local file. Raises ValueError, csv.Error, RecursionError."""
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         try:
@@ -138,66 +140,68 @@ def _table(path: Path) -> Iterator[dict[str, Any]]:
         try:
             yield from parquet.read_table(path).to_pylist()
         except (ArrowInvalid, OSError) as error:
-            raise ValueError(f"no parquet: {str(error).splitlines()[0]}") from error
+            raise ValueError(f"not a parquet file: {str(error).splitlines()[0]}") from error
         return
     with open(path, encoding="utf-8-sig", newline="") as file:
         try:
             if suffix == ".csv":
-                # Strict, so that a quote that nobody closes does not swallow the rest.
+                # Strict, so that a quote that is never closed does not swallow the rest.
                 yield from csv.DictReader(file, strict=True)
                 return
             for line in file:
                 if line.strip():
                     yield json.loads(line)
         except UnicodeDecodeError as error:
-            raise ValueError(f"no text: {error}") from error
+            raise ValueError(f"not text: {error}") from error
         except json.JSONDecodeError as error:
-            raise ValueError(f"no JSON: {line[:80]!r}: {error}") from error
+            raise ValueError(f"a line must be JSON, got {line[:80]!r}: {error}") from error
 
 
 def _row(entry: Any, base: Path | None, format: str) -> Row:
-    """A manifest's row, checked. base: what relative sources are relative to. Raises ValueError."""
+    """Check a manifest's row. base: folder of relative sources. Raises ValueError."""
     if not isinstance(entry, dict):
-        raise ValueError(f"no object: {entry!r}")
+        raise ValueError(f"a row must be an object, got {entry!r}")
     values = {key: entry.get(key) or None for key in ("id", "source", "target")}
     for key, value in values.items():
         if value is not None and (type(value) not in (str, int) or "\0" in str(value)):
-            raise ValueError(f"{key} is text, got {value!r}")
+            raise ValueError(f"{key} must be text, got {value!r}")
     if values["source"] is None:
-        raise ValueError(f"no source: {entry!r}")
+        raise ValueError(f"a row must have a source, got {entry!r}")
     source, id = str(values["source"]), str(values["id"] or values["source"])
     absolute = is_uri(source) or os.path.isabs(source)
     if values["target"] is not None:
         target = str(values["target"])
         if format_of(Path(target)) != format:
-            raise ValueError(f"the target {target!r} is no name for --format {format}")
+            raise ValueError(f"the target must be a name for --format {format}, got {target!r}")
     elif absolute:
-        raise ValueError(f"the source {source!r} is not relative: give its target")
+        raise ValueError(f"a source that is not relative needs a target, got {source!r} without")
     else:
         target = _with_suffix(source, format)
     target = _checked_target(target)
     if is_uri(source):
         return Row(id, source, target)
     if base is None and not absolute:
-        raise ValueError(f"the source {source!r} is relative, but the manifest is no local file")
+        raise ValueError(
+            f"sources must be absolute in a manifest that is no local file, got {source!r}"
+        )
     path = source if absolute else str(Path(base or "", source))
     return _local(id, path, target)
 
 
 def _checked_target(target: str) -> str:
-    """The one spelling of a target. Raises ValueError if it is not below the target folder."""
+    """Normalise a target's path. Raises ValueError if it is not below the target folder."""
     parts = PurePosixPath(target).parts
     if os.path.isabs(target) or ".." in parts:
-        raise ValueError(f"the target {target!r} is not below the target folder")
+        raise ValueError(f"the target must be below the target folder, got {target!r}")
     if target.endswith("/") or parts[0] == STATE:
-        raise ValueError(f"the target {target!r} is no name for a file of yours")
+        raise ValueError(f"the target must be a file outside {STATE}, got {target!r}")
     return str(PurePosixPath(target))
 
 
 def _local(id: str, path: str, target: str) -> Row:
     try:
         status = os.stat(path)
-    except OSError:  # told when its turn comes
+    except OSError:  # reported when the row's turn comes
         return Row(id, path, target)
     return Row(id, path, target, status.st_size, str(status.st_mtime_ns))
 

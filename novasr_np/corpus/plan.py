@@ -1,4 +1,4 @@
-"""Sort the rows of a corpus: done, to do, failed before, or refused."""
+"""Sort the rows of a corpus into done, to do, failed before, and refused."""
 
 import dataclasses
 import hashlib
@@ -17,29 +17,29 @@ from .manifest import Row
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What every worker has to know. It can be pickled."""
+    """Settings of a corpus run for every worker. It can be pickled."""
 
-    folder: str  # where targets go
-    staging: str  # where unfinished files go, on the same file system
+    folder: str  # of the targets
+    staging: str  # folder of unfinished files, on the same file system
     options: Options
-    weights: Weights | str  # or where they are
-    backend: Any  # opens a runner: (weights) -> `Runner`, in the worker
+    weights: Weights | str  # or their path
+    backend: Any  # opens a runner in the worker: (weights) -> `Runner`
     weights_sha256: str  # of the weights' file
-    settings: str  # hash of all else that makes a difference to the samples
-    variant: str | None = None  # of weights of which there are several
+    settings: str  # hash of all other settings that change the samples
+    variant: str | None = None  # of the weights, in a folder of several
 
 
 class Plan(NamedTuple):
-    """The rows of a corpus by what is to become of them in a run."""
+    """The rows of a corpus, sorted for a run."""
 
     left: list[Row]
-    done: int  # complete, by the same weights and options, from a source that did not change
-    failed: list[Result]  # before, likewise, and not to be tried again
-    refused: list[Result]  # their targets are other files, or other rows' targets
+    done: int  # complete, by the same weights and options, from an unchanged source
+    failed: list[Result]  # failed before, likewise, and not to be tried again
+    refused: list[Result]  # rows whose target is another file, or another row's target
 
 
 def settings_hash(options: Options, choices: dict[str, Any], **others: str) -> str:
-    """Hash everything but the weights that makes a difference to the samples in a target.
+    """Hash all settings that change the samples in a target, except the weights.
 
     choices: the network's own options.
     """
@@ -58,7 +58,7 @@ def make_plan(
 ) -> Plan:
     """Sort rows by their former results (`load_results`) and what is in the target folder.
 
-    resume: leave out what is done; retry_failed: do not leave out what failed.
+    resume: leave out rows that are done. retry_failed: include rows that failed.
     """
     left, done, failed, refused = [], 0, [], []
     folder = os.path.abspath(task.folder)
@@ -71,11 +71,11 @@ def make_plan(
         same = before if holds and resume else None
         error = None
         if owners[row.target] != row.id:
-            error = f"{row.target} is the target of {owners[row.target]} already"
+            error = f"{row.target} is already the target of {owners[row.target]}"
         elif os.path.join(folder, row.target) in sources:
             error = f"{row.target} would replace a source"
         elif row.target not in made and os.path.lexists(Path(folder, row.target)):
-            error = f"{row.target} exists, and by the results no corpus job made it: move it away"
+            error = f"{row.target} exists, but was not made by a corpus job: move it away"
         if error:
             refused.append(new_result(row, task, "refused", error))
         elif same and _is_done(same, task):
@@ -88,7 +88,7 @@ def make_plan(
 
 
 def new_result(row: Row, task: Task, status: str, error: str | None = None) -> Result:
-    """A result with nothing but what is known before the work."""
+    """Create a result with the fields known before the work."""
     return dict.fromkeys(COLUMNS) | {
         "id": row.id,
         "source": row.source,
@@ -108,7 +108,7 @@ def new_result(row: Row, task: Task, status: str, error: str | None = None) -> R
 
 
 def _owners(rows: Sequence[Row], results: Results) -> dict[str, str]:
-    """Target -> the id whose it is: of the row that may have made it, else of the first."""
+    """Assign each target to an id: that of the row that may have made it, else of the first."""
     owners: dict[str, str] = {}
     for may_be_made in (True, False):
         for row in rows:
@@ -118,16 +118,16 @@ def _owners(rows: Sequence[Row], results: Results) -> dict[str, str]:
 
 
 def _may_be_made(result: Result | None) -> bool:
-    """Whether a job made the target, or was killed when it had perhaps done so."""
+    """Whether a job made the target, or was killed and may have made it."""
     return result is not None and (
         result["target_bytes"] is not None or result["status"] == "begun"
     )
 
 
 def _key(row: Row, task: Task) -> list[tuple[str, Any]]:
-    """What has to be as it was for a result to hold."""
+    """Fields that must be unchanged for a result to be valid."""
     new = new_result(row, task, "")
-    # Where a source has a version, it may be called by another path.
+    # A source with a version may have moved to another path.
     source = ("source_bytes", "source_version") if row.version else ("source",)
     return [(name, new[name]) for name in ("target", "weights", "options", *source)]
 

@@ -17,8 +17,8 @@ from .manifest import Row
 from .plan import Task
 from .worker import failure, open_worker
 
-_ROWS = 16  # at most that an actor takes at a time, and that are done again when it is killed
-MAX_ATTEMPTS = 3  # at a row: a file that kills its actor must not do so for ever
+_ROWS = 16  # rows that an actor takes at once, at most; if it is killed, all are done again
+MAX_ATTEMPTS = 3  # at a row, so that a file that kills its actor does not do so for ever
 
 
 def ray_data(
@@ -32,15 +32,15 @@ def ray_data(
     resources: dict[str, float] | None = None,
     files_at_once: int = 1,
 ) -> Iterator[Result]:
-    """The results of rows, as they come, from `jobs` actors of a Ray cluster.
+    """Yield the results of rows, as they come, from `jobs` actors of a Ray cluster.
 
-    Source and target folder have to be the same on every node. jobs: None for as many as the
+    The source and target folders must be the same on every node. jobs: None for as many as the
     cluster has room for. address: of a running cluster, as `ray.init` takes it; None starts one on
-    this machine. cpus, gpus, resources: what each actor takes, such as ``{"TPU": 4}``.
-    files_at_once: rows under way at once in each actor.
+    this machine. cpus, gpus, resources: requirements of each actor, such as ``{"TPU": 4}``.
+    files_at_once: number of rows in progress at once in each actor.
 
-    Raises ValueError if the cluster has no room for these actors and one CPU besides: with none
-    left for its own tasks Ray Data would wait for ever (ray issue 44687).
+    Raises ValueError if the cluster has no room for these actors and one more CPU: without a CPU
+    for its own tasks, Ray Data would wait for ever (ray issue 44687).
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray  # noqa: PLC0415
@@ -62,14 +62,15 @@ def ray_data(
 
 
 def _room(there: dict[str, float], each: dict[str, float], jobs: int | None) -> int:
-    """How many actors to start. Raises ValueError if there is no room."""
+    """Number of actors to start. Raises ValueError if there is no room."""
     free = there | {"CPU": there.get("CPU", 0) - 1}
     room = min(int(free.get(kind, 0) // n) for kind, n in each.items() if n)
     if room < (jobs or 1):
         needs = ", ".join(f"{n * (jobs or 1):g} {kind}" for kind, n in each.items() if n)
         has = ", ".join(f"{there.get(kind, 0):g} {kind}" for kind, n in each.items() if n)
         raise ValueError(
-            f"{jobs or 1} workers need {needs}, and Ray Data one CPU more; the cluster has {has}"
+            f"the cluster must have {needs} for {jobs or 1} workers, and one CPU more for Ray "
+            f"Data, got {has}"
         )
     return jobs or room
 
@@ -79,7 +80,7 @@ def _stream(
 ) -> Iterator[Result]:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    context.max_errored_blocks = -1  # rows that never come back are told below
+    context.max_errored_blocks = -1  # rows that never come back are reported below
     per_block = max(1, min(_ROWS, len(rows) // (8 * jobs)))
     blocks = ceil_div(len(rows), per_block)
     items = [{"row": json.dumps(row._replace(source=_absolute(row.source)))} for row in rows]
@@ -100,16 +101,16 @@ def _stream(
         if row := missing.pop(result["id"], None):
             yield result | {"source": row.source}
     for row in missing.values():
-        yield failure(row, task, "Ray lost it: its log says why")
+        yield failure(row, task, "Ray lost the recording: Ray's log says why")
 
 
 def _absolute(path: str) -> str:
-    """For the other nodes, whose working directory is another."""
+    """Make a path absolute for the other nodes, which have other working directories."""
     return path if manifest.is_uri(path) else os.path.abspath(path)
 
 
 class _Actor:
-    """A worker on one of the cluster's nodes."""
+    """Worker on one of the cluster's nodes."""
 
     def __init__(self, task: Task, files_at_once: int) -> None:
         self._task, self._files_at_once = task, files_at_once
@@ -121,7 +122,7 @@ class _Actor:
         return {"result": [json.dumps(result) for result in results]}
 
     def _one(self, row: Row, **options: Any) -> Result:
-        """A worker's work, with attempts counted in a file that outlives an actor."""
+        """Do a row, and count the attempts in a file that outlives the actor."""
         name = hashlib.sha256(row.id.encode("utf-8", "surrogateescape")).hexdigest()
         path = Path(self._task.staging, f"{name}.attempts")
         with open(path, "ab") as file:

@@ -16,9 +16,9 @@ from .ledger import Ledger, Result
 from .manifest import Row, fetched
 from .plan import Task, new_result
 
-# After these nothing more can be written.
+# After these errors nothing more can be written.
 _FATAL = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
-# What a conversion measures, as both kinds of results call it.
+# The measurements of a conversion, which have the same names in both kinds of results.
 _MEASURED = (
     "error",
     "errno",
@@ -30,7 +30,7 @@ _MEASURED = (
     "saturated",
 )
 
-# What a worker does with one row; and how the rows of a run get to workers.
+# A worker's function for one row; and an engine, which distributes the rows of a run to workers.
 Work = Callable[..., Result]
 Engine = Callable[[Task, Iterable[Row]], Iterator[Result]]
 
@@ -42,9 +42,9 @@ def run_rows(
     engine: Engine,
     progress: Callable[[Result], object],
 ) -> None:
-    """Do the rows, and keep each result in the ledger. progress is called with each.
+    """Do the rows, and keep each result in the ledger. progress: called with each result.
 
-    Raises OSError if the target folder's file system takes no more: what is done stays done.
+    Raises OSError if the target folder's file system is full or fails; results so far are kept.
     """
     results = engine(task, _logged(rows, task, ledger))
     try:
@@ -58,17 +58,16 @@ def run_rows(
 
 
 def _logged(rows: Iterable[Row], task: Task, ledger: Ledger) -> Iterator[Row]:
-    """The rows; each is in the ledger as begun before an engine takes it."""
+    """Yield the rows, each logged as begun before an engine takes it."""
     for row in rows:
         ledger.add(new_result(row, task, "begun"))
         yield row
 
 
 def open_worker(task: Task) -> Work:
-    """What a worker does with a row, made once: weights are prepared for the whole run.
+    """Create a worker's function for a row, with the weights prepared for the whole run.
 
-    The file is exactly what `convert` writes for that source. What goes wrong is told in the
-    result.
+    The file is exactly that of `convert` for the source. Errors are reported in the result.
     """
     runner = task.backend.open(load_weights(task.weights, task.variant))
     return partial(_work, task, runner)
@@ -92,7 +91,7 @@ def _work(
             size = staged.stat().st_size
             os.replace(staged, target)
             result |= {"status": "done", "target_bytes": size}
-    except Exception as error:  # whatever it is, the other rows go on
+    except Exception as error:  # whatever the error, the other rows go on
         result |= {"error": message(error), "errno": getattr(error, "errno", None)}
     finally:
         staged.unlink(missing_ok=True)
@@ -100,5 +99,5 @@ def _work(
 
 
 def failure(row: Row, task: Task, error: str) -> Result:
-    """The result of a row whose worker is gone."""
+    """Create the result of a row whose worker is gone."""
     return new_result(row, task, "failed", error)

@@ -1,4 +1,4 @@
-"""The registry: which networks there are, and which one a set of weights is for."""
+"""The registry of networks, and the search for the one that a set of weights is for."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -23,17 +23,17 @@ __all__ = ["NETWORKS", "Network", "called", "find", "stored_at"]
 def find(
     names: Iterable[str], metadata: Mapping[str, str] | None = None, sha256: str = ""
 ) -> Network:
-    """The network that tensors of these names are for.
+    """Find the network that tensors of these names are for.
 
-    Metadata with the key ``model`` decides, or the hash of a published checkpoint; without them,
-    the table that has most of the names, ours or the original's, and among equals the first.
-    Whether the tensors are all there is not looked at.
+    Metadata with the key ``model`` decide, or the hash of a published checkpoint; without these,
+    the table with the most names in common, ours or the original's, the first of equals. Whether
+    all tensors are present is not checked.
 
-    Raises WeightsError if the metadata name a network that is not here.
+    Raises WeightsError if the metadata name an unknown network.
     """
     if model := (metadata or {}).get("model"):
         if model not in NETWORKS:
-            raise WeightsError(f"weights of {model!r}; expected {', '.join(NETWORKS)}")
+            raise WeightsError(f"model must be one of {', '.join(NETWORKS)}, got {model!r}")
         return NETWORKS[model]
     names = set(names)
     roots = {name.partition(".")[0] for name in names}
@@ -50,13 +50,13 @@ def find(
 
 
 def stored_at(path: Path) -> Network | None:
-    """The network whose `Store` has weights at a path, or None."""
+    """Find the network whose `Store` has weights at a path, or None."""
     stores = ((network, network.weights.store) for network in NETWORKS.values())
     return next((network for network, store in stores if store and store.holds(path)), None)
 
 
 def called(name: str) -> Network | None:
-    """The network of that name in any case, which may leave out what comes after a hyphen."""
+    """Find a network by its name in any case; the part after a hyphen may be left out."""
     name = name.casefold()
     names = {network.name.casefold(): network for network in NETWORKS.values()}
     families = {full.partition("-")[0]: names[full] for full in reversed(names)}

@@ -1,4 +1,4 @@
-"""The record of a voice: all that `speech` and the commands know of it."""
+"""The record of a voice: all that `speech` and the commands know about it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,10 +14,11 @@ LEAST, MOST = 0.25, 4.0  # of speed, pitch and energy
 
 @dataclass(frozen=True)
 class Speech:
-    """Manner of speaking, relative to the voice's own.
+    """Manner of speaking, relative to the voice's default.
 
-    speed: 2 is twice as fast; pitch: of its rise and fall; mode, pronouncer: as `FrontEnd.read`
-    takes them. Raises ValueError for a speed, pitch or energy outside 0.25 .. 4.
+    speed, pitch, energy: factors; speed 2 is twice as fast, and pitch is that of the rise and fall.
+    mode, pronouncer: as `FrontEnd.read` takes them. Raises ValueError for a speed, pitch or energy
+    outside 0.25 .. 4.
     """
 
     speed: float = 1.0
@@ -34,7 +35,7 @@ class Speech:
 
     @property
     def length(self) -> float:
-        """Of the sounds, relative to the voice's own."""
+        """Duration of the phones, relative to the voice's default."""
         return 1 / self.speed
 
 
@@ -46,19 +47,19 @@ class Reading(Protocol):
 
     @property
     def ids(self) -> Mapping[str, np.ndarray]:
-        """Arrays [tokens] that the network takes, by what they number."""
+        """The network's inputs, arrays [tokens], by name."""
 
     @property
     def transcript(self) -> str:
-        """Phones, with spaces between them."""
+        """Phones, separated by spaces."""
 
     @property
     def audible(self) -> bool:
-        """Whether there is more in it than pauses."""
+        """Whether it has more than pauses."""
 
     @property
     def spelled(self) -> tuple[str, ...]:
-        """Words that nothing knows, said by their letters."""
+        """Unknown words, spelled by their letters."""
 
     @property
     def unspoken(self) -> tuple[str, ...]:
@@ -66,11 +67,11 @@ class Reading(Protocol):
 
 
 class FrontEnd(NamedTuple):
-    """From text to what the network takes."""
+    """Front-end, which converts text to the network's inputs."""
 
-    modes: tuple[str, ...]  # "fixed" as the text is meant; "exact" as the original reads it
-    min_tokens: int  # of the sentences that a text is cut into, at the least
-    max_tokens: int  # at the most, at the voice's own speed
+    modes: tuple[str, ...]  # "fixed": as the text is meant; "exact": as the original reads it
+    min_tokens: int  # smallest limit for the tokens of a sentence
+    max_tokens: int  # limit for the tokens of a sentence at the voice's default speed
     # (text, max_tokens, pronouncer) -> sentences, in words
     sentences: Callable[[str, int, Any], Iterator[str]]
     # (text, mode, pronouncer) -> `Reading`; raises ValueError for an unknown mode
@@ -80,11 +81,11 @@ class FrontEnd(NamedTuple):
 class Files(NamedTuple):
     """A voice's weights on disk."""
 
-    described: str  # what a path to them leads to, for the help
-    variable: str  # the environment variable that names them where no path is given
-    fetch: str  # the command that fetches them
-    folder: str  # where they are then
-    holds: Callable[[Path], bool]  # whether a folder has them, by its names
+    described: str  # description of the path's file or folder, for the help
+    variable: str  # the environment variable with their path, used if no path is given
+    fetch: str  # the command that downloads them
+    folder: str  # the folder that `fetch` downloads them to
+    holds: Callable[[Path], bool]  # whether a folder has them, by its files' names
     load: Callable[[Any], Params]  # a path, loaded weights or None -> weights, checked
     save: Callable[[Params, Any], None]  # (weights, path): one safetensors file
     describe: Callable[[Path], Iterator[str]]  # lines for `novasr weights show`
@@ -97,11 +98,11 @@ class Voice:
     name: str  # as in the metadata of its weights, and in messages
     language: str
     sample_rate: int  # Hz
-    max_frames: int  # of an utterance; what is beyond is cut off
+    max_frames: int  # of an utterance, which is cut off there
     weights: Files
     text: FrontEnd
     # (params, *ids, ...) -> each stage's (name, activation); the last is the wave
     stages: Callable[..., Iterator[tuple[str, np.ndarray]]]
     prepare: Callable[[Params], Any]
-    # (prepared, reading, speech) -> samples [n] float32, and how many frames they should have had
+    # (prepared, reading, speech) -> samples [n] float32, and the frames before the cut
     speak: Callable[[Any, Any, Speech], tuple[np.ndarray, int]]

@@ -1,4 +1,4 @@
-"""The registry of voices, and which of them weights are for."""
+"""The registry of voices, and the search for the one that weights are for."""
 
 import os
 from pathlib import Path
@@ -13,14 +13,14 @@ __all__ = ["NATURAL", "VOICES", "Reading", "Speech", "Voice", "find", "voice_at"
 
 
 def voice_at(path: Path) -> Voice | None:
-    """The voice whose weights are in that folder, or None."""
+    """Find the voice whose weights are in a folder, or None."""
     return next((voice for voice in VOICES.values() if voice.weights.holds(path)), None)
 
 
 def find(weights: Any = None) -> Voice:
-    """The voice that weights are for: a path, loaded ones, or None for the default's.
+    """Find the voice that weights are for: a path, loaded weights, or None for the default.
 
-    The first of all where nothing tells: its `load` says what is missing.
+    If none is recognised, it is the first voice, whose `load` reports what is missing.
     """
     known = voice_at(Path(weights)) if isinstance(weights, (str, os.PathLike)) else None
     return known or next(iter(VOICES.values()))

@@ -19,5 +19,5 @@ def test_weights_find_their_network(network, tmp_path):
 
 
 def test_weights_of_a_network_that_is_not_here():
-    with pytest.raises(WeightsError, match="weights of 'SomethingElse'; expected NovaSR"):
+    with pytest.raises(WeightsError, match=r"model must be one of NovaSR.*, got 'SomethingElse'"):
         find([], {"model": "SomethingElse"})

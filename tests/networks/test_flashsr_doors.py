@@ -297,13 +297,13 @@ def test_what_options_cannot_be(weights, options, error, match):
 
 
 def test_doors_that_are_closed(weights, weights_file, monkeypatch):
-    with pytest.raises(WeightsError, match="FlashSR hears windows, which the host prepares"):
+    with pytest.raises(WeightsError, match="FlashSR takes windows, which the host prepares"):
         jax_forward(weights, sound(WINDOW))
     with monkeypatch.context() as patched:  # a stream has the default overlap
         patched.setitem(networks.NETWORKS, "FlashSR", FLASHSR)
         with pytest.raises(ValueError, match="FlashSR must know the level of the whole sound"):
             novasr_np.Stream(str(weights_file))
-    with pytest.raises(ValueError, match="NovaSR has no options, got seed"):
+    with pytest.raises(ValueError, match="options must be empty for NovaSR, got seed"):
         novasr_np.upsample(sound(100)[0], weights="novasr-open", options={"seed": 1})
     with pytest.raises(ValueError, match="has no variants, so variant must be None, got 'int4'"):
         novasr_np.load_weights("novasr-open", "int4")
@@ -424,13 +424,15 @@ def test_stablehlo_takes_the_weights_as_an_argument(weights):
 
 def test_what_jax_cannot_do(weights):
     x = sound(100)[0]
-    with pytest.raises(ValueError, match="segment: the network hears windows of 30720 samples"):
+    with pytest.raises(
+        ValueError, match="segment must be None for a network with windows of 30720 samples"
+    ):
         jax_upsample(x, weights=weights, options=OVERLAP, segment=100)
     with pytest.raises(ValueError, match="got 'low'"):
         jax_upsample(x, weights=weights, options=OVERLAP, precision="low")
     with pytest.raises(ValueError, match="batch must be at least 1, got 0"):
         jax_upsample(x, weights=weights, options=OVERLAP, batch=0)
-    with pytest.raises(ValueError, match="NovaSR has no options, got seed"):
+    with pytest.raises(ValueError, match="options must be empty for NovaSR, got seed"):
         jax_upsample(x, weights="novasr-open", options={"seed": 1})
     assert jax_upsample([], weights=weights, options=OVERLAP) == []
 

@@ -1,4 +1,4 @@
-"""airband: speech at 16 kHz in, 48 kHz out, by the power of bands 200 times a second."""
+"""airband: speech from 16 to 48 kHz; predicts the power of the missing bands 200 times a second."""
 
 from functools import partial
 

@@ -44,9 +44,8 @@ def forward(
 ) -> np.ndarray:
     """Run the bare network: x [..., T] at 16 kHz -> [..., 3T] at 48 kHz, the dtype of x.
 
-    float32 in gives float32 out; float64 runs the same code and is the truth that the rest is
-    measured against. Every layer holds the whole signal; the front door, `upsample`, works in
-    blocks. start, facts: as for `stages`.
+    float64 runs the same code and is the reference for all tests. Every layer holds the whole
+    signal; `upsample` works in blocks. start, facts: as for `stages`.
 
     Raises TypeError if x is neither float32 nor float64, ValueError if T < 1.
     """

@@ -1,4 +1,4 @@
-"""NovaSR: speech at 16 kHz in, 48 kHz out; 23,200 parameters."""
+"""NovaSR: speech from 16 to 48 kHz; 23,200 parameters."""
 
 from collections.abc import Mapping
 

@@ -69,9 +69,9 @@ def apply(use: Layers, p: Params, x: np.ndarray) -> Iterator[tuple[str, np.ndarr
 def forward(params: Params, x: Any, start: int = 0, facts: Facts | None = None) -> np.ndarray:
     """Run the bare network: x [..., T] at 16 kHz -> [..., 3T - 4] at 48 kHz, the dtype of x.
 
-    float32 in gives float32 out; float64 runs the same code and is the truth that the rest is
-    measured against. Every layer holds the whole signal; the front door, `upsample`, works in
-    blocks, and gives exactly 3T samples. start, facts: as for `stages`.
+    float64 runs the same code and is the reference for all tests. Every layer holds the whole
+    signal; `upsample` works in blocks, and returns exactly 3T samples. start, facts: as for
+    `stages`.
 
     Raises TypeError if x is neither float32 nor float64, ValueError if T < 2.
     """

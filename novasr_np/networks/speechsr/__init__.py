@@ -1,4 +1,4 @@
-"""SpeechSR: speech at 16 kHz in, 48 or 24 kHz out; 131,904 parameters."""
+"""SpeechSR: speech from 16 to 48 or 24 kHz; 131,904 parameters."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -13,7 +13,7 @@ from . import fast, model, spec, to_onnx
 def _from_upstream(
     variant: spec.Variant, tensors: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Weight norm multiplied out, ``w[o] = g[o] v[o] / |v[o]|``; such weights are float64."""
+    """Multiply weight norm out, ``w[o] = g[o] v[o] / |v[o]|``; such weights are float64."""
     ours = {name: tensors[key].reshape(spec.TENSORS[name]) for name, key in spec.SAME.items()}
     for name in spec.CONVOLUTIONS:
         g, v = (np.float64(tensors[f"dec.{name}.weight_{part}"]) for part in "gv")

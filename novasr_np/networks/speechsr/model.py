@@ -90,9 +90,8 @@ def forward(
     To 24 kHz it gives floor(3T / 2). There the interpolation's factor is exactly 2/3 for an even T
     alone: with an odd one every sample sits a little elsewhere, up to a third of one at the end.
 
-    float32 in gives float32 out; float64 runs the same code and is the truth that the rest is
-    measured against. Every layer holds the whole signal; the front door, `upsample`, works in
-    blocks.
+    float64 runs the same code and is the reference for all tests. Every layer holds the whole
+    signal; `upsample` works in blocks.
 
     Raises TypeError if x is neither float32 nor float64, ValueError if T < 1.
     """
