@@ -124,7 +124,7 @@ def test_door(params):
     with pytest.raises(TypeError, match="float16"):
         Stream(params, dtype="f2")
     assert Stream(params, np.int16(16_000)).latency == 13
-    with pytest.raises(ValueError, match="sample rate 5"):
+    with pytest.raises(ValueError, match="Hz, got 5"):
         Stream(params, 5)
 
 

@@ -90,7 +90,7 @@ def test_doctor_finds_what_is_wrong(cli, monkeypatch, tmp_path):
     data[-1] ^= 1
     (folder / weights_path(None).name).write_bytes(data)
     monkeypatch.setattr("novasr_np.weights._FOLDERS", (folder,))
-    assert "not what was shipped" in cli("doctor")[2]
+    assert "differs from the file shipped" in cli("doctor")[2]
     wrong = dataclasses.replace(NOVASR, ports=Ports({0: 0.5}))
     monkeypatch.setitem(NETWORKS, "NovaSR", wrong)
     assert "self-test: NovaSR, numpy float64 is off by" in cli("doctor")[2]
@@ -140,7 +140,11 @@ def test_export_writes_a_model_that_verify_accepts(cli):
     status, _, err = cli("export", "onnx", "b.onnx", "--opset", "9")
     assert status == 2
     assert "opset must be from 11 to 21, got 9" in err
-    for name, words in (("a.txt", "ends in .onnx"), ("", "ends in"), ("no/a.onnx", ": no/a.onnx")):
+    for name, words in (
+        ("a.txt", "must end in .onnx"),
+        ("", "ends in"),
+        ("no/a.onnx", ": no/a.onnx"),
+    ):
         status, _, err = cli("export", "onnx", name)
         assert status == 2
         assert words in err
@@ -179,7 +183,7 @@ def test_models_that_are_no_port_are_refused(cli):
     add(onnx.TensorProto.DOUBLE, ["a"], "double.onnx")
     Path("text.onnx").write_text("no model")
     for name, status, words in (
-        ("two.onnx", 2, "two.onnx: expected a tensor of floats in"),
+        ("two.onnx", 2, "two.onnx must have one tensor of floats in"),
         ("text.onnx", 2, "text.onnx"),
         ("double.onnx", 1, "samples, expected"),
     ):
@@ -336,7 +340,7 @@ def test_spectrogram_writes_a_picture_of_any_length(cli):
     os.remove("long.wav")
     os.remove("long.png")
     for arguments, words in (
-        (("a.wav", "-o", "p.gif"), "PNG"),
+        (("a.wav", "-o", "p.gif"), "must end in .png"),
         (("a.wav", "-o", "p.png"), "p.png exists"),
         (("no.wav", "-o", "q.png"), "such"),
         (("a.wav", "-o", "nowhere/q.png"), "No such file or directory: nowhere/q.png"),

@@ -1,1 +1,1 @@
-"""Check other implementations of a network, and this one: cases, grades, diagnosis."""
+"""Check ports of a network, and this installation: cases, grades, diagnosis."""

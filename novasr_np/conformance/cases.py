@@ -1,4 +1,4 @@
-"""The inputs that every port is tried on, the same on every machine."""
+"""The test inputs for ports, the same on every machine."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,21 +10,21 @@ LONG_SECONDS = 600
 
 
 class Case(NamedTuple):
-    """An input: 16-bit samples as float32, so that any file can hold them."""
+    """Test input: 16-bit samples as float32, so that any file can hold them."""
 
     name: str
     x: np.ndarray  # [T]
     rate: int  # Hz
-    is_length: bool = False  # one of those that try all short lengths
+    is_length: bool = False  # True for the cases of all short lengths
 
 
 def cases(
     rate: int, long_seconds: float = LONG_SECONDS, other_rates: tuple[int, ...] = ()
 ) -> Iterator[Case]:
-    """The inputs for a network that hears `rate` Hz.
+    """Yield the inputs for a network with `rate` Hz as its input rate.
 
-    long_seconds: the length of the last case, 0 for none. other_rates: in Hz; for ports that
-    resample, cases at these in addition.
+    long_seconds: the length of the last case, 0 for none. other_rates: in Hz, for additional cases
+    for ports that resample.
     """
     tone = 0.5 * np.sin(np.arange(2000) * 2 * np.pi * 7900 / rate)
     yield Case("speech-like", voice(8000, rate), rate)
@@ -43,7 +43,7 @@ def cases(
 
 
 def voice(samples: int, rate: int) -> np.ndarray:
-    """A buzz with moving pitch and formants, with pauses, float32."""
+    """Make a buzz with moving pitch and formants, with pauses, float32."""
     t = np.arange(samples) / rate
     phase = 2 * np.pi * (130 * t - 20 * np.cos(2 * np.pi * 0.9 * t) / (2 * np.pi * 0.9))
     x = np.zeros(samples)
@@ -55,7 +55,7 @@ def voice(samples: int, rate: int) -> np.ndarray:
 
 
 def noise(samples: int, level: float) -> np.ndarray:
-    """Uniform noise within +- level, float32, by a generator (splitmix64) any language can have."""
+    """Make uniform noise within +- level, float32, by splitmix64, which any language can have."""
     z = (np.arange(1, samples + 1, dtype=np.uint64) * 0x9E3779B97F4A7C15) & (2**64 - 1)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -64,5 +64,5 @@ def noise(samples: int, level: float) -> np.ndarray:
 
 
 def _as_16_bit(x: np.ndarray) -> np.ndarray:
-    """As a 16-bit file would have it, full scale 1."""
+    """Round to 16 bits, full scale 1."""
     return (np.clip(np.rint(x * 32768), -32768, 32767) / 32768).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Find out why a port's output is wrong: the explanation that fits it best."""
+"""Diagnose why a port's output is wrong: find the explanation that fits it best."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from ..networks import Network
 from ..networks.record import Params
 from .cases import LENGTHS, Case
 
-MARGIN_DB = 10.0  # by which an explanation has to be better than none
-MATCH_DB = 60.0  # from which on a part of an output is as it should be
+MARGIN_DB = 10.0  # by which an explanation has to improve the SNR
+MATCH_DB = 60.0  # least SNR at which a part of an output is right
 _MAX_DELAY = 64  # samples: the largest delay that is found
-_SEARCH_SAMPLES = 2000  # of a case, beside the context, that known faults are looked for in
+_SEARCH_SAMPLES = 2000  # of a case, beside the context, in which known faults are looked for
 
 
 class Finding(NamedTuple):
-    """What is wrong: a code for programs, and the text for people."""
+    """Fault that was found: a code for programs, and a text for people."""
 
     code: str
     text: str
@@ -25,10 +25,10 @@ class Finding(NamedTuple):
 
 @dataclass
 class Suspects:
-    """The network's faults that a port is compared with first, and how long to look for others."""
+    """Faults to compare a port with first, and the number of searches left for others."""
 
     found: list[str] = field(default_factory=list)
-    searches_left: int = 3  # through all of them, without success, in cases long enough to tell
+    searches_left: int = 3  # through all faults, without success, in cases that are long enough
 
 
 def explain(
@@ -40,9 +40,9 @@ def explain(
     network: Network,
     suspects: Suspects,
 ) -> list[Finding]:
-    """What explains an output that is wrong: its length, and the best of all explanations.
+    """Explain a wrong output: by its length, and by the best of all explanations.
 
-    expected: the two lengths that are right, of the bare network and of the front door.
+    expected: the two correct lengths, of the bare network and of `upsample`.
     """
     bare, whole = expected
     if truth.any() and not y.any():
@@ -67,7 +67,7 @@ def explain(
 
 
 def drift(y: np.ndarray, truth: np.ndarray, network: Network) -> Finding | None:
-    """Told if the error grows on the way, as it does where an index is computed in float32."""
+    """Find an error that grows with time, as it does if an index is computed in float32."""
     parts = zip(np.array_split(y, 4), np.array_split(truth, 4), strict=True)
     levels = [snr(*part) for part in parts]
     least = max(levels[2:]) + MARGIN_DB / 2
@@ -78,13 +78,13 @@ def drift(y: np.ndarray, truth: np.ndarray, network: Network) -> Finding | None:
 
 
 def half_precision(y: np.ndarray) -> Finding:
-    """What explains an output that is nearly right."""
+    """Explain an output that is nearly right."""
     every = (y == np.float64(np.float16(y))).all()
     return Finding("half", "half precision" if every else "no better than half precision")
 
 
 def lost_tail(samples: int, network: Network) -> Finding:
-    """An output that ends too early."""
+    """Explain an output that ends too early."""
     rate = f"{network.rate_out / 1000:g} kHz"
     return Finding("tail", f"the tail is lost: {samples} samples at {rate}")
 
@@ -98,7 +98,7 @@ def snr(y: np.ndarray, truth: np.ndarray) -> float:
 
 
 def aligned_delay(y: np.ndarray, truth: np.ndarray) -> int:
-    """Samples that y is late, where it or its negative fits the truth best; at most 64."""
+    """Delay of y in samples at which it, or its negative, fits the truth best; at most 64."""
     reach = min(_MAX_DELAY, len(y) - 1)
     shifts = [0, *(s for k in range(1, reach + 1) for s in (k, -k))]
     products = [abs(float(np.dot(*_aligned(y, truth, s)))) for s in shifts]
@@ -108,7 +108,7 @@ def aligned_delay(y: np.ndarray, truth: np.ndarray) -> int:
 def _explanations(
     y: np.ndarray, truth: np.ndarray, network: Network
 ) -> Iterator[tuple[float, Finding]]:
-    """(SNR to what it would then be, finding) of what any port may do to its output."""
+    """Yield (SNR after its correction, finding) for the faults that any port may have."""
     phase = Finding("phase", "the phase is reversed: every sample has the wrong sign")
     yield snr(-y, truth), phase
     silent = int(np.flatnonzero(y[::-1] != 0)[0]) if y.any() else 0
@@ -136,14 +136,14 @@ def _known_faults(
     network: Network,
     suspects: Suspects,
 ) -> list[tuple[float, Finding]]:
-    """The same for the network's known faults: those found before, and all while it is worth it."""
+    """List the same for the network's known faults: those found before, or all, a few times."""
     long_enough = not case.is_length or len(case.x) == LENGTHS[-1]
     assert network.ports is not None
     faults = network.ports.faults
     search_all = suspects.searches_left > 0 and long_enough
     names = dict.fromkeys([*suspects.found, *(faults if search_all else ())])
     x = case.x[: _SEARCH_SAMPLES + network.cut.context]
-    if len(x) < len(case.x):  # what the cut changes is left out
+    if len(x) < len(case.x):  # without the outputs that the cut changes
         y = y[: network.at(len(x) - network.cut.right)]
     candidates, best = [], before + MARGIN_DB
     for name in names:

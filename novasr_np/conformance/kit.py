@@ -1,4 +1,4 @@
-"""Export the conformance kit: inputs, outputs and every stage as files, to keep beside a port."""
+"""Export the conformance kit: inputs, outputs and every stage, as files for tests of a port."""
 
 import json
 import tempfile
@@ -13,7 +13,7 @@ from ..weights import Weights, file_sha256, load_weights, read_weights, weights_
 from .cases import cases
 from .verify import GRADES
 
-STAGES_SAMPLES, STAGES_STEPS = 32, 10  # of the input whose stages are kept, at least
+STAGES_SAMPLES, STAGES_STEPS = 32, 10  # least length of the input whose stages are exported
 
 _README = """\
 # {name} conformance kit
@@ -35,14 +35,14 @@ bytes of header, for all arrays here, and then the numbers, little-endian, the l
 def export(folder: Path, weights: str | None = None) -> None:
     """Write the kit for weights (a name or path, None for the default) as a new folder.
 
-    The same weights give the same bytes. Raises FileExistsError if there is something already,
-    OSError if it cannot be written, WeightsError as `load_weights`.
+    The same weights give the same bytes. Raises FileExistsError if the folder exists, OSError if it
+    cannot be written, WeightsError as `load_weights`.
     """
     path = weights_path(weights)
     loaded = load_weights(path)
     network = loaded.network
     if network.ports is None:
-        raise WeightsError(f"there is no kit for {network.name}")
+        raise WeightsError(f"there is no conformance kit for {network.name}")
     if folder.exists():
         raise FileExistsError(f"{folder} exists")
     folder.parent.mkdir(parents=True, exist_ok=True)

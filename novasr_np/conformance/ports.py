@@ -1,4 +1,4 @@
-"""Ports as functions: a program, or a model in ONNX."""
+"""Ports as functions: a program, or an ONNX model."""
 
 import os
 import shlex
@@ -21,25 +21,25 @@ _MESSAGE_LENGTH = 200  # characters of an error message that are shown
 
 
 def program(template: str, rate_out: int, format: str = "raw", timeout: float = 600) -> Port:
-    """A port that is a program reading one file and writing another.
+    """Make a port of a program that reads one file and writes another.
 
-    template: the command line, no shell, with {input} and {output} for the files: format "raw" is
-    little-endian float32, "wav" is 16 bits in and whatever libsndfile reads out. timeout is in
-    seconds. Raises ValueError for a template without the two, or another format, and OSError if
-    there is no such program.
+    template: the command line, run without a shell, with {input} and {output} for the files.
+    format: "raw" for little-endian float32; "wav" for a 16-bit input, and an output that libsndfile
+    can read. timeout: in seconds. Raises ValueError for a template without the two names, or
+    another format, and OSError if there is no such program.
 
-    The port raises OSError if the program cannot be run, fails or writes nothing, or a WAV file
-    that is not one channel at 48 kHz; TimeoutError if it takes too long, when it is ended with all
-    that it started.
+    The port raises OSError if the program cannot be run, fails, writes nothing, or writes a WAV
+    file that is not one channel at 48 kHz; TimeoutError if it takes too long, and then it is ended
+    with all processes that it started.
     """
     line = shlex.split(template)
     for name in ("{input}", "{output}"):
         if not any(name in part for part in line):
-            raise ValueError(f"the command has no {name}: {template!r}")
+            raise ValueError(f"the command must contain {name}, got {template!r}")
     if format not in FORMATS:
-        raise ValueError(f"format is one of {', '.join(FORMATS)}, got {format!r}")
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
     if shutil.which(line[0]) is None:
-        raise FileNotFoundError(f"no program {line[0]!r}")
+        raise FileNotFoundError(f"the command must name a program, got {line[0]!r}")
 
     def port(x: np.ndarray, rate: int) -> np.ndarray:
         with tempfile.TemporaryDirectory(prefix="novasr-verify-") as folder:
@@ -57,12 +57,12 @@ def program(template: str, rate_out: int, format: str = "raw", timeout: float = 
             if format == "raw":
                 data = target.read_bytes()
                 if len(data) % 4:
-                    raise OSError(f"its output is no float32: {len(data)} bytes")
+                    raise OSError(f"its output must be float32 samples, got {len(data)} bytes")
                 return np.frombuffer(data, "<f4")
             y, rate = read(target)
             if (len(y), rate) != (1, rate_out):
                 raise OSError(
-                    f"its WAV has {len(y)} channels at {rate} Hz, expected 1 at {rate_out}"
+                    f"its WAV must have 1 channel at {rate_out} Hz, got {len(y)} at {rate} Hz"
                 )
             return y[0]
 
@@ -70,9 +70,10 @@ def program(template: str, rate_out: int, format: str = "raw", timeout: float = 
 
 
 def onnx(path: str) -> Port:
-    """A port that is an ONNX model, [batch, 1, time] or [batch, time], by ONNX Runtime on the CPU.
+    """Make a port of an ONNX model, [batch, 1, time] or [batch, time], by ONNX Runtime on the CPU.
 
-    Raises ModuleNotFoundError without ONNX Runtime, OSError or ValueError for what is no model.
+    Raises ModuleNotFoundError without ONNX Runtime, OSError or ValueError for a file that is no
+    model.
     """
     try:
         import onnxruntime  # noqa: PLC0415
@@ -81,12 +82,12 @@ def onnx(path: str) -> Port:
     model = Path(path).read_bytes()
     try:
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its own kinds, one for each fault of a model
+    except Exception as error:  # ONNX Runtime has an exception for each fault of a model
         raise ValueError(f"{path}: {error}") from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type not in _DTYPES:
         has = ", ".join(value.type for value in (*inputs, *outputs))
-        raise ValueError(f"{path}: expected a tensor of floats in, and one out; it has {has}")
+        raise ValueError(f"{path} must have one tensor of floats in, and one out, got {has}")
     dtype = _DTYPES[inputs[0].type]
     axes = (np.newaxis,) * (len(inputs[0].shape) - 1)
 
@@ -122,7 +123,7 @@ def _run(line: list[str], timeout: float, messages: Path) -> None:
         raise TimeoutError(f"it took longer than {timeout:g} s") from error
     finally:
         if process.poll() is None:
-            if os.name == "posix":  # what it has started, too
+            if os.name == "posix":  # also the processes that it has started
                 os.killpg(process.pid, signal.SIGKILL)
             process.kill()
             process.wait()
@@ -138,7 +139,7 @@ def _run(line: list[str], timeout: float, messages: Path) -> None:
 
 
 def _one_line(text: str) -> str:
-    """A message as one line that no terminal minds."""
+    """Make a message one line without control characters."""
     line = " ".join(text.split())
     shown = line if len(line) <= _MESSAGE_LENGTH else f"{line[:_MESSAGE_LENGTH]} ..."
     return "".join(c if c.isprintable() else "?" for c in shown)

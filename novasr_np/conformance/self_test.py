@@ -32,7 +32,7 @@ _PACKAGES = (
 
 
 def examine() -> dict[str, Any]:
-    """All that is asked of this machine; "problems" has what is wrong, in words."""
+    """Examine this installation; "problems" holds a message for each fault."""
     problems: list[str] = []
     report: dict[str, Any] = {
         "versions": _versions(),
@@ -75,7 +75,7 @@ def _blas() -> str:
 
 
 def _weights(problems: list[str]) -> dict[str, Any]:
-    """What a run would take without --weights, and whether it is as it was shipped."""
+    """Describe the default weights, and check that they are unchanged."""
     source = os.environ.get("NOVASR_WEIGHTS") or weights.DEFAULT
     try:
         path = weights.weights_path(source)
@@ -86,18 +86,18 @@ def _weights(problems: list[str]) -> dict[str, Any]:
         return {"source": source}
     sums = Path(path).with_name("SHA256SUMS")
     if source in weights.embedded_weights() and sums.exists() and sha256 not in sums.read_text():
-        problems.append(f"weights: {path} is not what was shipped: its sha256 is {sha256}")
+        problems.append(f"weights: {path} differs from the file shipped: its sha256 is {sha256}")
     return {"source": source, "sha256": sha256}
 
 
 def noise_weights(network: Network) -> Params:
-    """A set of weights made of `noise`, the same everywhere, for the self-test; float64."""
+    """Make a set of weights of `noise`, the same everywhere, for the self-test; float64."""
     sizes = {name: int(np.prod(shape)) for name, shape in network.weights.tensors.items()}
     values = noise(sum(sizes.values()), 1.0).astype(np.float64)
     flat = {}
     for name, shape in network.weights.tensors.items():
         value, values = values[: sizes[name]], values[sizes[name] :]
-        if name.endswith(".filter"):  # near a mean, or the levels of deep networks would explode
+        if name.endswith(".filter"):  # near a mean, else the levels of deep networks would explode
             flat[name] = (1 + value) / sizes[name]
         else:
             flat[name] = (value / np.sqrt(np.prod(shape[1:]))).reshape(shape)
@@ -105,12 +105,12 @@ def noise_weights(network: Network) -> Params:
 
 
 def noise_input() -> np.ndarray:
-    """[40] float64."""
+    """Make the self-test's input, [40] float64."""
     return noise(40, 0.5).astype(np.float64)
 
 
 def _self_test(problems: list[str]) -> dict[str, float]:
-    """name -> the largest error against the values that the networks bring."""
+    """Measure the largest error of each network against the values in its record."""
     errors: dict[str, float] = {}
     for network, ports in _with_self_test():
         params, x = noise_weights(network), noise_input()
@@ -144,7 +144,7 @@ def _judge(
 
 
 def _speed(run: Callable[[np.ndarray], Any]) -> float:
-    """How many times as fast as real time a clip of one second is done, the best of three."""
+    """Speed relative to real time for a clip of one second, the best of three runs."""
     rate = next(iter(NETWORKS.values())).rate_in
     x = noise(rate, 0.3)
     run(x)
@@ -172,5 +172,5 @@ def _examine_jax(report: dict[str, Any], problems: list[str]) -> None:
             name = f"{network.name}, jax"
             _judge(name, ports, y, GRADES["float32"], report["self_test"], problems)
         report["x_real_time"]["jax"] = _speed(jax_upsample)
-    except Exception as error:  # whatever is wrong with a JAX that is installed
+    except Exception as error:  # an installed JAX may fail in any way
         problems.append(f"jax: {type(error).__name__}: {error}")

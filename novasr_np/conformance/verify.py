@@ -1,8 +1,8 @@
-"""Grade a port: run it on every case, measure it against this network in float64.
+"""Grade a port: run it on every case, and measure it against this network in float64.
 
-A port is a function (x [T] at the network's rate, rate) -> y at its output's, its weights its own.
-It may give what the bare network gives (NovaSR: 3T - 4 samples) or the front door's (3T,
-`upsample`); it is compared with the same of this package.
+A port is a function (x [T] at the network's rate, rate) -> y at its output rate, and has the
+weights inside. It may return the output of the bare network (NovaSR: 3T - 4 samples) or that of
+`upsample` (3T); it is compared with the same of this package.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,8 +23,8 @@ from .diagnose import Finding, Suspects, aligned_delay, snr
 
 Port = Callable[[np.ndarray, int], np.ndarray]
 
-# Grade -> the largest error it allows, for outputs within [-1, 1]. The best first. Rounding to
-# float32 alone makes 3e-8; float32 throughout about 1e-6, half precision up to 6e-3.
+# Grade -> the largest error it allows, for outputs within [-1, 1], the best first. Rounding to
+# float32 alone causes 3e-8, float32 throughout about 1e-6, half precision up to 6e-3.
 GRADES = {"bit-near": 2e-7, "float32": 2e-5, "float16": 2e-2}
 WRONG = "wrong"
 ORDER = (*GRADES, WRONG)
@@ -35,13 +35,13 @@ _WINDOW_SECONDS, _WINDOWS = 0.25, 9
 
 @dataclass
 class Outcome:
-    """How a port did in one case. Levels and SNR are in dB, delay in samples of the output."""
+    """Outcome of a port in one case. Levels and SNR are in dB, delay in samples of the output."""
 
     case: str
     is_length: bool  # whether the case is one of the short lengths
     samples: int  # in
     length: int | None = None  # out
-    expected: tuple[int, int] = (0, 0)  # the lengths that are right
+    expected: tuple[int, int] = (0, 0)  # the correct lengths
     max_abs: float | None = None
     snr: float | None = None
     delay: int | None = None
@@ -53,14 +53,14 @@ class Outcome:
 
 @dataclass
 class Report:
-    """All outcomes, the worst grade, and the faults found, each told once."""
+    """All outcomes, the worst grade, and the faults found, each once."""
 
     outcomes: list[Outcome]
     grade: str
     faults: list[str]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Convert the report to a dict, for JSON."""
         outcomes = []
         for outcome in self.outcomes:
             values = asdict(outcome)
@@ -75,9 +75,9 @@ def verify(
     cases: Iterable[Case],
     progress: Callable[[Outcome], object] = lambda _: None,
 ) -> Report:
-    """Run a port on every case. What it raises is an outcome, too; TimeoutError is the last one.
+    """Run a port on every case. An error of the port is an outcome; a TimeoutError ends the run.
 
-    progress is called with each outcome. Raises WeightsError for a network that has no cases.
+    progress: called with each outcome. Raises WeightsError for a network without cases.
     """
     loaded = as_weights(weights)
     network, params = loaded.network, loaded.params
@@ -141,7 +141,7 @@ def _examine(
 def _examine_long(
     outcome: Outcome, case: Case, y: np.ndarray, step: float, params: Params, network: Network
 ) -> None:
-    """A long output, at places all over it. An error that grows on the way is a drift."""
+    """Examine a long output at places all over it. An error that grows with time is a drift."""
     if len(y) < min(outcome.expected):
         outcome.findings.append(diagnose.lost_tail(min(outcome.expected) - len(y), network))
         return
@@ -172,7 +172,7 @@ def _measure(outcome: Outcome, y: np.ndarray, truth: np.ndarray) -> None:
 
 
 def _grade(outcome: Outcome, step: float) -> str:
-    """step: that of what the port's output came in, which is not its fault."""
+    """Grade an outcome. step: quantisation step of the port's output, which is no error."""
     assert outcome.max_abs is not None
     if outcome.length not in outcome.expected:
         return WRONG
@@ -180,7 +180,7 @@ def _grade(outcome: Outcome, step: float) -> str:
 
 
 def _summary(outcomes: list[Outcome]) -> list[str]:
-    """Every fault that was found, once, with the number of cases that show it."""
+    """List every fault found, once, with the number of cases that show it."""
     by_code: dict[str, list[str]] = {}
     for outcome in outcomes:
         for finding in outcome.findings:
@@ -197,7 +197,7 @@ def _lengths(case: Case, network: Network) -> tuple[int, int]:
 
 
 def _truth(case: Case, params: Params, network: Network, length: int) -> np.ndarray:
-    """What the port should have given: of the front door for its length, else the bare network."""
+    """Compute the right output: that of `upsample` for its length, else the bare network's."""
     bare, whole = _lengths(case, network)
     if length == whole or case.rate != network.rate_in:
         y = upsample(
@@ -208,8 +208,8 @@ def _truth(case: Case, params: Params, network: Network, length: int) -> np.ndar
 
 
 def _quantisation_step(y: np.ndarray) -> float:
-    """The step of 16-bit samples, with full scale 1; 0 for floating point."""
+    """Quantisation step of 16-bit samples with full scale 1; 0 for floating point."""
     if y.dtype.kind != "f":
-        raise TypeError(f"samples are floating point with full scale 1, got {y.dtype}")
+        raise TypeError(f"samples must be floating point with full scale 1, got {y.dtype}")
     sixteen = np.float64(y) * 32768
     return 2**-15 if y.size and (sixteen == np.rint(sixteen)).all() else 0.0

@@ -1,1 +1,1 @@
-"""Signal processing around the networks: resampling, the crossover, spectra."""
+"""Signal processing around the networks: resampling, crossover, overlap-add, spectra."""

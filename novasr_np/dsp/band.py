@@ -4,19 +4,19 @@ from collections.abc import Iterable
 
 import numpy as np
 
-_BAND = 250  # Hz, of which spectra are means
-_SLOPE = 4  # bands in which a filter or a codec goes from all to nothing
-_DROP = 30  # dB that the sound has to fall there, and to stay below
-_LOWEST = 3500  # Hz: speech itself falls steeply below that, a telephone's band ends there
+_BAND = 250  # Hz, the width of a band of the mean spectrum
+_SLOPE = 4  # bands within which a filter or a codec cuts the sound off
+_DROP = 30  # dB by which the sound has to fall within them, and to stay below
+_LOWEST = 3500  # Hz, where a telephone's band ends; speech itself falls steeply below it
 _BINS_OF_A_BAND = 10
 
 
 def edge(blocks: Iterable[np.ndarray], sample_rate: int) -> float | None:
-    """Hz at which the sound ends, to 250 Hz; None if nothing below half the sampling rate shows it.
+    """Hz at which the sound ends, to 250 Hz; None if it has no end below half the sampling rate.
 
     blocks [channels, n], in order, at `sample_rate` Hz. Looks for the lowest frequency at which the
-    mean spectrum falls by 30 dB within 1 kHz and stays there, as it does behind a resampler or a
-    codec's low pass; noise and the room's own slope do not.
+    mean spectrum falls by 30 dB within 1 kHz and stays there, as it does after a resampler or a
+    codec's low-pass filter, but not with noise or the slope of a room's response.
     """
     n = 1 << round(np.log2(_BINS_OF_A_BAND * sample_rate / _BAND))
     window = np.hanning(n)

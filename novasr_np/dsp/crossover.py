@@ -1,8 +1,8 @@
 """Restore the input's own low band: ``y + k * (x - y)``, with k a low pass, at the output's rate.
 
-The network makes its low band anew. Where the recording has one, it can be kept: k's pass band
-comes from the input, all else from the network, and since both go through the same symmetric
-kernel, their sum has no dip and no delay. A sound in which both agree passes unchanged.
+The network generates the low band again, but the recording's low band can be kept: k's pass band
+comes from the input, all else from the network. As both go through the same symmetric kernel, their
+sum has no dip and no delay. A sound that is the same in both passes unchanged.
 """
 
 import math
@@ -20,10 +20,10 @@ _STEEPNESS = 7  # the crossover's frequency in widths of the transition
 
 
 def check(hertz: float, sample_rate: int, rate_out: int) -> float:
-    """Hz below which the input is kept: half of it is there, all of it half a transition below.
+    """Check the Hz below which the input is kept, and return them.
 
-    sample_rate: of the input, rate_out: of the output. Raises ValueError for Hz that these cannot
-    hold.
+    At this frequency half of the input is kept, half a transition below it all. sample_rate: of the
+    input; rate_out: of the output. Raises ValueError for Hz too high for these rates.
     """
     rate = min(sample_rate, rate_out)
     most = rate * _STEEPNESS / (2 * _STEEPNESS + 1)  # the transition ends at half the rate
@@ -36,10 +36,10 @@ def check(hertz: float, sample_rate: int, rate_out: int) -> float:
 
 
 def highest(sample_rate: int, rate_out: int, edge: float | None = None) -> float:
-    """Hz below which nearly all of the input is kept: 7/8 of what both rates can hold.
+    """Hz below which nearly all of the input is kept: 7/8 of the highest frequency of both rates.
 
-    So the kernel ends below half the rate, and an anti-aliasing filter's slope is left to the
-    network. edge: Hz where the sound ends (`band.edge`), if that is known; then 7/8 of that.
+    So the kernel's band ends below half the rate, and the slope of an anti-aliasing filter is left
+    to the network. edge: Hz at which the sound ends (`band.edge`), if known; then 7/8 of that.
     """
     half = min(sample_rate, rate_out) / 2
     end = half if edge is None else min(half, edge)
@@ -47,7 +47,7 @@ def highest(sample_rate: int, rate_out: int, edge: float | None = None) -> float
 
 
 class Crossover:
-    """For signals that come chunk by chunk.
+    """Crossover for signals that come chunk by chunk.
 
     hertz: as `check` or `highest` gives it. sample_rate: of the input, rate_out: of the network's
     output, Hz.
@@ -63,13 +63,13 @@ class Crossover:
 
     @property
     def latency(self) -> int:
-        """Samples at the input's rate that an output needs beyond what the network does."""
+        """Samples of look-ahead at the input's rate, in addition to the network's."""
         return ceil_div(self._network.latency * self.sample_rate, self.rate_out)
 
     def push(self, x: np.ndarray, y: np.ndarray, last: bool) -> np.ndarray:
-        """Take x [channels, n] at the input's rate, and what the network gave since, y.
+        """Take x [channels, n] at the input's rate, and y, the network's outputs for it.
 
-        Gives the outputs that they determine, as many in all as the network's.
+        Returns the outputs that they determine, in total as many as the network's.
         """
         if last:  # the network rounds its length up
             silence = np.zeros((len(x), self.sample_rate // self.rate_out * 3 + 3), x.dtype)
@@ -91,8 +91,8 @@ def _low_pass(
 
 @lru_cache(maxsize=2)
 def _table(hertz: float, sample_rate: int, rate_out: int, dtype: np.dtype) -> np.ndarray:
-    """A windowed sinc from any rate to rate_out, by Kaiser's rules for beta and length."""
-    transition = hertz / _STEEPNESS  # Hz, in all
+    """Make a windowed sinc from any rate to rate_out, by Kaiser's rules for beta and length."""
+    transition = hertz / _STEEPNESS  # Hz, the full width
     half = (_ATTENUATION - 7.95) / (2.285 * 2 * np.pi * transition) / 2  # s
     beta = kaiser_beta(_ATTENUATION)
 

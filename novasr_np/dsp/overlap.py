@@ -1,4 +1,4 @@
-"""Overlap-add: windows of sound put together again, each fading into the next."""
+"""Overlap-add: join windows of sound, each cross-faded into the next."""
 
 from typing import Any
 
@@ -6,25 +6,28 @@ import numpy as np
 
 
 def fade_in(overlap: int, fade: int) -> np.ndarray:
-    """The later window's share of an overlap, ``sin(pi u / 2)^2``, float64 [overlap].
+    """Gain of the later window in an overlap, ``sin(pi u / 2)^2``, float64 [overlap].
 
-    u goes from 0 to 1 within the `fade` samples in the middle; before, the earlier window is heard
-    alone, and behind them the later one. The earlier window's share is the rest, so a sound that
-    is the same in both passes unchanged.
+    u goes from 0 to 1 within the `fade` samples in the middle, so before them only the earlier
+    window is heard, and after them only the later one. The earlier window's gain is 1 minus this,
+    so a sound that is the same in both passes unchanged.
     """
     place = np.arange(overlap) + 0.5 - (overlap - fade) / 2
     return np.sin(np.pi / 2 * np.clip(place / fade, 0, 1)) ** 2
 
 
 class OverlapAdd:
-    """One sound of windows [channels, length], of which each begins length - overlap later."""
+    """Join windows [channels, length] to one sound; each begins length - overlap later."""
 
     def __init__(self, overlap: int, fade: int, dtype: Any) -> None:
         self._share = fade_in(overlap, fade).astype(dtype) if overlap else np.zeros(0, dtype)
         self._tail: np.ndarray | None = None
 
     def push(self, y: np.ndarray) -> np.ndarray:
-        """Take the next window, give what no later one changes, [channels, length - overlap]."""
+        """Take the next window; return the samples that no later window changes.
+
+        Returns [channels, length - overlap].
+        """
         overlap = len(self._share)
         stop = y.shape[-1] - overlap
         sure = y[:, :stop].copy()
@@ -34,6 +37,6 @@ class OverlapAdd:
         return sure
 
     def rest(self) -> np.ndarray:
-        """What is left of the last window, [channels, overlap]."""
+        """Return the rest of the last window, [channels, overlap]."""
         assert self._tail is not None
         return self._tail

@@ -8,26 +8,26 @@ import numpy as np
 from .. import blas
 from ..samples import ceil_div
 
-# Up to so many phases a filter is a matrix that gives some hundred outputs at a time; beyond, the
-# matrix would be too large.
+# Up to this number of phases a filter is a matrix that gives some hundred outputs at a time; with
+# more, the matrix would be too large.
 _MAX_PHASES = 640
 _OUTPUTS = 192  # of the matrix, at least
-_PIECE = 1 << 16  # outputs made at a time, so that working memory stays small
-_ROWS = 512  # of a table made at a time, likewise
+_PIECE = 1 << 16  # outputs computed at a time, so that working memory stays small
+_ROWS = 512  # of a table computed at a time, likewise
 MAX_TABLE_BYTES = 200_000_000
 
 
 class ChunkFilter(Protocol):
-    """What takes a signal chunk by chunk and gives another."""
+    """Filter that takes a signal chunk by chunk."""
 
     @property
     def latency(self) -> int:
-        """Input samples that have to follow one before all its outputs have come."""
+        """Look-ahead: input samples needed after one before all its outputs can be computed."""
 
     def push(self, x: np.ndarray, last: bool) -> np.ndarray:
-        """Take x [channels, n], any n; give the outputs that are determined now, [channels, m].
+        """Take x [channels, n], any n; return the outputs that are determined now, [channels, m].
 
-        last: nothing follows; gives all the rest.
+        last: the signal ends with x, and all remaining outputs are returned.
         """
 
 
@@ -47,20 +47,20 @@ class Polyphase:
         self._matrix: Any = None
         if self._n <= _MAX_PHASES:
             self._matrix = _matrix(self._kernels, o, ceil_div(_OUTPUTS, self._n))
-        # Samples not yet done with, from input sample self._begin on; zeros before the first.
+        # Samples still needed, from input sample self._begin on; zeros before the first.
         self._begin = -self._before
         self._recent = np.zeros((channels, self._before), kernels.dtype)
         self._given = 0
 
     def push(self, x: np.ndarray, last: bool) -> np.ndarray:
-        """Take x [channels, k], any k; give every output that it determines, [channels, m].
+        """Take x [channels, k], any k; return every output that it determines, [channels, m].
 
-        After the last, ceil(T n / o) have come out for T samples in all.
+        The total after the last chunk is ceil(T n / o) for T samples.
         """
         o, n = self._o, self._n
         x = np.concatenate([self._recent, x], axis=-1)
         end = self._begin + x.shape[-1]
-        # Output m looks at the input samples up to floor(m o / n) + latency, at the end at zeros.
+        # Output m needs the input samples up to floor(m o / n) + latency, zeros after the end.
         determined = end if last else end - self.latency
         ready = max(self._given, ceil_div(determined * n, o))
         y = np.empty((len(x), ready - self._given), x.dtype)
@@ -75,18 +75,18 @@ class Polyphase:
         return y
 
     def _by_matrix(self, x: np.ndarray, start: int, stop: int) -> np.ndarray:
-        """Outputs start .. stop - 1, as a product with windows of x."""
+        """Compute outputs start .. stop - 1, as a product with windows of x."""
         inputs, outputs = self._matrix.shape
         first = start // outputs
         count = ceil_div(stop, outputs) - first
         hop = outputs * self._o // self._n
         windows = self._windows(x, first * hop - self._before, count, hop, inputs)
-        with blas.one_thread():  # or the bytes would depend on the number of cores
+        with blas.one_thread():  # otherwise the bytes would depend on the number of cores
             y = np.ascontiguousarray(windows) @ self._matrix
         return y.reshape(len(x), -1)[:, start - first * outputs : stop - first * outputs]
 
     def _by_table(self, x: np.ndarray, start: int, stop: int) -> np.ndarray:
-        """The same, each output with a kernel of its own."""
+        """Compute the same, each output with the kernel of its phase."""
         m = np.arange(start, stop, dtype=np.int64)
         at = m * self._o // self._n
         first, taps = int(at[0]) - self._before, self._kernels.shape[1]
@@ -94,10 +94,10 @@ class Polyphase:
         return np.einsum("cmk,mk->cm", windows[:, at - at[0]], self._kernels[m % self._n])
 
     def _windows(self, x: np.ndarray, first: int, count: int, hop: int, width: int) -> np.ndarray:
-        """[channels, count, width] of the input from sample `first` on; after its end zeros.
+        """View the input from sample `first` on as [channels, count, width]; zeros after its end.
 
-        Numpy's own function for such views leaks a little in some versions, which a long stream
-        would feel.
+        numpy's function for such views leaks a little memory in some versions, which adds up in a
+        long stream.
         """
         needed = (count - 1) * hop + width
         x = np.ascontiguousarray(x[:, first - self._begin :][:, :needed])
@@ -111,19 +111,19 @@ class Polyphase:
 def kernels(
     o: int, n: int, h: Callable[[np.ndarray], np.ndarray], half: float, dtype: Any
 ) -> np.ndarray:
-    """The table of a kernel h(d), d in input samples, that is 0 where |d| > half; for `Polyphase`.
+    """Table for `Polyphase` of a kernel h(d), d in input samples, that is 0 where |d| > half.
 
-    Raises ValueError if it would take more than `MAX_TABLE_BYTES`, as it does for a high rate that
-    has hardly a factor in common with the other one.
+    Raises ValueError if it would take more than `MAX_TABLE_BYTES`, as it does for a high rate with
+    a small greatest common divisor with the other rate.
     """
     width = int(np.ceil(half))
     taps = 2 * width + 2
     needed = n * taps * np.dtype(dtype).itemsize
     if needed > MAX_TABLE_BYTES:
         raise ValueError(
-            f"a filter with {n} phases of {taps} taps would take {needed / 1e6:.0f} MB; "
-            f"at most {MAX_TABLE_BYTES / 1e6:.0f} are used: "
-            "resample the sound to a usual rate first, such as 44.1 kHz"
+            f"a filter must take at most {MAX_TABLE_BYTES / 1e6:.0f} MB, got {needed / 1e6:.0f} "
+            f"MB for {n} phases of {taps} taps: resample the sound to a usual rate first, such as "
+            "44.1 kHz"
         )
     table = np.empty((n, taps), dtype)
     for start in range(0, n, _ROWS):
@@ -134,9 +134,9 @@ def kernels(
 
 
 def _matrix(kernels: np.ndarray, o: int, repeats: int) -> np.ndarray:
-    """[inputs, outputs]: what each of `repeats` o + taps inputs adds to each of repeats n outputs.
+    """Matrix [inputs, outputs] of the weights of `repeats` o + taps inputs in repeats n outputs.
 
-    Column j's taps stand from row floor(j o / n) on.
+    The taps of column j begin at row floor(j o / n).
     """
     n, taps = kernels.shape
     j = np.arange(repeats * n)

@@ -1,4 +1,4 @@
-"""Resample from any rate: with the filters that the published weights were made for, or soxr.
+"""Resample from any rate, with the filters that the published weights were trained with, or soxr.
 
 The originals resample with torchaudio's windowed sinc. With both rates divided by their
 greatest common divisor (o in, n out) output m lies at input time ``c = m o / n``, and
@@ -37,11 +37,11 @@ def resample(x: Any, sample_rate: int, new_rate: int, resampler: str = "upstream
     "soxr" (steep, quality VHQ, needs the extra ``soxr``).
 
     Raises ValueError for another resampler or a rate that `make` refuses, TypeError for a rate that
-    is no whole number or another dtype, ModuleNotFoundError if soxr is asked for and absent.
+    is no whole number or another dtype, ModuleNotFoundError if soxr is chosen but not installed.
     """
     x = np.asarray(x)
     if x.ndim == 0 or x.dtype not in (np.float32, np.float64):
-        raise TypeError(f"resample takes float32 or float64 [..., T], got {x.dtype} {x.shape}")
+        raise TypeError(f"x must be float32 or float64 [..., T], got {x.dtype} {x.shape}")
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     stream = make(resampler, sample_rate, new_rate, len(rows), x.dtype)
     if isinstance(stream, Unchanged):
@@ -54,10 +54,10 @@ def resample(x: Any, sample_rate: int, new_rate: int, resampler: str = "upstream
 
 
 def make(name: str, sample_rate: int, new_rate: int, channels: int, dtype: Any) -> ChunkFilter:
-    """A resampler for signals that come chunk by chunk.
+    """Make a resampler for signals that come chunk by chunk.
 
-    It gives ceil(new_rate T / sample_rate) samples for T in all. Raises as `resample` does;
-    ValueError for a rate outside `MIN_RATE` .. `MAX_RATE`, too, and for one whose filter would take
+    It returns ceil(new_rate T / sample_rate) samples in total for T samples. Raises as `resample`
+    does, and ValueError for a rate outside `MIN_RATE` .. `MAX_RATE`, or one whose filter would take
     too much memory (`polyphase.kernels`).
     """
     if name not in RESAMPLERS:
@@ -73,25 +73,27 @@ def make(name: str, sample_rate: int, new_rate: int, channels: int, dtype: Any) 
 
 
 def check_rate(sample_rate: Any) -> int:
-    """A sampling rate in Hz. Raises as `make`."""
+    """Check a sampling rate in Hz, and return it. Raises as `make`."""
     sample_rate = whole_number("sample rate", sample_rate, least=None)
     if not MIN_RATE <= sample_rate <= MAX_RATE:
-        raise ValueError(f"sample rate {sample_rate} Hz; expected {MIN_RATE} to {MAX_RATE}")
+        raise ValueError(
+            f"sampling rate must be from {MIN_RATE} to {MAX_RATE} Hz, got {sample_rate}"
+        )
     return sample_rate
 
 
 class Unchanged:
-    """At the new rate already."""
+    """Resampler for a signal that is at the new rate already."""
 
     latency = 0
 
     def push(self, x: np.ndarray, last: bool) -> np.ndarray:
-        """The chunk as it is."""
+        """Return the chunk as it is."""
         return x
 
 
 class Soxr:
-    """The library soxr, quality VHQ."""
+    """Resampler by the library soxr, quality VHQ."""
 
     def __init__(self, sample_rate: int, new_rate: int, channels: int, dtype: Any) -> None:
         self._stream = _soxr_stream(sample_rate, new_rate, channels, np.dtype(dtype).name)
@@ -100,17 +102,17 @@ class Soxr:
 
     @property
     def latency(self) -> int:
-        """The most input samples that soxr holds back, which works in blocks and does not tell."""
+        """Largest number of input samples that soxr holds back: measured, as it is not stated."""
         return _soxr_latency(*self._rates)
 
     def push(self, x: np.ndarray, last: bool) -> np.ndarray:
-        """Take x [channels, n], give what soxr has ready, [channels, m]."""
+        """Take x [channels, n]; return the samples that soxr has ready, [channels, m]."""
         sample_rate, new_rate = self._rates
         self._taken += x.shape[-1]
         length = ceil_div(self._taken * new_rate, sample_rate)
         if last:
-            # soxr rounds its length to the nearest sample, we up: a little silence makes it
-            # give the last one.
+            # soxr rounds its length to the nearest sample, we round up: a little silence makes it
+            # return the last one.
             silence = np.zeros((len(x), ceil_div(2 * sample_rate, new_rate)), x.dtype)
             x = np.concatenate([x, silence], axis=-1)
         y = self._stream.resample_chunk(np.ascontiguousarray(x.T), last=last).T
@@ -125,7 +127,7 @@ def _soxr_stream(sample_rate: int, new_rate: int, channels: int, dtype: str) -> 
 
 @cache
 def _soxr_latency(sample_rate: int, new_rate: int) -> int:
-    """Measured on a second of silence."""
+    """Measure the latency on a second of silence."""
     stream = _soxr_stream(sample_rate, new_rate, 1, "float32")
     silence = np.zeros((sample_rate // 1000, 1), np.float32)
     taken = given = most = 0
@@ -138,7 +140,7 @@ def _soxr_latency(sample_rate: int, new_rate: int) -> int:
 
 @lru_cache(maxsize=8)
 def _torchaudio(name: str, o: int, n: int, dtype: np.dtype) -> np.ndarray:
-    """The windowed sinc above, as a table."""
+    """Make the table of the windowed sinc above."""
     base = min(o, n) * ROLLOFF
 
     def h(distance: np.ndarray) -> np.ndarray:
@@ -150,7 +152,7 @@ def _torchaudio(name: str, o: int, n: int, dtype: np.dtype) -> np.ndarray:
 
 
 def import_soxr() -> Any:
-    """The optional package soxr. Raises ModuleNotFoundError that names the extra."""
+    """Import the optional package soxr. Raises ModuleNotFoundError that names the extra."""
     try:
         import soxr  # noqa: PLC0415
     except ModuleNotFoundError as error:

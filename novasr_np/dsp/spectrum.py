@@ -1,6 +1,6 @@
-"""Spectra of recordings, and how two of them differ: level and log-spectral distance by band.
+"""Spectra of recordings, and the difference of two: level and log-spectral distance by band.
 
-Signals of any length, a piece at a time.
+Signals may have any length, and are read a piece at a time.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 
 N_FFT, HOP = 2048, 512  # samples
-MIN_CORRELATION = 0.5  # from which on a delay is believed
-MAX_DELAY = 1 << 18  # samples, either way
-FLOOR = 1e-8  # of |X|^2, below which the log-spectral distance does not look
+MIN_CORRELATION = 0.5  # least correlation with which a delay is accepted
+MAX_DELAY = 1 << 18  # samples, in either direction
+FLOOR = 1e-8  # of |X|^2 in the log-spectral distance
 BANDS = ((0, 4000), (4000, 8000), (8000, 12_000), (12_000, 16_000), (16_000, 24_000))  # Hz
 _PIECE = 1 << 15  # samples at a time
 
-# A signal [T], or what gives its pieces [n] in order, each time it is called.
+# A signal [T], or a function that returns its pieces [n] in order, each time it is called.
 Signal = np.ndarray | Callable[[], Iterable[np.ndarray]]
 
 
 class Power:
-    """|STFT|^2 of a signal that comes in pieces; periodic Hann, centred, the ends reflected."""
+    """|STFT|^2 of a signal in pieces: periodic Hann window, centred frames, ends reflected."""
 
     def __init__(self) -> None:
         self._window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)
@@ -29,10 +29,10 @@ class Power:
         self._begun = False
 
     def push(self, x: np.ndarray, last: bool = False) -> np.ndarray:
-        """Take x [n]; give the frames that are whole now, [1025, frames].
+        """Take x [n]; return the frames that are complete now, [1025, frames].
 
-        last: nothing follows. Raises ValueError then for 1024 samples or fewer in all, which leave
-        nothing to reflect.
+        last: the signal ends with x. Raises ValueError then for a total of 1024 samples or fewer,
+        which are too few to reflect.
         """
         half = N_FFT // 2
         held = np.concatenate([self._held, x])
@@ -40,7 +40,7 @@ class Power:
             held, self._begun = np.concatenate([held[half:0:-1], held]), True
         if last:
             if not self._begun:
-                raise ValueError(f"a spectrum needs more than {half} samples, got {len(held)}")
+                raise ValueError(f"a signal must have more than {half} samples, got {len(held)}")
             held = np.concatenate([held, held[-2 : -half - 2 : -1]])
         count = max(0, (len(held) - N_FFT) // HOP + 1) if self._begun else 0
         self._held = held[count * HOP :].copy()
@@ -56,32 +56,33 @@ def power(x: np.ndarray) -> np.ndarray:
 
 
 def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Of two power spectra [bins, frames], for each frame; their mean is the log-spectral distance.
+    """Distance of two power spectra [bins, frames] in each frame.
 
-    ``sqrt(mean over bins of (log10 a - log10 b)^2)``, both at least `FLOOR`, as AP-BWE's code has
-    it (arXiv 2401.06387).
+    ``sqrt(mean over bins of (log10 a - log10 b)^2)``, both at least `FLOOR`, as in AP-BWE's code
+    (arXiv 2401.06387). The mean over the frames is the log-spectral distance.
     """
     difference = np.log10(np.maximum(a, FLOOR)) - np.log10(np.maximum(b, FLOOR))
     return np.sqrt((difference**2).mean(axis=0))
 
 
 def decibels(a: float, b: float) -> float | None:
-    """Energy a against energy b in dB; None if one of them is 0."""
+    """Ratio of energy a to energy b in dB; None if one of them is 0."""
     return float(10 * np.log10(a / b)) if a and b else None
 
 
 def compare(
     a: Signal, b: Signal, rate: int, bands: Sequence[tuple[int, int]] = BANDS
 ) -> dict[str, Any]:
-    """Measure what a has other than b, both at `rate` Hz, where they overlap.
+    """Measure the difference of a from b, both at `rate` Hz, where they overlap.
 
-    delay is in samples, by which a is late, at most `MAX_DELAY`, and taken off first; None, and
-    nothing is shifted, where a and b correlate by less than a half at any. snr in dB, and gain, of
-    a against b. For each band below half the rate, level of a against b in dB, and log-spectral
-    distance. What silence leaves undefined is None. lengths are those of a and b.
+    delay: samples by which a is late, at most `MAX_DELAY`, removed before the other measurements;
+    None if a and b correlate by less than a half at every delay, and then nothing is shifted. snr,
+    in dB, and gain: of a against b. bands: for each band below half the rate, level of a against b
+    in dB, and log-spectral distance. A value that is undefined, because of silence, is None.
+    lengths: of a and b.
 
     Memory does not grow with the lengths. Raises ValueError for signals of 1024 samples or fewer,
-    and what giving their pieces raises.
+    and the errors of reading their pieces.
     """
     delay, lengths = _delay(a, b)
     shift = delay or 0
@@ -124,14 +125,14 @@ def compare(
 
 
 def _pieces(x: Signal, start: int, count: int | None, size: int) -> Iterator[np.ndarray]:
-    """Samples start .. start + count - 1, None for all, float64, `size` at a time."""
+    """Yield samples start .. start + count - 1, None for all, float64, `size` at a time."""
     given, held, waiting = -start, [], 0
     for piece in (x,) if isinstance(x, np.ndarray) else x():
         begin = max(0, -given)
         given += len(piece)
         end = len(piece) if count is None else len(piece) - max(0, given - count)
         part = np.asarray(piece[begin : max(begin, end)], np.float64)
-        for at in range(0, len(part), size):  # one by one, so that a whole array is no burden
+        for at in range(0, len(part), size):  # one by one, so that an array of any size fits
             held.append(part[at : at + size])
             waiting += len(held[-1])
             if waiting >= size:
@@ -143,15 +144,15 @@ def _pieces(x: Signal, start: int, count: int | None, size: int) -> Iterator[np.
 
 
 def _delay(a: Signal, b: Signal) -> tuple[int | None, tuple[int, int]]:
-    """How many samples a is late, by the peak of the cross-correlation, and both lengths.
+    """Find the delay of a in samples, by the peak of the cross-correlation, and both lengths.
 
-    None if that peak is a low one. Each block of b is correlated with the three of a around it.
+    None if that peak is low. Each block of b is correlated with the three of a around it.
     """
     size = MAX_DELAY
     lengths, energies = np.zeros(2, int), np.zeros(2)
 
     def pairs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Blocks of what both have; both are read to their ends."""
+        """Yield pairs of blocks; both signals are read to their ends."""
         for x, y in zip_longest(
             _pieces(a, 0, None, size), _pieces(b, 0, None, size), fillvalue=np.zeros(0)
         ):

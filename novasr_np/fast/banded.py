@@ -1,7 +1,7 @@
-"""Layers as matrix products that make several steps of time at once, for the networks' fast paths.
+"""Layers as matrix products that compute several time steps at once, for the networks' fast paths.
 
-Signals are [time, channel] here, so that what a product takes lies side by side in memory. Nothing
-is padded: what lies before and behind is read as it is.
+Signals are [time, channel] here, so that the operands of a product are contiguous in memory.
+Nothing is padded: the values before and after a signal are read as they are.
 """
 
 from typing import Any
@@ -10,17 +10,17 @@ import numpy as np
 
 from ..samples import ceil_div
 
-ROWS = 8  # steps that elementwise work takes as one row: numpy is slow at rows as short as a step
+ROWS = 8  # steps that elementwise operations take as one row, as numpy is slow with short rows
 
 
 def tall(x: np.ndarray, steps: int) -> np.ndarray:
-    """[T, C] -> a view of the steps, and up to 7 more: [rows, ROWS C]."""
+    """View [T, C] as [rows, ROWS C]: the steps, and up to 7 more."""
     rows = ceil_div(steps, ROWS)
     return x[: rows * ROWS].reshape(rows, -1)
 
 
 def toeplitz(kernel: np.ndarray, rows: int) -> np.ndarray:
-    """[taps, channels in, channels out] -> the matrix that gives `rows` steps at once.
+    """Matrix that computes `rows` steps at once, of a kernel [taps, channels in, channels out].
 
     [W, in, rows, out], W = taps + rows - 1 or the next multiple of rows, as [W in, rows out].
     """
@@ -35,14 +35,15 @@ def toeplitz(kernel: np.ndarray, rows: int) -> np.ndarray:
 def correlate(
     x: np.ndarray, matrix: np.ndarray, hop: int, y: np.ndarray, count: int, spare: Any = None
 ) -> None:
-    """Convolve along time, across channels: count steps of x on to y, `matrix` by `toeplitz`.
+    """Convolve along time, across channels: write count steps to y, with `matrix` by `toeplitz`.
 
-    A row of the product takes W steps of x, which lie side by side, to what `hop` steps give.
-    Rows that do not overlap begin W steps apart, so one product makes every (W / hop)-th row of
-    y, and W / hop of them make all, on views: no window is ever copied. y gets up to W - 1 steps
-    more than count, which mean nothing.
+    A row of the product maps W contiguous steps of x to `hop` steps of y. Rows that do not overlap
+    begin W steps apart, so one product computes every (W / hop)-th row of y, and W / hop products
+    compute all, on views, without copying windows. y gets up to W - 1 steps more than count, whose
+    values are meaningless.
 
-    With `spare`, room for a second y, the long sums are made in two halves, which rounds less.
+    With `spare`, memory for a second y, the long sums are computed in two halves, which rounds
+    less.
     """
     channels = 1 if x.ndim == 1 else x.shape[1]
     width, out = matrix.shape
@@ -72,11 +73,11 @@ def correlate_dilated(
     count: int,
     spare: np.ndarray | None = None,
 ) -> None:
-    """`correlate`, with `dilation` steps from tap to tap: count steps of x [T, I] on to y [T, O].
+    """Convolve as `correlate` does, with `dilation` steps between taps: from x [T, I] to y [T, O].
 
-    Every dilation-th step is a signal of its own: these are put side by side, and back. x and y
-    need room for `dilation` signals of ``ceil(count / dilation) + W - 1`` steps. spare: memory for
-    twice as much and W steps more each, if it is to be used again.
+    Every dilation-th step belongs to one of `dilation` separate signals: these are put one after
+    another, and back. x and y need memory for `dilation` signals of ``ceil(count / dilation) +
+    W - 1`` steps. spare: memory to reuse, for twice as much and W steps more each.
     """
     if dilation == 1:
         correlate(x, matrix, hop, y, count)
@@ -109,9 +110,9 @@ def band(bank: np.ndarray, hop: int, rows: int) -> np.ndarray:
 
 
 def fir(x: np.ndarray, band: np.ndarray, hop: int, rows: int, y: np.ndarray, count: int) -> None:
-    """Filter along time, each channel on its own: count values of n, `hop` steps of x apart.
+    """Filter each channel along time: count values of n, `hop` steps of x apart.
 
-    `band` and rows as for `band`; y gets up to rows - 1 values of n more.
+    `band` and rows as for `band`; y gets up to rows - 1 more values of n.
     """
     out, width = band.shape
     channels = x.shape[1]

@@ -1,7 +1,8 @@
-"""Wide layers in blocks that a core's own cache holds, shared between threads (`threads`).
+"""Wide layers in blocks that fit a core's cache, shared between threads (`threads`).
 
-Each is what `layers` has under its name, or under the names it gives, but for rounding. A block
-takes along what it sees of its neighbours. The bytes are the same for any number of threads.
+Each equals the layer of the same name in `layers`, or the layers that it names, except for
+rounding. A block includes the steps that it needs of its neighbours. The bytes are the same for any
+number of threads.
 """
 
 from itertools import product
@@ -14,10 +15,10 @@ from ..blas import one_thread
 from ..layers import conv2d
 from ..threads import each
 
-_STEPS = 512  # the least that a product makes at a time: with fewer it is slow
-_PRODUCT = 2**20  # numbers in a product's larger matrix, where they are of more steps than that
-_ROW, _BLOCK = 4096, 2**16  # steps, and numbers in all, of a block of the activation
-_REACH = 5  # steps that the activation looks to either side
+_STEPS = 512  # least steps of a product: with fewer it is slow
+_PRODUCT = 2**20  # numbers in a product's larger matrix, if they are more steps than that
+_ROW, _BLOCK = 4096, 2**16  # steps, and total numbers, of a block of the activation
+_REACH = 5  # steps on either side that the activation depends on
 
 
 def conv1d(
@@ -31,7 +32,7 @@ def conv1d(
     """``y[o, t] = bias[o] + sum_ik weight[o, i, k] x[i, s t + d (k - K//2)]``.
 
     x [..., I, T], weight [O, I, K], bias [O] -> [..., O, T]; d the dilation, s the stride, zeros
-    beyond the ends. padded: False for none; then the first step sees x from its beginning on.
+    beyond the ends. padded: False for none; then the first step begins at x's first sample.
     """
     *lead, channels, length = x.shape
     out, _, taps = weight.shape
@@ -64,7 +65,7 @@ def conv_transpose1d(
     """
     *lead, channels, length = x.shape
     _, out, taps = weight.shape
-    turns = taps // stride  # steps of x that each of y sees
+    turns = taps // stride  # steps of x on which each step of y depends
     y = np.empty((*lead, out, length + turns - 1, stride), x.dtype)
     size = max(_STEPS, _PRODUCT // (out * taps))
 
@@ -92,7 +93,7 @@ def snake_beta_at_twice(
     beta: np.ndarray,
     epsilon: float,
 ) -> np.ndarray:
-    """`upsample2`, `snake_beta` and `downsample2`, all ends held.
+    """Apply `upsample2`, `snake_beta` and `downsample2`, all ends held.
 
     x [..., C, T], alpha and beta [C], upsample and downsample [12] -> [..., C, T]
     """
@@ -117,8 +118,8 @@ def snake_beta_at_twice(
         place = y[some, first : first + _ROW]
         steps = place.shape[-1]
         part = _beyond(rows[some], first - _REACH, first + steps + _REACH, "edge")
-        # u, at twice the rate, as even[m] = u[2 m] and odd[m] = u[2 m - 1]: both see x[m - 3] ..
-        # x[m + 2], and y[m - 1] sees both at m - 3 .. m + 2. m = first is column _REACH.
+        # u, at twice the rate, as even[m] = u[2 m] and odd[m] = u[2 m - 1]: both depend on
+        # x[m - 3] .. x[m + 2], and y[m - 1] on both at m - 3 .. m + 2. m = first is column _REACH.
         even = snake(_correlate(part, 2 * upsample[::2]), some)
         odd = snake(_correlate(part, 2 * upsample[1::2]), some)
         begin, end = max(0, _REACH - first), length - first + _REACH  # where m is 0 and T
@@ -133,15 +134,15 @@ def snake_beta_at_twice(
 
 
 def upsampling_conv2d(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """`repeat2`, then `conv2d`, at 4/9 of the work, and nothing is repeated.
+    """Apply `repeat2`, then `conv2d`, at 4/9 of the work, without repeating pixels.
 
     x [..., I, H, W], weight [O, I, 3, 3], bias [O] -> [..., O, 2 H, 2 W]
     """
     *lead, _, height, width = x.shape
     out, channels = weight.shape[:2]
     y = np.empty((*lead, out, 2 * height, 2 * width), x.dtype)
-    # Of three rows next to each other two are the same row of x: the last two if the middle one is
-    # even, else the first two. So they take two taps, one of which is a sum; columns likewise.
+    # Of three neighbouring rows two are the same row of x: the last two if the middle one is even,
+    # else the first two. So they need two taps, one of which is a sum; columns likewise.
     taps = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], x.dtype)
     for r, c in np.ndindex(2, 2):
         kernel = (weight.reshape(-1, 9) @ np.kron(taps[r], taps[c]).T).reshape(out, channels, 2, 2)
@@ -151,15 +152,15 @@ def upsampling_conv2d(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np
 
 
 def _correlate(x: np.ndarray, taps: np.ndarray) -> np.ndarray:
-    """``y[c, t] = sum_k taps[k] x[c, t + k - 3]``, k = 0 .. 5: [C, T], whose ends mean nothing.
+    """``y[c, t] = sum_k taps[k] x[c, t + k - 3]``, k = 0 .. 5: [C, T], with meaningless ends.
 
-    They run into the next row: numpy makes one row of all in a single pass.
+    They run into the next row: numpy computes all rows as one, in a single pass.
     """
     return np.correlate(x.reshape(-1), taps, "same").reshape(x.shape)
 
 
 def _beyond(x: np.ndarray, first: int, last: int, mode: Literal["constant", "edge"]) -> np.ndarray:
-    """x[..., first:last], which goes on beyond its ends as in that mode of np.pad."""
+    """x[..., first:last], continued beyond the ends of x as in that mode of np.pad."""
     before, after = max(0, -first), max(0, last - x.shape[-1])
     part = x[..., max(0, first) : last]
     if not before and not after:

@@ -1,4 +1,4 @@
-"""The alias-free activation with all that is linear in it multiplied out.
+"""The alias-free activation with its linear parts multiplied out.
 
 Away from the ends of a signal, with U and D the 12-tap filters, ``a = exp(alpha)``,
 ``c = 1 / (2 exp(beta) + epsilon)``, ``L = D U``, s the sum of D's taps and the input times ``2 a``
@@ -6,9 +6,9 @@ as h, ``u = U h / (2 a)``, `upsample2`, `snake_beta` and `downsample2` give
 
 ``D(u + c (1 - cos(2 a u))) = c (r L h - D cos(U h) + s)``,  ``r = 1 / (2 a c)``.
 
-`snake` makes the bracket, less s and a constant m, the bracket's middle in silence: taken off here
-and put back behind the next convolution it changes nothing but rounding. The factors and constants
-are for the convolutions on either side, into which a network multiplies them.
+`snake` computes the bracket without s, minus a constant m, the bracket's middle in silence: as m is
+subtracted here and added back after the next convolution, it changes only the rounding. The factors
+and constants are multiplied into the convolutions on either side.
 """
 
 from typing import Any, NamedTuple
@@ -19,13 +19,13 @@ from .banded import ROWS, band, fir, tall
 
 
 class Snake(NamedTuple):
-    """An activation as `snake` takes it. Made by `fold_snake`."""
+    """Folded activation for `snake`. Made by `fold_snake`."""
 
     up: np.ndarray  # U as a band
     down: np.ndarray  # D
     through: np.ndarray  # L
     behind: int  # steps by which L begins after U
-    slope: np.ndarray  # r of each channel, ROWS times over
+    slope: np.ndarray  # r of each channel, repeated ROWS times
     middle: np.ndarray  # m, likewise
 
 
@@ -38,7 +38,7 @@ def fold_snake(
     epsilon: float,
     swapped: bool = False,
 ) -> tuple[Snake, np.ndarray, np.ndarray, np.ndarray]:
-    """(Snake, 2 a, c, c (m + s)), the last three [C], in float64.
+    """Fold an activation to (Snake, 2 a, c, c (m + s)), the last three [C], in float64.
 
     silent: the input in silence, [C]; the trees as the layers take them; swapped: the doubling of
     the rate is `upsample2_swapped`.
@@ -46,7 +46,7 @@ def fold_snake(
     w, f = 2 * upsample["filter"], downsample["filter"]
     a, b = np.exp(snakebeta["alpha"]), np.exp(snakebeta["beta"])
     depth = 1 / (2 * b + epsilon)
-    # In silence the cosine is that of 2 a u, under a loud signal it is 0 on average.
+    # In silence the cosine is that of 2 a u; in a loud signal it is 0 on average.
     middle = silent / depth - np.cos(2 * a * silent) / 2
     # D takes the samples m = 2 n + k - 5 of U for step n. Swapped, U makes sample m of the steps
     # m // 2 - 1 .. m // 2 + 4, with the taps of m's parity p, so that L begins at n - 4; else of
@@ -73,8 +73,8 @@ def fold_snake(
 def snake(p: Snake, h: np.ndarray, g: np.ndarray, w: np.ndarray, v: np.ndarray, count: int) -> None:
     """``v = r L h - m - D cos(U h)`` for count steps.
 
-    h begins 4 steps before v's first if swapped, else 6. g and w are room, for 2 (count + 6) and
-    count steps; all of them get up to ROWS - 1 steps more, which mean nothing.
+    h begins 4 steps before v's first if swapped, else 6. g and w are working memory, for 2 (count +
+    6) and count steps; all of them get up to ROWS - 1 more steps, which are meaningless.
     """
     fir(h, p.up, 1, ROWS, g, count + 6)
     wave = g[: 2 * (count + 6)]

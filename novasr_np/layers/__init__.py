@@ -1,10 +1,10 @@
-"""The layers that the networks share, in plain numpy, as the formulas have them.
+"""The layers that the networks share, in plain numpy, exactly as in the formulas.
 
 Activations are ``[..., channel, time]``, but for `linear`, `layer_norm`, `attention` and `gru`,
 whose last axis is the channels, and for `conv2d`, `repeat2` and `group_norm`, which take images
 ``[..., channel, row, column]``. Every layer keeps the dtype of its input, float32 or float64, and
-any leading batch dimensions. Loops run over taps, never over samples, but for a recurrent layer's.
-This is the text to audit; what runs faster elsewhere is tested against it.
+any leading batch dimensions. Loops run over taps, never over samples, except in recurrent layers.
+This is the code to audit; faster versions elsewhere are tested against it.
 """
 
 from .activations import elu, gelu, prelu, sigmoid, silu, snake

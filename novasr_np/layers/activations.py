@@ -1,4 +1,4 @@
-"""Activations that look at one step of time only."""
+"""Activations that act on single time steps."""
 
 import numpy as np
 
@@ -38,8 +38,8 @@ def erf(x: np.ndarray) -> np.ndarray:
     """The error function, to within 1e-15, or what the dtype can hold.
 
     ``erf(x) = (4 / pi) sum_n exp(-(pi n / 24)^2) sin(pi n x / 12) / n``, n = 1, 3, 5 .. 47, for
-    |x| <= 6: the Fourier series of a square wave of period 24, smoothed by a Gaussian, of which
-    the next edges are too far away to be seen. Beyond 6 the function is 1. In float64.
+    |x| <= 6: the Fourier series of a square wave of period 24, smoothed by a Gaussian; its other
+    edges are too far away to matter. For x beyond 6 the function is 1. In float64.
     """
     angle = np.clip(x.astype(np.float64), -6, 6) * (np.pi / 12)
     # sin((n + 2) a) = 2 cos(2 a) sin(n a) - sin((n - 2) a)

@@ -1,6 +1,6 @@
 """The activation of BigVGAN (arXiv 2206.04658): up to twice the rate, snake, and back down.
 
-`pad` is what a filter sees beyond the ends of its input: "zeros", or "edge", the end samples held.
+`pad` is the padding beyond the ends of a filter's input: "zeros", or "edge", the end samples held.
 """
 
 from typing import Any
@@ -35,9 +35,9 @@ def upsample2_swapped(x: np.ndarray, filter: np.ndarray, pad: str = "zeros") -> 
     then the first two and the last two samples are dropped.
 
     x [..., C, T], filter [12]  ->  [..., C, 2T - 4]
-    These are `upsample2`'s samples from the fourth on, in pairs (2n + 1, 2n + 2) with their order
-    swapped. The released weights were trained so, and the swap is part of the network: undoing it
-    moves the output by one to three samples.
+    These are `upsample2`'s samples from the fourth on, in pairs (2n + 1, 2n + 2) in swapped order.
+    The released weights were trained with the swap, which is part of the network: without it the
+    output moves by one to three samples.
     """
     steps, w = x.shape[-1], 2 * filter
     xp = _pad(x, 2, 3, pad)

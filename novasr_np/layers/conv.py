@@ -19,14 +19,14 @@ def conv1d(
     stride
 
     x [..., I, T], weight [O, I, K] with K odd, bias [O]  ->  [..., O, T]
-    padded: False for no zeros; then T - d (K - 1) steps come out, and K may be even. stride: of
-    these steps only every s-th.
+    padded: False for no zeros; then there are T - d (K - 1) steps, and K may be even. stride: keep
+    only every s-th of these steps.
     """
     taps = weight.shape[-1]
     half = taps // 2 * dilation if padded else 0
     xp = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)]) if half else x
     steps = xp.shape[-1] - dilation * (taps - 1)
-    with one_thread():  # these products are small: more threads cost more than they bring
+    with one_thread():  # the products are small, so more threads cost more than they gain
         y = sum(
             weight[:, :, k] @ xp[..., dilation * k : dilation * k + steps : stride]
             for k in range(taps)
@@ -37,7 +37,7 @@ def conv1d(
 def depthwise1d(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray, dilation: int = 1
 ) -> np.ndarray:
-    """Correlate each channel with a kernel of its own, without padding.
+    """Correlate each channel with a separate kernel, without padding.
 
     ``y[c, t] = bias[c] + sum_k weight[c, k] x[c, t + d k]``, d the dilation
 
@@ -76,7 +76,7 @@ def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) ->
 
 
 def interpolate3(x: np.ndarray) -> np.ndarray:
-    """Three samples for each one, on straight lines, the ends held (half-pixel centres).
+    """Interpolate linearly to three times the samples, the ends held (half-pixel centres).
 
     ``y[3j] = (x[j-1] + 2 x[j]) / 3``, ``y[3j+1] = x[j]``, ``y[3j+2] = (2 x[j] + x[j+1]) / 3``
 
@@ -90,7 +90,7 @@ def interpolate3(x: np.ndarray) -> np.ndarray:
 
 
 def interpolate(x: np.ndarray, steps: int) -> np.ndarray:
-    """Any number of steps on straight lines, the ends held (half-pixel centres).
+    """Interpolate linearly to any number of steps, the ends held (half-pixel centres).
 
     Output m of M lies at input ``s = max((m + 1/2) T / M - 1/2, 0)``, and with ``j = floor(s)``
     ``y[m] = (1 - (s - j)) x[j] + (s - j) x[min(j + 1, T - 1)]``; for M = 3T, `interpolate3`.
@@ -105,6 +105,6 @@ def interpolate(x: np.ndarray, steps: int) -> np.ndarray:
 
 
 def interleave(*phases: np.ndarray) -> np.ndarray:
-    """P arrays [..., T] -> [..., P T], taking one sample of each in turn."""
+    """Interleave P arrays [..., T] to [..., P T], one sample of each in turn."""
     *lead, steps = phases[0].shape
     return np.stack(phases, axis=-1).reshape(*lead, len(phases) * steps)

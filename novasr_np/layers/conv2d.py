@@ -1,4 +1,4 @@
-"""Convolution of images, and twice their size."""
+"""Convolution and doubling of images."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -6,7 +6,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ..blas import one_thread
 from ..threads import each
 
-_PLACES = 512  # that a product makes at a time, or one row
+_PLACES = 512  # pixels that a product computes at a time, or one row
 
 
 def conv2d(
@@ -34,7 +34,7 @@ def conv2d(
     height = max(1, _PLACES // columns)
 
     def block(first: int) -> None:
-        # Only here are windows written out: those of a few rows, side by side for one product.
+        # Only here windows are copied: those of a few rows, side by side for one product.
         part = windows[..., first : first + height, :].reshape(*lead, weight[0].size, -1)
         part = weight.reshape(out, -1) @ part
         part += bias[:, np.newaxis]
@@ -46,5 +46,5 @@ def conv2d(
 
 
 def repeat2(x: np.ndarray) -> np.ndarray:
-    """Every pixel four times: [..., H, W] -> [..., 2 H, 2 W]."""
+    """Repeat every pixel four times: [..., H, W] -> [..., 2 H, 2 W]."""
     return x.repeat(2, axis=-2).repeat(2, axis=-1)

@@ -30,8 +30,8 @@ def group_norm(
     """``(x - mean) / sqrt(variance + epsilon) weight + bias`` over neighbouring channels.
 
     x [..., C, H, W], weight and bias [C]; a mean, and a biased variance, for each group of
-    C / groups channels and all their places (arXiv 1803.08494), summed in float64. then: an
-    activation, which each group goes through while a cache still holds it.
+    C / groups channels and all their pixels (arXiv 1803.08494), summed in float64. then: an
+    activation, applied to each group while a cache still holds it.
     """
     grouped = x.reshape(-1, groups, weight.size // groups, x.shape[-2] * x.shape[-1])
     weight, bias = (part.reshape(groups, -1, 1) for part in (weight, bias))

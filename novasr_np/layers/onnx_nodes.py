@@ -1,8 +1,8 @@
 """The layers as ONNX nodes, for the networks' exports.
 
-Twice the rate is kept as two phases instead of interleaved samples: the filters are small grouped
-convolutions from and to them, and nothing is transposed. Interpolation is done by fixed weights,
-not by an index, so that it is exact at any length.
+Signals at twice the rate are kept as two phases instead of interleaved samples: the filters are
+small grouped convolutions from and to the phases, and nothing is transposed. Interpolation has
+fixed weights instead of an index, so that it is exact at any length.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import missing_extra
 from ..version import __version__
 
-OPSETS = (11, 21)  # the oldest and the latest that are offered
+OPSETS = (11, 21)  # the oldest and the latest that are supported
 
 
 def model(
@@ -24,11 +24,12 @@ def model(
     half: bool,
     end: str = "Tanh",
 ) -> Any:
-    """An `onnx.ModelProto`: input [batch, 1, time], output [batch, 1, `length`].
+    """Build an `onnx.ModelProto`: input [batch, 1, time], output [batch, 1, `length`].
 
-    network: adds its nodes behind the tensor of that name, and gives its last one's. half: in
-    float16, input and output too. end: what kind of node follows the network's last one. Raises
-    ModuleNotFoundError without the package onnx, ValueError for an opset that is not offered.
+    network: adds its nodes after the tensor of the given name, and returns the name of its last
+    tensor. half: use float16, for input and output too. end: kind of the node after the network's
+    last one. Raises ModuleNotFoundError without the package onnx, ValueError for an unsupported
+    opset.
     """
     try:
         import onnx  # noqa: PLC0415
@@ -59,7 +60,7 @@ def model(
 
 
 class Graph:
-    """Nodes and constants as they come, with names of their own."""
+    """Graph in construction: nodes and constants, with unique names."""
 
     def __init__(self, onnx: Any, dtype: type) -> None:
         self._onnx, self._dtype = onnx, dtype
@@ -91,11 +92,11 @@ class Graph:
         return self.node("Slice", [x, *(self.integers([n]) for n in (first, last, axis))])
 
     def held(self, x: str, before: int, after: int) -> str:
-        """x [batch, channel, time] with its end samples held for so long."""
+        """x [batch, channel, time] with its end samples held for `before` and `after` steps."""
         return self.node("Pad", [x, self.integers([0, 0, before, 0, 0, after])], mode="edge")
 
     def interpolate3(self, h: str, channels: int) -> str:
-        """Three phases for each channel, held at the ends; then one after the other."""
+        """Interpolate to three phases for each channel, ends held, and interleave them."""
         kernel = np.array([[1, 2, 0], [0, 3, 0], [0, 2, 1]])[:, None] / 3
         held = self.held(h, 1, 1)
         phases = self.conv(held, np.tile(kernel, (channels, 1, 1)), group=channels, pads=(0, 0))
@@ -104,7 +105,7 @@ class Graph:
         return self.node("Reshape", [turned, self.integers([0, channels, -1])])
 
     def snake_beta(self, u: str, p: dict, epsilon: float) -> str:
-        """The snake on two phases [.., 2 channels, time]."""
+        """Apply the snake to two phases [.., 2 channels, time]."""
         a = np.repeat(np.exp(p["alpha"]), 2)[:, None]
         b = np.repeat(np.exp(p["beta"]), 2)[:, None]
         wave = self.node("Sin", [self.node("Mul", [u, self.array(a)])])
@@ -113,7 +114,7 @@ class Graph:
         return self.node("Add", [u, depth])
 
     def downsample2(self, u: str, f: np.ndarray, channels: int, pads: tuple[int, int]) -> str:
-        """From two phases to one: ``y[n] = sum_k f[k] u[2n + k - 5]``."""
+        """Filter two phases to one: ``y[n] = sum_k f[k] u[2n + k - 5]``."""
         # The first phase's taps have odd k, the second's even.
         down = np.zeros((2, 7))
         for k in range(12):

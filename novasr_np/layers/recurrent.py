@@ -1,4 +1,4 @@
-"""Recurrent layers, which see one step of time after another."""
+"""Recurrent layers, which process one time step after another."""
 
 import numpy as np
 
@@ -13,14 +13,14 @@ def gru(
     bias_hh: np.ndarray,
     h: np.ndarray | None = None,
 ) -> np.ndarray:
-    """A gated recurrent unit with torch's gates (arXiv 1406.1078, as its ``GRU`` has them).
+    """Run a gated recurrent unit with the gates of torch's ``GRU`` (arXiv 1406.1078).
 
     With ``a = W_ih x + b_ih`` and ``b = W_hh h + b_hh``, thirds in the order r, z, n:
     ``r = sigmoid(a_r + b_r)``, ``z = sigmoid(a_z + b_z)``, ``n = tanh(a_n + r b_n)``,
     ``h = (1 - z) n + z h``
 
-    x [T, I], weights [3 H, I] and [3 H, H], biases [3 H], h [H] the state to begin with, None for
-    zeros -> the states [T, H].
+    x [T, I], weights [3 H, I] and [3 H, H], biases [3 H], h [H] the initial state, None for zeros
+    -> the states [T, H].
     """
     size = weight_hh.shape[1]
     h = np.zeros(size, x.dtype) if h is None else h

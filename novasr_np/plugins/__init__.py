@@ -1,1 +1,1 @@
-"""The networks inside other programs; each plugin needs that program, and nothing else does."""
+"""Plugins that run the networks in other programs; only the plugin needs its program."""

@@ -1,4 +1,4 @@
-"""A text-to-speech transformer for Open Voice OS: what the voice says, at 48 kHz.
+"""A text-to-speech transformer for Open Voice OS, which brings the voice to 48 kHz.
 
 In mycroft.conf::
 
@@ -24,9 +24,9 @@ _OPTIONS = Options(keep_lowband="auto", if_exists="overwrite")
 
 
 class NovaSRTransformer(TTSTransformer):
-    """Brings a WAV file to 48 kHz before it is played.
+    """Bring a WAV file to 48 kHz before it is played.
 
-    config: weights, a name or a path as `load_weights` takes it; threads, how many.
+    config: weights, a name or a path as `load_weights` takes it; threads, their number.
     """
 
     def __init__(
@@ -40,11 +40,10 @@ class NovaSRTransformer(TTSTransformer):
     def transform(
         self, wav_file: str, context: dict[str, Any] | None = None
     ) -> tuple[str, dict[str, Any] | None]:
-        """The path of a file beside `wav_file`, and the context.
+        """Upsample `wav_file` to a file beside it; return that path, and the context.
 
-        A file that is at the network's rate already, or beyond, is given back as it is; and so is
-        one with which anything goes wrong, with a warning in the log: a voice that sounds muffled
-        is better than none.
+        Returns `wav_file` itself if its rate is already the network's or higher, or after any
+        error, with a warning in the log: a muffled voice is better than none.
         """
         rate_out = self._runner.network.rate_out
         try:
@@ -57,7 +56,7 @@ class NovaSRTransformer(TTSTransformer):
             if result.status == "done":
                 return target, context
             problem = result.error
-        except Exception as error:  # whatever it is, there is something to say
+        except Exception as error:  # whatever the error, the voice has to speak
             problem = message(error)
         _log.warning("%s stays as it is: %s", wav_file, problem)
         return wav_file, context

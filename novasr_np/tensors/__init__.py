@@ -1,4 +1,4 @@
-"""Named tensors: trees, a network's table of them, and the files that hold them."""
+"""Named tensors: trees, the table of a network's tensors, and their files."""
 
 from .safetensors import read_safetensors, write_safetensors
 from .table import check, check_shapes

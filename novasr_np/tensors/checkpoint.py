@@ -1,9 +1,9 @@
 """Read an original's checkpoint, a zip of one pickle and raw storages, without torch.
 
-The pickle is not executed. `_interpret` walks its opcodes as plain data and knows only those that a
-state dict needs, and an optimiser's state beside it; the names it may mention stand for "a dict",
-"a tensor", "float16" and "float32", and any other name is refused. Of the storages only those of
-the weights are read.
+The pickle is not executed. `_interpret` walks its opcodes as plain data, and knows only those that
+a state dict and an optimiser's state need. It accepts only the names that mean "a dict",
+"a tensor", "float16" and "float32", and refuses any other name. Only the storages of the weights
+are read.
 """
 
 import math
@@ -25,11 +25,11 @@ _DTYPES: dict[str, np.dtype] = {
     "torch HalfStorage": np.dtype("<f2"),
     "torch FloatStorage": np.dtype("<f4"),
 }
-# Under which the weights may stand, beside an optimiser's state and so on.
+# Keys under which the weights may be, beside an optimiser's state and so on.
 _STATES = ("model", "state_dict", "generator")
 _MAX_PICKLE = 1 << 24  # bytes
 
-# What torch.save puts into the zip, beside its one top folder's name.
+# Members that torch.save puts into the zip, without the name of the top folder.
 _MEMBER = re.compile(
     r"[^/]+/(data\.pkl|data/\d+|version|byteorder|\.format_version|\.storage_alignment"
     r"|\.data/serialization_id)"
@@ -48,7 +48,7 @@ class _Tensor(NamedTuple):
 
 
 class _Mark:
-    """The pickle's MARK, a place on its stack."""
+    """The pickle's MARK, a position on its stack."""
 
 
 def read_checkpoint(
@@ -56,11 +56,12 @@ def read_checkpoint(
     most: int,
     choose: Callable[[Mapping[str, tuple[int, ...]]], Iterable[str]] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Tensors of a torch checkpoint under the names it gives them, float16 or float32.
+    """Read the tensors of a torch checkpoint, under its names, float16 or float32.
 
-    The state dict may stand alone or under one of `_STATES`, beside anything that torch
-    keeps there, which is not read. most: bytes that the tensors may have in all. choose: told all
-    names and shapes before a tensor is read, says which are; it may raise. None for all.
+    The state dict may be the whole checkpoint, or under one of the keys `_STATES`, beside other
+    entries, which are not read. most: limit for the tensors' total bytes. choose: called with all
+    names and shapes before any tensor is read, returns the names to read, and may raise; None reads
+    all.
 
     Raises WeightsError if it is not such a checkpoint, names anything but plain tensors, is
     compressed, encrypted or truncated, or larger than `most`.
@@ -69,15 +70,17 @@ def read_checkpoint(
         with zipfile.ZipFile(file) as archive:
             members = _members(archive, file.seek(0, 2))
             if "byteorder" in members and archive.read(members["byteorder"]) != b"little":
-                raise WeightsError("checkpoint is not little-endian")
+                raise WeightsError("the checkpoint must be little-endian, got big-endian")
             if members["data.pkl"].file_size > _MAX_PICKLE:
-                raise WeightsError(f"the checkpoint's pickle has more than {_MAX_PICKLE} bytes")
+                raise WeightsError(
+                    f"the checkpoint's pickle must have at most {_MAX_PICKLE} bytes, got more"
+                )
             state = _state(archive.read(members["data.pkl"]))
             if choose is not None:
                 wanted = choose({name: t.shape for name, t in state.items()})
                 state = {name: state[name] for name in wanted}
             if sum(t.storage.numbers * t.storage.dtype.itemsize for t in state.values()) > most:
-                raise WeightsError(f"the checkpoint's tensors have more than {most} bytes")
+                raise WeightsError(f"the checkpoint's tensors must have at most {most} bytes")
             return {name: _array(name, t, archive, members) for name, t in state.items()}
     except WeightsError:
         raise
@@ -91,22 +94,24 @@ def read_checkpoint(
         RuntimeError,
         ValueError,
     ) as error:
-        raise WeightsError(f"not a whole checkpoint zip: {error}") from error
+        raise WeightsError(f"not a complete checkpoint zip: {error}") from error
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """The zip's members without their top folder, all stored, none larger than the file."""
+    """List the zip's members without their top folder: all stored, none larger than the file."""
     infos = archive.infolist()
     names = [info.filename for info in infos]
     tops = {name.split("/")[0] for name in names}
     if len(set(names)) != len(names) or len(tops) != 1:
-        raise WeightsError("checkpoint zip is empty or has doubled names or top folders")
+        raise WeightsError(
+            "the checkpoint zip is empty, or has a name twice, or several top folders"
+        )
     for info in infos:
         if not _MEMBER.fullmatch(info.filename):
             raise WeightsError(f"unexpected member {info.filename!r} in the checkpoint")
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
             raise WeightsError(f"member {info.filename!r} is compressed or encrypted")
-    # Stored members cannot unpack to more than they take up; overlapping ones could.
+    # Stored members cannot unpack to more bytes than they have; overlapping ones could.
     if sum(info.file_size for info in infos) > size:
         raise WeightsError("checkpoint zip claims more data than it has")
     members = {info.filename.split("/", 1)[1]: info for info in infos}
@@ -116,7 +121,7 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
 
 
 def _state(pickle: bytes) -> dict[str, _Tensor]:
-    """The tensors of a checkpoint's state dict by name. Raises WeightsError."""
+    """Find the tensors of a checkpoint's state dict by name. Raises WeightsError."""
     try:
         state = _interpret(pickle)
     except WeightsError:
@@ -198,7 +203,7 @@ def _interpret(pickle: bytes) -> Any:
                     stack.append(_tensor(*arguments))
                 else:
                     raise WeightsError("refused: the checkpoint's pickle calls something")
-            case "BUILD":  # torch hangs module versions on the dict; of no use here
+            case "BUILD":  # torch attaches module versions to the dict, which are not needed
                 stack.pop()
             case name:
                 raise WeightsError(f"refused: pickle opcode {name} in the checkpoint")
@@ -208,7 +213,7 @@ def _interpret(pickle: bytes) -> Any:
 
 def _extend(target, items) -> None:
     if not isinstance(target, list):
-        raise WeightsError("the checkpoint's pickle appends to what is no list")
+        raise WeightsError("the checkpoint's pickle appends to an object that is no list")
     target.extend(items)
 
 
@@ -223,7 +228,7 @@ def _storage(reference) -> _Storage:
     kind, dtype, key, _location, numbers = reference
     known = _DTYPES.get(dtype) if kind == "storage" and isinstance(dtype, str) else None
     if known is None or type(key) is not str or type(numbers) is not int:
-        raise WeightsError("the checkpoint holds something else than storages of numbers")
+        raise WeightsError("the checkpoint must hold only storages of numbers, got another object")
     return _Storage(known, key, numbers)
 
 
@@ -234,12 +239,14 @@ def _tensor(storage, offset, shape, stride, _requires_grad, _hooks) -> _Tensor:
         or len(shape) > 4
         or not all(type(size) is int and size > 0 for size in shape)
     ):
-        raise WeightsError("the checkpoint holds a tensor of no sensible shape")
+        raise WeightsError("the checkpoint holds a tensor with an invalid shape")
     contiguous = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
     if not isinstance(storage, _Storage) or offset != 0 or stride != contiguous:
         raise WeightsError("the checkpoint holds a tensor that is not contiguous")
     if math.prod(shape) != storage.numbers:
-        raise WeightsError(f"a tensor of shape {shape} lies on {storage.numbers} numbers")
+        raise WeightsError(
+            f"a tensor of shape {shape} does not fit its storage of {storage.numbers} numbers"
+        )
     return _Tensor(storage, shape)
 
 

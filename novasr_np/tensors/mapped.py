@@ -1,4 +1,4 @@
-"""Safetensors files that are too large to be read whole: tensors that stay on disk until used."""
+"""Map safetensors files that are too large to read: tensors stay on disk until used."""
 
 import json
 import math
@@ -14,22 +14,22 @@ _MOST = 1 << 24  # bytes of a header
 
 
 class Entry(NamedTuple):
-    """A tensor of a file."""
+    """Tensor of a file."""
 
-    kind: str  # as the format has it: F32, F16, BF16 or U32
+    kind: str  # the format's name of the type: F32, F16, BF16 or U32
     shape: tuple[int, ...]
     raw: np.ndarray  # its bytes, mapped
 
     def array(self) -> np.ndarray:
-        """As float32, or uint32; on disk still if it lies there so."""
+        """Convert to float32, or uint32; stays on disk if it is stored as that."""
         values = self.raw.view(_DTYPES[self.kind]).reshape(self.shape)
-        if self.kind == "BF16":  # float32's upper half
+        if self.kind == "BF16":  # the upper half of a float32
             return (values.astype(np.uint32) << 16).view(np.float32)
         return values.astype(np.uint32 if self.kind == "U32" else np.float32, copy=False)
 
 
 def is_model(path: Path, name: str) -> bool:
-    """Whether a file is one of these whose metadata name that model."""
+    """Whether a file is in safetensors and its metadata name that model."""
     try:
         return _header(path)[0].get("__metadata__", {}).get("model") == name
     except (WeightsError, OSError, AttributeError):
@@ -37,7 +37,7 @@ def is_model(path: Path, name: str) -> bool:
 
 
 def read_mapped(path: Path) -> tuple[dict[str, Entry], dict[str, str]]:
-    """The tensors and the metadata of a file, of which only the header is read.
+    """Map the tensors of a file, and read its metadata; only the header is read.
 
     Raises WeightsError unless the tensors are of the four kinds and fill the file, OSError if it
     cannot be read.
@@ -48,12 +48,14 @@ def read_mapped(path: Path) -> tuple[dict[str, Entry], dict[str, str]]:
     entries = {name: _entry(name, given, data) for name, given in header.items()}
     total = sum(entry.raw.size for entry in entries.values())
     if total != data.size:
-        raise WeightsError(f"not a whole file: {total} bytes of tensors, but {data.size} are there")
+        raise WeightsError(
+            f"not a complete file: its tensors must have {total} bytes, got {data.size}"
+        )
     return entries, metadata
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """What a file says of itself, and where its data begin."""
+    """Read a file's header, and the position at which its data begin."""
     try:
         with open(path, "rb") as file:
             size = int.from_bytes(file.read(8), "little")
@@ -72,9 +74,12 @@ def _entry(name: str, given: Any, data: np.ndarray) -> Entry:
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"the header does not describe tensor {name!r}") from error
     if kind not in _DTYPES:
-        raise WeightsError(f"tensor {name!r} is {kind!r}; expected one of {', '.join(_DTYPES)}")
+        raise WeightsError(f"tensor {name!r} must be one of {', '.join(_DTYPES)}, got {kind!r}")
     if not whole or end - begin != math.prod(shape) * np.dtype(_DTYPES[kind]).itemsize:
         raise WeightsError(f"the header does not describe tensor {name!r}")
     if end > data.size:
-        raise WeightsError(f"not a whole file: {name!r} ends at {end}, the data at {data.size}")
+        raise WeightsError(
+            f"not a complete file: tensor {name!r} ends at byte {end} of the data, which has "
+            f"{data.size}"
+        )
     return Entry(kind, shape, data[begin:end])

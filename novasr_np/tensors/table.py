@@ -11,10 +11,10 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def check_shapes(shapes: Shapes, table: Shapes, network: str) -> None:
-    """Raise WeightsError unless names and shapes are the table's.
+    """Raise WeightsError unless names and shapes are those of the table.
 
-    The message names the first tensor that is wrong and counts the others. network: whose table it
-    is, in the message's words.
+    The message names the first wrong tensor and counts the others. network: the table's network,
+    as named in the message.
     """
     missing = [name for name in table if name not in shapes]
     extra = [name for name in shapes if name not in table]
@@ -28,7 +28,7 @@ def check_shapes(shapes: Shapes, table: Shapes, network: str) -> None:
     if wrong:
         first, more = wrong[0], _more(wrong)
         raise WeightsError(
-            f"tensor {first} has shape {tuple(shapes[first])}; expected {table[first]}{more}"
+            f"tensor {first} must have shape {table[first]}, got {tuple(shapes[first])}{more}"
         )
 
 
@@ -37,12 +37,12 @@ def _more(names: list[str]) -> str:
 
 
 def check(tensors: Mapping[str, Any], table: Shapes, network: str) -> dict[str, np.ndarray]:
-    """The tensors in the table's order. Raises WeightsError unless all are there and finite."""
+    """Put the tensors in the table's order. Raises WeightsError unless all are there and finite."""
     check_shapes({name: np.shape(value) for name, value in tensors.items()}, table, network)
     arrays = {name: np.asarray(tensors[name]) for name in table}
     for name, value in arrays.items():
         if value.dtype not in (np.float16, np.float32, np.float64):
-            raise WeightsError(f"tensor {name} is {value.dtype}; expected floating point")
+            raise WeightsError(f"tensor {name} must be floating point, got {value.dtype}")
         if not np.isfinite(value).all():
-            raise WeightsError(f"tensor {name} holds NaN or infinity")
+            raise WeightsError(f"tensor {name} must be finite, got NaN or infinity")
     return arrays

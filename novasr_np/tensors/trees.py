@@ -1,4 +1,4 @@
-"""Trees of named tensors, and what is checked in all of them."""
+"""Trees of named tensors, and checks of their values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from ..errors import WeightsError
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"conv1": {"bias": b}} -> {"conv1.bias": b}."""
+    """Flatten a tree: {"conv1": {"bias": b}} -> {"conv1.bias": b}."""
     flat: dict[str, Any] = {}
     for name, value in tree.items():
         if isinstance(value, Mapping):
@@ -20,7 +20,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """{"conv1.bias": b} -> {"conv1": {"bias": b}}."""
+    """Nest a flat dict: {"conv1.bias": b} -> {"conv1": {"bias": b}}."""
     tree: dict[str, Any] = {}
     for name, value in flat.items():
         *path, leaf = name.split(".")
@@ -32,9 +32,9 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cast(tree: Any, dtype: Any) -> Any:
-    """The same tree, of dicts and tuples, with every array contiguous and in `dtype`.
+    """Copy a tree of dicts and tuples, with every array contiguous and in `dtype`.
 
-    None and whole numbers, which a folded tree may hold beside its arrays, stay as they are.
+    None and integers, which a folded tree may hold beside its arrays, stay as they are.
     """
     if isinstance(tree, Mapping):
         return {name: cast(value, dtype) for name, value in tree.items()}
@@ -61,7 +61,7 @@ def check_finite(folded: Any, network: str, dtype: Any) -> None:
 
 
 def check_output(y: np.ndarray, network: str) -> np.ndarray:
-    """What a network gave, as it is. Raises WeightsError if a sample is NaN or infinite."""
+    """Check a network's output, and return it. Raises WeightsError for NaN or infinity."""
     if not np.isfinite(y).all():
         raise WeightsError(f"{network} returned NaN with these weights")
     return y

@@ -1,4 +1,4 @@
-"""Multiply weight normalisation out, in which originals keep their convolutions."""
+"""Multiply out weight normalisation, which the originals' convolutions have."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,11 +9,11 @@ from ..errors import WeightsError
 
 
 def unnormed(tensors: Mapping[str, np.ndarray], dtype: Any = np.float64) -> dict[str, np.ndarray]:
-    """The tensors, each pair ``NAME.weight_v``, ``NAME.weight_g`` as one ``NAME.weight``.
+    """Replace each pair ``NAME.weight_v``, ``NAME.weight_g`` of the tensors by ``NAME.weight``.
 
     ``weight = g v / |v|`` (arXiv 1602.07868), v [A, B, K], g [A, 1, 1], the norm over all axes but
-    the first: the output channels, or the input's in a transposed convolution. Made in float64,
-    then cast to `dtype`; the other tensors stay as they are. Raises WeightsError where |v| is 0.
+    the first: the output channels, or the input channels in a transposed convolution. Computed in
+    float64, then cast to `dtype`; other tensors stay as they are. Raises WeightsError if |v| is 0.
     """
     made = {}
     for name, value in tensors.items():

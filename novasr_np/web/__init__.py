@@ -1,7 +1,7 @@
-"""The page that runs the networks in a browser: one HTML file, assembled from `page/`.
+"""The web page that runs the networks in a browser: one HTML file, assembled from `page/`.
 
-It holds its style, its scripts, the engine and the weights, asks for nothing after it was loaded,
-and says so in its Content-Security-Policy.
+It holds its style, its scripts, the engine and the weights, and requests nothing after it is
+loaded, which its Content-Security-Policy enforces.
 """
 
 import base64
@@ -20,15 +20,15 @@ from ..atomic import atomic_write
 from ..version import __version__
 from ..weights import embedded_weights
 
-HOST = "127.0.0.1"  # this machine alone
-SCRIPTS = ("dsp.js", "app.js", "worker.js", "worklet.js")  # that the loader starts
+HOST = "127.0.0.1"  # only this machine
+SCRIPTS = ("dsp.js", "app.js", "worker.js", "worklet.js")  # started by the loader
 ENGINES = ("engine.wasm", "engine-relaxed.wasm")
-WEIGHTS = ("airband-1", "airband-live-1", "novasr-open")  # that it offers
+WEIGHTS = ("airband-1", "airband-live-1", "novasr-open")  # choices of the page
 _HERE = Path(__file__).parent
 
 
 def page() -> bytes:
-    """The whole page, UTF-8."""
+    """Assemble the whole page, UTF-8."""
     paths = [*(_HERE / "page" / name for name in SCRIPTS), *(_HERE / name for name in ENGINES)]
     paths += [embedded_weights()[name] for name in WEIGHTS]
     contents = {path.name: path.read_bytes() for path in paths}
@@ -47,7 +47,7 @@ def page() -> bytes:
 def policy() -> str:
     """The page's Content-Security-Policy: its own style and script, and nothing from elsewhere.
 
-    blob: is what the script unpacks: the rest of the page, its worker and its worklet.
+    "blob:" allows the parts that the script unpacks: the rest of the page, its worker and worklet.
     """
     return "; ".join(
         [
@@ -65,10 +65,10 @@ def policy() -> str:
 
 
 def archive(contents: Mapping[str, bytes]) -> bytes:
-    """Files as one, compressed; the same ones give the same bytes.
+    """Pack files as one, compressed; the same files give the same bytes.
 
-    The size of a header in 4 bytes, little-endian; the header, name -> [start, end] as JSON; and
-    the files, which start and end count from.
+    Contains the size of the header in 4 bytes, little-endian; the header, name -> [start, end] as
+    JSON; and the files, from whose beginning start and end count.
     """
     index, end = {}, 0
     for name, data in contents.items():
@@ -80,16 +80,16 @@ def archive(contents: Mapping[str, bytes]) -> bytes:
 
 
 def write_file(path: Path) -> None:
-    """Write the page to a file, which appears when it is whole. Raises OSError if it cannot be."""
+    """Write the page to a file, which appears when it is complete. Raises OSError."""
     data = page()
     with atomic_write(path) as file:
         file.write(data)
 
 
 def write_folder(folder: Path) -> Path:
-    """Write the page to folder/index.html, for any host of static files; give that name.
+    """Write the page to folder/index.html, for any host of static files, and return that path.
 
-    Makes the folder if need be. Raises OSError as `write_file`.
+    Makes the folder if it does not exist. Raises OSError as `write_file`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "index.html"
@@ -98,9 +98,9 @@ def write_folder(folder: Path) -> Path:
 
 
 def server(port: int) -> ThreadingHTTPServer:
-    """A server of the page on 127.0.0.1, which is not running yet. port: 0 for any that is free.
+    """Create a server of the page on 127.0.0.1, which is not running yet. port: 0 for a free one.
 
-    Raises OSError, naming address and port, if that port cannot be had.
+    Raises OSError, naming address and port, if the port cannot be used.
     """
     try:
         return _Server((HOST, port), partial(_Handler, page()))
@@ -109,7 +109,7 @@ def server(port: int) -> ThreadingHTTPServer:
 
 
 def serve(port: int, open_browser: bool, ready: Callable[[str], object]) -> None:
-    """Serve the page until the process is interrupted. ready gets its address first.
+    """Serve the page until the process is interrupted. ready: called with its address first.
 
     Raises OSError as `server` does.
     """
@@ -123,11 +123,11 @@ def serve(port: int, open_browser: bool, ready: Callable[[str], object]) -> None
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # On Windows that option would let two servers have one port.
+    # On Windows this option would let two servers use one port.
     allow_reuse_address = not hasattr(socket, "SO_EXCLUSIVEADDRUSE")
 
     def handle_error(self, *_: Any) -> None:
-        """A browser that goes away in the middle is no error."""
+        """Ignore errors: a browser may close the connection at any time."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(self._page)))
         self.send_header("Cache-Control", "no-store")
-        # As in the page itself, and what can be said in a header alone.
+        # As in the page itself, and a directive that works only in a header.
         self.send_header("Content-Security-Policy", f"{policy()}; frame-ancestors 'none'")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Referrer-Policy", "no-referrer")
@@ -157,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing of each request."""
+        """Print nothing for a request."""
 
 
 def _source(name: str) -> str:
@@ -165,6 +165,6 @@ def _source(name: str) -> str:
 
 
 def _hash(name: str) -> str:
-    """How a policy names a style or a script."""
+    """Source expression of a style or a script for the policy."""
     digest = hashlib.sha256(_source(name).encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -516,7 +516,7 @@ def test_bad_files_are_refused_before_anything_large_is_read(weights, weights_fi
     refused("no weights of the variant int8; there are int4", bundle, "int8")
     refused("no weights of the variant int4; there are full", originals_there, "int4")
     cut_short(bundle / "model.safetensors")
-    refused("not a whole file", bundle)
+    refused("not a complete file", bundle)
     (bundle / "model.safetensors").unlink()
     refused("no vae.pth and no student_ldm.pth and no sr_vocoder.pth in it", bundle)
     vae, vocoder = originals_there / "vae.pth", originals_there / "sr_vocoder.pth"
@@ -525,10 +525,10 @@ def test_bad_files_are_refused_before_anything_large_is_read(weights, weights_fi
     (tmp_path / "other").replace(vae)
     refused(r"vae\.pth: it holds the tensors of sr_vocoder\.pth", originals_there)
     cut_short(vae)
-    refused(r"vae\.pth: not a whole checkpoint", originals_there)
+    refused(r"vae\.pth: not a complete checkpoint", originals_there)
     vae.write_bytes(b"<!DOCTYPE html>" * 1_000)
     refused(r"vae\.pth: ", originals_there)
     whole = tmp_path / "whole.safetensors"
     shutil.copy(weights_file, whole)
     cut_short(whole)
-    refused("not a whole file", whole)
+    refused("not a complete file", whole)

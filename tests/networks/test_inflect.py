@@ -138,7 +138,7 @@ def test_what_is_no_set_of_weights_is_refused(folder, tmp_path, monkeypatch):
     with pytest.raises(WeightsError, match="it has to be a folder"):
         load.load(tmp_path / "nowhere")
     (tmp_path / "inflect_nano_v1_acoustic.pt").write_bytes(b"PK")
-    with pytest.raises(WeightsError, match=r"acoustic\.pt: not a whole checkpoint"):
+    with pytest.raises(WeightsError, match=r"acoustic\.pt: not a complete checkpoint"):
         load.load(tmp_path)
     params = load.load(folder)
     broken = {**params, "acoustic": {k: v for k, v in params["acoustic"].items() if k != "phone"}}

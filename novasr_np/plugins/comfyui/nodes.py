@@ -1,6 +1,6 @@
-"""The node: AUDIO in, AUDIO at 48 kHz and a picture of it out.
+"""The node: from AUDIO to AUDIO at 48 kHz and a picture of its spectrogram.
 
-Tensors are torch's, made by the input's own ``new_tensor``: torch is never imported here.
+Tensors are torch's, made by the input's ``new_tensor``: torch is never imported here.
 """
 
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ _LOW, _HIGH = -60, 30  # dB, black and white
 
 
 class NovaSRUpsample:
-    """Upsample speech to 48 kHz, each channel on its own."""
+    """Upsample speech to 48 kHz, each channel separately."""
 
     RETURN_TYPES: ClassVar = ("AUDIO", "IMAGE")
     RETURN_NAMES: ClassVar = ("audio", "spectrogram")
@@ -25,7 +25,7 @@ class NovaSRUpsample:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
-        """What the node asks for."""
+        """Inputs of the node."""
         return {
             "required": {
                 "audio": ("AUDIO",),
@@ -38,10 +38,10 @@ class NovaSRUpsample:
     def run(
         self, audio: dict[str, Any], weights: str, keep_lowband: bool, weights_file: str = ""
     ) -> tuple[dict[str, Any], Any]:
-        """audio: {"waveform": float32 [B, C, T], "sample_rate": Hz}; the same comes out, and
-        pictures [B, height, width, 3] from 0 to 1. weights_file: a path, in place of the name.
+        """Upsample audio, and draw it: return (audio, pictures [B, height, width, 3] from 0 to 1).
 
-        Raises as `upsample` does.
+        audio: {"waveform": float32 [B, C, T], "sample_rate": Hz}. weights_file: a path, in place of
+        the name. Raises as `upsample` does.
         """
         waveform = audio["waveform"]
         loaded = load_weights(weights_file or weights)
@@ -53,7 +53,7 @@ class NovaSRUpsample:
 
 
 def _picture(y: np.ndarray) -> np.ndarray:
-    """[height, width, 3] float32, low frequencies below."""
+    """Draw a spectrogram, [height, width, 3] float32, low frequencies at the bottom."""
     level = power(np.pad(y, (0, max(0, 1025 - len(y)))))
     columns = min(level.shape[-1], _COLUMNS)
     starts = np.arange(columns) * level.shape[-1] // columns
