@@ -209,7 +209,7 @@ def test_the_command_refuses(cli, monkeypatch, tmp_path):
         (["-f", "nowhere.txt"], "No such file"),
         (["-f", "bytes"], "byte 0 is not UTF-8"),
         (["Hello.", "--speed", "9"], "speed must be from"),
-        (["Hello.", "--weights", "nowhere"], "it has to be a folder"),
+        (["Hello.", "--weights", "nowhere"], "weights must be a folder"),
     ):
         status, _, err = cli("say", *arguments)
         assert (status, words in err) == (2, True), err

@@ -70,7 +70,7 @@ BAD_STATES = {
     "os.system": (wrong("dec.extra", Called(SYSTEM, "touch executed")), r"os\.system"),
     "builtins": (lambda s: Called(Name("builtins", "eval"), "1"), r"builtins\.eval"),
     "named only": (wrong(CONV1, SYSTEM), r"os\.system"),
-    "wrong shape": (wrong(CONV1, tensor("6", (32, 11, 32))), r"\(32, 11, 32\).*\(32, 32, 11\)"),
+    "wrong shape": (wrong(CONV1, tensor("6", (32, 11, 32))), r"\(32, 32, 11\).*\(32, 11, 32\)"),
     "missing tensor": (lambda s: s.pop("dec.conv_post.weight") and None, "conv_post"),
     "extra tensor": (wrong("dec.more", tensor("99", (1,))), "dec.more"),
     "float32": (

@@ -94,7 +94,7 @@ def test_what_a_window_cannot_be(weights):
     for x, given, t, match in (
         (window[:, 1:], noise, 999, "a multiple of 30720, got shape"),
         (window[0], noise, 999, "a multiple of 30720, got shape"),
-        (window, noise[:, 1:], 999, r"noise has shape \(1, 7, 8, 16\), expected \(1, 8, 8, 16\)"),
+        (window, noise[:, 1:], 999, r"noise must have shape \(1, 8, 8, 16\), got \(1, 7, 8, 16\)"),
         (window, noise, 1000, "t must be from 0 to 999, got 1000"),
     ):
         with pytest.raises(ValueError, match=match):

@@ -380,7 +380,7 @@ def test_files_keep_their_low_band(cli, quick):
         (("--seed", "-1"), "expected a whole number of at least 0, got '-1'"),
         (("--timestep", "1000"), "timestep must be from 0 to 999, got 1000"),
         (("--overlap", "0.1"), "overlap must be a multiple of 3840 samples"),
-        (("--variant", "int4"), "is no bundle, but the variant int4 is asked for"),
+        (("--variant", "int4"), "is no bundle, so it has no variant 'int4'"),
         (("--weights", "novasr-open", "--seed", "1"), "--seed is for FlashSR"),
         (("--weights", "novasr-open", "--exact-windows"), "--exact-windows is for FlashSR"),
         (("--weights", "."), "no vae.pth and no student_ldm.pth and no sr_vocoder.pth in it: hf"),

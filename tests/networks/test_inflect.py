@@ -135,7 +135,7 @@ def test_what_is_no_set_of_weights_is_refused(folder, tmp_path, monkeypatch):
         load.load()
     with pytest.raises(WeightsError, match=r"no inflect_nano_v1_acoustic\.pt in"):
         load.load(tmp_path)
-    with pytest.raises(WeightsError, match="it has to be a folder"):
+    with pytest.raises(WeightsError, match="weights must be a folder"):
         load.load(tmp_path / "nowhere")
     (tmp_path / "inflect_nano_v1_acoustic.pt").write_bytes(b"PK")
     with pytest.raises(WeightsError, match=r"acoustic\.pt: not a complete checkpoint"):
@@ -149,7 +149,7 @@ def test_what_is_no_set_of_weights_is_refused(folder, tmp_path, monkeypatch):
     first, second = inflect_originals("full")
     second["ups.0.weight_v"] = second["ups.0.weight_v"][:, :, :8]
     write_inflect(tmp_path, first, second)
-    with pytest.raises(WeightsError, match=r"ups\.0\.weight_v has shape"):
+    with pytest.raises(WeightsError, match=r"ups\.0\.weight_v must have shape"):
         load.load(tmp_path)
 
 

@@ -64,7 +64,7 @@ def test_exact_gives_the_originals_row(rows, index):
     assert exact.normalise(row["cleaned"]) == row["normalized"]
     pronouncer = Pronouncer((g2p_en(row),))
     if "error" in row:
-        with pytest.raises(TextError, match="begins with '#', got '#hello'"):
+        with pytest.raises(TextError, match="must not begin with '#' in exact mode, got '#hello'"):
             to_ids(row["text"], "exact", pronouncer)
         return
     assert exact.words(row["normalized"]) == row["words"]

@@ -247,11 +247,13 @@ def test_what_a_window_cannot_be(weights, windows):
         normalised=x[:, [0, *range(STEP)]],
     )
     refused(ValueError, r"takes \[B, T\]", normalised=x[0])
-    refused(ValueError, r"mel has shape \(2, 64, 128\), expected \(2, 1, 64, 128\)", mel=mel[:, 0])
+    refused(ValueError, r"mel must have shape \(2, 1, 64, 128\), got \(2, 64, 128\)", mel=mel[:, 0])
     refused(
-        ValueError, r"noise has shape \(2, 7, 8, 16\), expected \(2, 8, 8, 16\)", noise=noise[:, 1:]
+        ValueError,
+        r"noise must have shape \(2, 8, 8, 16\), got \(2, 7, 8, 16\)",
+        noise=noise[:, 1:],
     )
-    refused(ValueError, r"eps has shape \(1, 8, 8, 16\), expected \(2, 8, 8, 16\)", eps=noise[1:])
+    refused(ValueError, r"eps must have shape \(2, 8, 8, 16\), got \(1, 8, 8, 16\)", eps=noise[1:])
     refused(TypeError, "float32 or float64, got int16", normalised=x.astype(np.int16))
     refused(ValueError, "'double'", "double")
 

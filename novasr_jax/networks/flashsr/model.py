@@ -140,11 +140,11 @@ def _channels_last(x: Any, dtype: Any) -> jax.Array:
 
 def _check(p: Params, x: jax.Array, **given: Any) -> None:
     if x.ndim != 2 or x.shape[1] % STEP:
-        raise ValueError(f"the network takes [B, T], T a multiple of {STEP}, got shape {x.shape}")
+        raise ValueError(f"the input must be [B, T], T a multiple of {STEP}, got shape {x.shape}")
     sizes = sizes_of(p)
     rows, samples = x.shape
     latent = rows, sizes.latent, samples // STEP * 8, sizes.mels // 8
     wanted = {"mel": (rows, 1, samples // HOP, sizes.mels), "noise": latent, "eps": latent}
     for name, part in given.items():
         if part is not None and part.shape != wanted[name]:
-            raise ValueError(f"{name} has shape {part.shape}, expected {wanted[name]}")
+            raise ValueError(f"{name} must have shape {wanted[name]}, got {part.shape}")

@@ -1,9 +1,9 @@
-"""Run airband's inside of a signal fast, whole pieces or frame by frame, for numpy.
+"""Run airband fast away from a signal's ends, by whole pieces or frame by frame, for numpy.
 
 The same layers with fewer and larger steps. A PReLU is ``a |v| + b v`` with ``a = (1 - s) / 2`` and
-``b = (1 + s) / 2``, so with the 1 x 1 convolution W behind it, it is one product,
-``[W b, W a] [v; |v|]``. And the last convolution, the lines between the bands' centres and the
-logarithm's scale are linear: one product gives what the exponential takes.
+``b = (1 + s) / 2``, so with the 1 x 1 convolution W after it, it is one product,
+``[W b, W a] [v; |v|]``. The last convolution, the interpolation between the bands' centres and the
+logarithm's scale are linear, so one product computes the exponential's argument.
 """
 
 from collections.abc import Callable
@@ -32,9 +32,9 @@ from .spec import (
 )
 from .synthesis import carrier, keep_silence, overlap_add, spread, synthesise
 
-_ROOM = 64  # frames that a stream's layer can take before it moves those that it holds
+_ROOM = 64  # frames that a stream's layer can take before it moves the frames that it holds
 
-# (h [..., time], frames behind, frames ahead) -> h with these beside it
+# (h [..., time], frames behind, frames ahead) -> h extended by these frames
 Extend = Callable[[np.ndarray, int, int], np.ndarray]
 
 
@@ -46,7 +46,7 @@ class Block(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """A set of weights as `interior` and `Live` take them, all of one dtype. Made by `fold`."""
+    """Folded weights for `interior` and `Live`, all of one dtype. Made by `fold`."""
 
     conv_in: np.ndarray  # [48, 3 * 40]
     bias_in: np.ndarray  # [48, 1]
@@ -56,7 +56,7 @@ class Folded(NamedTuple):
 
 
 def fold(params: Params, dtype: Any, options: None = None) -> Folded:
-    """Fold a tree of weights (`load_weights`), in float64, and cast what comes out to `dtype`."""
+    """Fold a tree of weights (`load_weights`) in float64, and cast the result to `dtype`."""
     p = cast(params, np.float64)
     blocks = []
     for i in range(len(DILATIONS)):
@@ -93,9 +93,9 @@ def interior(
     start: int = 0,
     facts: Facts | None = None,
 ) -> None:
-    """x [n + context] at 16 kHz, of which no sample is the signal's end -> y [3 n], in place.
+    """Upsample x [n + context] at 16 kHz, without the signal's ends, to y [3 n], in place.
 
-    start: where x begins in its signal, a multiple of 80. facts: not needed.
+    start: position of x in its signal, a multiple of 80. facts: not needed.
     """
     before = OVERLAP + variant.frames_behind
     y[:] = overlap_add(_frames(p, spectra(x), variant, start // HOP_IN + before, lambda h, *_: h))
@@ -104,24 +104,25 @@ def interior(
 
 
 class Live:
-    """A signal that comes in pieces of any length: each layer holds the frames it still needs.
+    """Stream of a signal in pieces of any length: each layer holds the frames it still needs.
 
-    The outputs are those of the whole, and each comes as soon as the frames are there that it
-    depends on.
+    The outputs equal those of the whole signal, and each comes as soon as all frames that it
+    depends on have come.
     """
 
     def __init__(self, variant: Variant, p: Folded, channels: int, dtype: Any) -> None:
         self._variant, self._p = variant, p
-        self._x = np.zeros((channels, OVERLAP * HOP_IN), dtype)  # what lies before the signal
-        self._due = np.zeros((channels, SILENCE), dtype)  # what outputs are still to be made of
+        self._x = np.zeros((channels, OVERLAP * HOP_IN), dtype)  # zeros before the signal
+        self._due = np.zeros((channels, SILENCE), dtype)  # inputs whose outputs are still due
         self._held: list[_Held] = []
         self._overlap = np.zeros((channels, 0, FRAME_OUT), dtype)
-        self._first = 0  # frame to be made next
+        self._first = 0  # number of the next frame to compute
 
     def push(self, x: np.ndarray, last: bool = False) -> np.ndarray:
-        """Take x [channels, n]; give the samples at 48 kHz that are determined now.
+        """Take x [channels, n]; return the samples at 48 kHz that are determined now.
 
-        last: nothing follows. The last hop is filled up with zeros, and its samples are given, too.
+        last: the signal ends with x. The last hop is filled up with zeros, and all remaining
+        samples are returned.
         """
         self._x = np.concatenate([self._x, x], axis=-1)
         self._due = np.concatenate([self._due, x], axis=-1)
@@ -147,7 +148,7 @@ class Live:
 
 
 class _Extension:
-    """Puts what was held before the frames that come, call by call in the order of the layers."""
+    """Put each layer's held frames before its new ones; called in the order of the layers."""
 
     def __init__(self, held: list["_Held"], last: bool) -> None:
         self._held, self._last, self._call = held, last, 0
@@ -161,9 +162,9 @@ class _Extension:
 
 
 class _Held:
-    """The frames that one layer needs, one after the other in memory with room behind them.
+    """Frames that one layer still needs, contiguous in memory with free space after them.
 
-    So most pushes write what comes and move nothing.
+    So most pushes only write the new frames, and move nothing.
     """
 
     def __init__(self, h: np.ndarray, behind: int, ahead: int) -> None:
@@ -172,7 +173,7 @@ class _Held:
         self._frames = np.zeros((*h.shape[:-1], self._enough + _ROOM), h.dtype)
 
     def push(self, h: np.ndarray, last: bool) -> np.ndarray:
-        """All that is held with h [..., frames] behind; and zeros behind that if it is the last."""
+        """Append h [..., frames], and zeros if it is the last; return all that is held."""
         count = h.shape[-1]
         end = self._end + count + (self._ahead if last else 0)
         if end > self._frames.shape[-1]:
@@ -184,14 +185,17 @@ class _Held:
         self._frames[..., self._end : self._end + count] = h
         wide = self._frames[..., self._first : end]
         self._first, self._end = max(self._first, end - self._enough), end
-        # Of just so many frames a layer makes none.
+        # From exactly this number of frames a layer computes none.
         return wide if wide.shape[-1] > self._enough else self._frames[..., : self._enough]
 
 
 def _frames(
     p: Folded, spectrum: np.ndarray, variant: Variant, first: int, extend: Extend
 ) -> np.ndarray:
-    """[..., frames, 161] -> frames of samples [..., frames, 960], the first of number `first`."""
+    """Compute frames of samples [..., frames, 960] from spectra [..., frames, 161].
+
+    first: the number of the first frame.
+    """
     behind, ahead = variant.behind, variant.ahead
     wide = extend(features(spectrum), behind[0], ahead[0])
     count = wide.shape[-1] - (KERNEL_IN - 1)
@@ -202,7 +206,7 @@ def _frames(
         count = wide.shape[-1] - (KERNEL - 1) * dilation
         both = np.empty((*wide.shape[:-2], 2 * CHANNELS, count), wide.dtype)
         v, magnitude = both[..., :CHANNELS, :], both[..., CHANNELS:, :]
-        # Tap by tap would be as right, and takes three times as long.
+        # Tap by tap would be just as right, but takes three times as long.
         np.einsum("...ckt,ck->...ct", _windows(wide, dilation, count), block.taps, out=v)
         v += block.bias
         np.abs(v, out=magnitude)
@@ -224,10 +228,10 @@ def _frames(
 
 
 def _windows(h: np.ndarray, dilation: int, count: int) -> np.ndarray:
-    """The frames that each tap sees: [..., C, time] -> [..., C, 5, count].
+    """Collect the frames for each tap: [..., C, time] -> [..., C, 5, count].
 
-    Of a whole piece a view; of a few frames in the middle of what a stream holds a copy, which
-    takes less time than `as_strided` does.
+    For a whole piece, a view; for a few frames of a stream, a copy, which takes less time than
+    `as_strided`.
     """
     if not h.flags.c_contiguous:
         return h.take(_places(dilation, count), axis=-1)

@@ -1,7 +1,7 @@
 """Common porting mistakes, each as a runnable variant of the network.
 
-`conformance` compares a port's output with all of these, to say what is wrong with it. They take
-the whole signal at once.
+`conformance` compares a port's output with all of these to find its mistake. They take the whole
+signal at once.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def _forward(
     silence: bool = True,
     level: Callable[[np.ndarray], np.ndarray] = lambda y: y,
 ) -> np.ndarray:
-    """`model.forward` of x [T] in float64, with something wrong between its stages."""
+    """Run `model.forward` on x [T] in float64, with a mistake between its stages."""
     x = np.float64(x)
     p = cast(params, np.float64)
     before = OVERLAP * HOP_IN
@@ -44,7 +44,7 @@ def _forward(
 
 
 def faults(variant: Variant) -> dict[str, Fault]:
-    """The variant's, by name."""
+    """Faults of a variant, by name."""
 
     def fault(words: str, **wrong: Any) -> Fault:
         return Fault(words, lambda params, x: _forward(variant, params, x, **wrong))

@@ -1,4 +1,4 @@
-"""From samples to frames, their spectra, and what the network sees of these."""
+"""Frames of samples, their spectra, and the network's input features."""
 
 from functools import cache
 from typing import Any
@@ -19,16 +19,16 @@ from .spec import (
 
 
 def spectra(x: np.ndarray) -> np.ndarray:
-    """The STFT of the whole frames of x [..., n]: [..., frames, 161], complex.
+    """STFT of the complete frames of x [..., n]: [..., frames, 161], complex.
 
-    ``X[i, k] = sum_n w[n] x[80 i + n] exp(-2 pi j k n / 320)``, n = 0 .. 319, w as `window` has it.
+    ``X[i, k] = sum_n w[n] x[80 i + n] exp(-2 pi j k n / 320)``, n = 0 .. 319, w by `window`.
     """
     x = np.ascontiguousarray(x)
     *lead, step = x.strides
     shape = (*x.shape[:-1], (x.shape[-1] - FRAME_IN) // HOP_IN + 1, FRAME_IN)
-    # A view, made directly: `as_strided` costs a stream more than it does with it.
+    # A view, made directly: for the short pieces of a stream, `as_strided` takes longer.
     frames = np.ndarray(shape, x.dtype, x, 0, (*lead, HOP_IN * step, step))
-    # In float64 whatever x is: numpy's own in float32 takes five times as long.
+    # In float64, whatever x is: numpy's FFT in float32 takes five times as long.
     spectrum = np.fft.rfft(frames * window(FRAME_IN, np.dtype(np.float64)))
     return spectrum.astype(np.result_type(x, np.complex64), copy=False)
 
@@ -50,7 +50,7 @@ def features(spectrum: np.ndarray) -> np.ndarray:
 def window(size: int, dtype: Any) -> np.ndarray:
     """The square root of a periodic Hann window: ``sin(pi n / size)``.
 
-    Squared and added up at every quarter of its length it gives 2.
+    Its squares, a quarter of its length apart, add up to 2.
     """
     return np.sin(np.pi * np.arange(size) / size).astype(dtype)
 
@@ -59,7 +59,7 @@ def window(size: int, dtype: Any) -> np.ndarray:
 def mel(dtype: Any) -> np.ndarray:
     """Triangles on the mel scale, ``2595 log10(1 + f / 700)``, evenly from 40 Hz to 8 kHz.
 
-    [40, 161], each row's sum 1, so that a band has its bins' mean power.
+    [40, 161]; each row sums to 1, so that a band has its bins' mean power.
     """
 
     def to_mel(hertz: Any) -> Any:

@@ -13,7 +13,7 @@ from .spec import DILATIONS, HOP_IN, OVERLAP, SILENCE, UPSAMPLING, Variant
 from .synthesis import amplitude, carrier, keep_silence, overlap_add, synthesise
 
 MIN_INPUT_SAMPLES = 1
-_BEFORE = OVERLAP * HOP_IN  # samples of the first frame that lie before the signal
+_BEFORE = OVERLAP * HOP_IN  # samples of the first frame before the signal
 
 
 def stages(
@@ -26,8 +26,8 @@ def stages(
     which frame i has its middle at sample 80 (i - 1); ``amplitude`` [..., 320, frames]; and the
     last stage, ``y``, [..., 3T].
 
-    start: where x begins in its signal, in samples, a multiple of 80: it moves the carrier. facts:
-    not needed.
+    start: position of x in its signal, in samples, a multiple of 80: it determines the carrier.
+    facts: not needed.
 
     Raises TypeError if x is of another dtype, ValueError if T < 1.
     """
@@ -57,9 +57,9 @@ def forward(
 def _frames(
     p: Params, spectrum: np.ndarray, variant: Variant, first: int
 ) -> Generator[tuple[str, np.ndarray], None, np.ndarray]:
-    """The stages but for the last; returns the frames of samples [..., frames, 960].
+    """Yield all stages but the last; return the frames of samples [..., frames, 960].
 
-    spectrum [..., frames, 161]; first: the number of the first frame that is made.
+    spectrum [..., frames, 161]; first: the number of the first frame.
     """
     h = features(spectrum)
     yield "features", h
@@ -87,5 +87,5 @@ def _frames(
 
 
 def _padded(h: np.ndarray, behind: int, ahead: int) -> np.ndarray:
-    """With zeros for what lies before and behind the signal, or the frames of it."""
+    """Pad h with zeros before and after the signal."""
     return np.pad(h, [(0, 0)] * (h.ndim - 1) + [(behind, ahead)])

@@ -1,32 +1,32 @@
 """airband on one page: rates, frames, bands, the tensor table and the context.
 
-Data only; the rest of this folder stands on it.
+Data only, used by the rest of this folder.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-SAMPLE_RATE_IN = 16_000  # Hz, what the network hears
-SAMPLE_RATE_OUT = 48_000  # Hz, what it gives
+SAMPLE_RATE_IN = 16_000  # Hz
+SAMPLE_RATE_OUT = 48_000  # Hz
 UPSAMPLING = SAMPLE_RATE_OUT // SAMPLE_RATE_IN
 
-# Frames of 20 ms, one every 5 ms. Bins are 50 Hz apart at either rate, so that bin k of a frame
-# coming in is bin k of the frame going out.
+# Frames of 20 ms, one every 5 ms. Bins are 50 Hz apart at both rates, so bin k of an input frame is
+# bin k of the output frame.
 HOP_IN, HOP_OUT = 80, 240  # samples
 FRAME_IN, FRAME_OUT = 320, 960  # samples
-OVERLAP = FRAME_IN // HOP_IN - 1  # how many earlier frames a frame shares samples with
-OWN_BINS = 160  # of the output are the input's: below 8 kHz
-# A sample is digital silence if it and so many on either side are exactly zero: 1 ms.
+OVERLAP = FRAME_IN // HOP_IN - 1  # number of earlier frames with which a frame shares samples
+OWN_BINS = 160  # bins of the output that are the input's, below 8 kHz
+# A sample is digital silence if it and this number on either side are exactly zero: 1 ms.
 SILENCE = 16
 
-BANDS_IN = 40  # mel bands that the network sees
+BANDS_IN = 40  # mel bands in the features
 LOWEST = 40.0  # Hz, where the first of them begins; the last ends at 8 kHz
-BANDS_OUT = 32  # whose power it gives, each of
-BAND_BINS = 10  # bins: 500 Hz, from 8 kHz to 24 kHz
+BANDS_OUT = 32  # bands whose power is predicted, from 8 kHz to 24 kHz
+BAND_BINS = 10  # bins of each of them: 500 Hz
 
 CHANNELS = 48  # of every hidden stage
-KERNEL_IN = 3  # frames that the first convolution looks at
-KERNEL = 5  # and each of the others, so many apart:
+KERNEL_IN = 3  # taps (frames) of the first convolution
+KERNEL = 5  # taps of the others, with these dilations:
 DILATIONS = (1, 2, 4, 8, 16, 32)
 
 # Features are (log10 power + 3) / 2, the output of the network 2 y - 4 = log10 power.
@@ -51,11 +51,11 @@ TENSORS |= {"conv_out.weight": (BANDS_OUT, CHANNELS, 1), "conv_out.bias": (BANDS
 
 
 class Variant(NamedTuple):
-    """What one of the networks has of its own."""
+    """Properties that differ between the two networks."""
 
     name: str
-    ahead: tuple[int, ...]  # frames that each convolution, in order, looks ahead
-    behind: tuple[int, ...]  # frames that it looks back
+    ahead: tuple[int, ...]  # frames of look-ahead of each convolution, in order
+    behind: tuple[int, ...]  # frames that each looks back
     tensors: Mapping[str, tuple[int, ...]]
     # Outputs, by index, for 40 samples of noise and weights of noise (`conformance.self_test`),
     # from an implementation that shares no code with this one (tests/oracle.py).
@@ -63,12 +63,12 @@ class Variant(NamedTuple):
 
     @property
     def frames_behind(self) -> int:
-        """Frames that the network looks back in all."""
+        """Total frames that the network looks back."""
         return sum(self.behind)
 
     @property
     def frames_ahead(self) -> int:
-        """Frames that it looks ahead in all."""
+        """Total frames of the network's look-ahead."""
         return sum(self.ahead)
 
 
@@ -77,8 +77,8 @@ def _behind(ahead: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(whole - a for whole, a in zip(reach, ahead, strict=True))
 
 
-# The same network, looking as far ahead as back, or hardly ahead at all. Weights for the second
-# have a tensor more, since nothing else would tell them from the first one's.
+# The same network, with as much look-ahead as look-back, or hardly any look-ahead. Weights of the
+# second have one more tensor, as nothing else distinguishes them from those of the first.
 _HALF = (1, 2, 4, 8, 16, 32, 64)
 _LITTLE = (1, 2, 4, 0, 0, 0, 0)
 LOOK_AHEAD = "look_ahead.frames"

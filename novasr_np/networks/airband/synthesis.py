@@ -1,4 +1,4 @@
-"""From the input's own spectra and the power above them to samples."""
+"""Synthesise samples from the input's spectra and the predicted power above them."""
 
 from functools import cache
 from typing import Any
@@ -19,15 +19,15 @@ from .spec import (
     UPSAMPLING,
 )
 
-_BINS = np.arange(OWN_BINS, OWN_BINS + BANDS_OUT * BAND_BINS, dtype=np.uint32)  # that are made
+_BINS = np.arange(OWN_BINS, OWN_BINS + BANDS_OUT * BAND_BINS, dtype=np.uint32)  # synthesised
 _OF_BINS = np.uint32(0x85EBCA77) * _BINS
 
 
 def amplitude(y: np.ndarray) -> np.ndarray:
-    """What `conv_out` gives, [..., 32, frames], as the magnitude of each bin: [..., 320, frames].
+    """Magnitude of each bin, [..., 320, frames], from `conv_out`'s y, [..., 32, frames].
 
-    ``2 y - 4`` is the log10 of a band's mean power. Between the bands' centres it goes in straight
-    lines, beyond the first and the last it is held.
+    ``2 y - 4`` is the log10 of a band's mean power. It is interpolated linearly between the bands'
+    centres, and held beyond the first and the last.
     """
     half = y.dtype.type(np.log(10) / 2)
     level = spread(y.dtype).T @ y
@@ -35,9 +35,9 @@ def amplitude(y: np.ndarray) -> np.ndarray:
 
 
 def carrier(first: int, count: int, dtype: Any) -> np.ndarray:
-    """What is made louder and softer: complex numbers of magnitude 1, [count, 320].
+    """Carrier that the amplitude modulates: complex numbers of magnitude 1, [count, 320].
 
-    Its angle is a fixed function of the frame i = first .. first + count - 1, counted from the
+    The angle is a fixed function of the frame i = first .. first + count - 1, counted from the
     beginning of the signal, and the bin k = 160 .. 479. In unsigned 32-bit integers, each product
     and sum modulo 2^32::
 
@@ -61,8 +61,8 @@ def synthesise(own: np.ndarray, amplitude: np.ndarray, carrier: np.ndarray) -> n
 
     own: the input's spectra [..., frames, 161]; amplitude [..., 320, frames], carrier [frames, 320]
     of the bins above them. The first 160 bins are the input's times 3 / 2: a frame three times as
-    long sums up three times as much, and four windows, squared, to 2. What is made has random
-    phases, of which four frames add up to half of that.
+    long has three times the sum, and the squares of four windows add up to 2. The bins above have
+    random phases, so four of their frames add up to only half of that.
     """
     low = own[..., :OWN_BINS] * own.real.dtype.type(1.5)
     high = amplitude.swapaxes(-1, -2) * carrier
@@ -71,7 +71,7 @@ def synthesise(own: np.ndarray, amplitude: np.ndarray, carrier: np.ndarray) -> n
 
 
 def overlap_add(frames: np.ndarray) -> np.ndarray:
-    """[..., n + 3, 960] -> [..., 240 n]: the samples that have all their four frames."""
+    """Overlap-add [..., n + 3, 960] to [..., 240 n], the samples that all four frames cover."""
     count = max(0, frames.shape[-2] - OVERLAP)
     quarters = frames.reshape(*frames.shape[:-1], OVERLAP + 1, HOP_OUT)
     y = quarters[..., :count, OVERLAP, :].copy()
@@ -81,11 +81,11 @@ def overlap_add(frames: np.ndarray) -> np.ndarray:
 
 
 def keep_silence(y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """y [..., 3 n] with zeros where x has digital silence; in place.
+    """Set y [..., 3 n] to zero where x has digital silence, in place.
 
-    x [..., n + 32]: the input of y, with 16 samples more on either side. Where an input sample and
-    all 16 before and behind it are exactly zero, its outputs are: a frame lasts 20 ms, and would
-    carry noise that far into a gap. What is beyond a signal's ends counts as zero.
+    x [..., n + 32]: the input of y, with 16 more samples on either side. If an input sample and all
+    16 before and after it are exactly zero, its outputs are set to zero: otherwise a frame, of
+    20 ms, would carry noise that far into a gap. Samples beyond a signal's ends count as zero.
     """
     if x.all():
         return y
@@ -100,7 +100,7 @@ def keep_silence(y: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 @cache
 def spread(dtype: Any) -> np.ndarray:
-    """The matrix of straight lines between the bands' centres, [32, 320]."""
+    """Matrix of the linear interpolation between the bands' centres, [32, 320]."""
     centres = (np.arange(BANDS_OUT) + 0.5) * BAND_BINS - 0.5
     bins = np.arange(BANDS_OUT * BAND_BINS)
     return np.stack([np.interp(bins, centres, row) for row in np.eye(BANDS_OUT)]).astype(dtype)
@@ -108,5 +108,5 @@ def spread(dtype: Any) -> np.ndarray:
 
 @cache
 def _turn(dtype: str) -> np.ndarray:
-    """256 steps around the unit circle."""
+    """Table of 256 steps around the unit circle."""
     return np.exp(2j * np.pi * np.arange(256) / 256).astype(dtype)

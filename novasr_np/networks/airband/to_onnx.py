@@ -1,7 +1,7 @@
 """airband as an ONNX model, for other runtimes.
 
-Fourier transforms and the overlap are convolutions with constant weights, and the carrier is made
-of 64-bit integers, so that old runtimes run it. Those weights have 4 MB.
+Fourier transforms and the overlap are convolutions with constant weights, of 4 MB, and the carrier
+is computed in 64-bit integers, so that old runtimes can run it.
 """
 
 from functools import partial
@@ -40,9 +40,9 @@ _WORD = 2**32
 
 
 def export(variant: Variant, params: Params, *, opset: int = OPSETS[1], half: bool = False) -> Any:
-    """An `onnx.ModelProto`: input [batch, 1, time] at 16 kHz, output [batch, 1, 3 time].
+    """Build an `onnx.ModelProto`: input [batch, 1, time] at 16 kHz, output [batch, 1, 3 time].
 
-    Raises ValueError for half, since powers down to 1e-8 are no numbers of float16, and as
+    Raises ValueError for half, since float16 cannot hold powers down to 1e-8, and as
     `layers.onnx_nodes.model`.
     """
     if half:
@@ -81,7 +81,7 @@ def _network(variant: Variant, p: dict, g: Graph, x: str) -> str:
         )
         v = g.node("PRelu", [v, g.array(block["prelu"]["slope"][:, None])])
         h = g.node("Add", [h, g.conv(v, **block["pointwise"])])
-    # The last convolution and the lines between the bands' centres in one.
+    # The last convolution and the interpolation between the bands' centres in one.
     lines = spread(np.dtype(np.float64)).T  # [320, 32]
     scale, offset = np.log(10) / 2 * OUTPUT_SCALE, np.log(10) / 2 * OUTPUT_OFFSET
     weight = scale * lines @ p["conv_out"]["weight"][:, :, 0]
@@ -109,7 +109,7 @@ def _network(variant: Variant, p: dict, g: Graph, x: str) -> str:
 
 
 def _carrier(g: Graph, amplitude: str) -> tuple[str, str]:
-    """Real and imaginary part of `synthesis.carrier`, [320, frames]."""
+    """Build the real and the imaginary part of `synthesis.carrier`, [320, frames]."""
     count = g.node("Slice", [g.node("Shape", [amplitude]), g.integers([2]), g.integers([3])])
     count = g.node("Reshape", [count, g.integers(np.zeros(0))])  # a scalar
     frames = g.node("Range", [g.integers(0), count, g.integers(1)])
@@ -132,7 +132,7 @@ def _odd_square(g: Graph, h: str) -> str:
 
 
 def _times(g: Graph, a: str, b: str) -> str:
-    """a b modulo 2^32, of numbers below 2^34, without one that 64 bits do not hold."""
+    """a b modulo 2^32, of numbers below 2^34, without overflow of 64 bits."""
     half = g.integers(2**16)
     b = _modulo(g, b)
     high = g.node("Mod", [g.node("Mul", [g.node("Div", [a, half]), b]), half])

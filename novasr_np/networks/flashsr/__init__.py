@@ -1,4 +1,4 @@
-"""FlashSR: any sound to 48 kHz by one step of diffusion; 638.6 million parameters."""
+"""FlashSR: upsamples any sound to 48 kHz by one diffusion step; 638.6 million parameters."""
 
 from ..record import Compute, Network, Table, Windows
 from . import load, options, spec, window

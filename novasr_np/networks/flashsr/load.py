@@ -28,8 +28,8 @@ from .spec import (
 )
 
 NAME = "FlashSR"
-_MOST = 1 << 31  # bytes that are read of one of the original's files; the largest has 1.03 GB
-_WIDTHS = 32  # every width is a multiple of these
+_MOST = 1 << 31  # bytes read of one of the original's files, at most; the largest has 1.03 GB
+_WIDTHS = 32  # every width is a multiple of this
 WHERE = (
     "hf download jakeoneijk/FlashSR_weights --repo-type dataset --local-dir flashsr (or a bundle, "
     "aufklarer/FlashSR-MLX-4bit or -8bit), and then --weights flashsr"
@@ -44,7 +44,7 @@ VARIANTS: tuple[str, ...] = (
     "int4",
 )  # the original's files or ours; bundles of 8 and of 4 bits
 
-# By which tensor, under any of its names, a size can be told, and on which axis.
+# The tensor, by any of its names, and its axis, from which a size is derived.
 _TELLING = (
     ("mels", "conv_pre.weight", 1),
     ("latent", "post_quant_conv.weight", 1),
@@ -56,19 +56,20 @@ _TELLING = (
 
 
 def load(source: str | os.PathLike[str] | Mapping[str, Any], variant: str | None = None) -> Params:
-    """The weights as ``{"vae": tree, "unet": tree, "vocoder": tree}``, float32.
+    """Load the weights as ``{"vae": tree, "unet": tree, "vocoder": tree}``, float32.
 
     source: a folder with the original's three files, vae.pth, student_ldm.pth and sr_vocoder.pth,
     or with a bundle of the port to MLX, config.json and model.safetensors, of 4 or 8 bits, or with
-    folders of these; a safetensors file that `save` wrote, which stays on disk until it is used; or
-    such a tree, which is checked.
-    variant: one of `VARIANTS`; None for the first of them that is there.
+    subfolders of these; a safetensors file that `save` wrote, which stays on disk until it is used;
+    or such a tree, which is checked.
+    variant: one of `VARIANTS`; None for the first of them present.
 
-    The networks' widths are told by the tensors; those of the published weights are `spec.FULL`.
+    The networks' widths are derived from the tensors' shapes; the published weights have
+    `spec.FULL`.
 
-    Raises WeightsError if it is no complete, finite set of these weights, before anything of their
-    size is read where names or shapes are not theirs, and says where they are to be had if there
-    are none; OSError if a file cannot be read; ValueError for another variant.
+    Raises WeightsError if it is no complete, finite set of these weights: for wrong names or shapes
+    before any large data is read, and with the command that downloads them if there are none;
+    OSError if a file cannot be read; ValueError for another variant.
     """
     if variant is not None and variant not in VARIANTS:
         raise ValueError(f"variant must be one of {VARIANTS}, got {variant!r}")
@@ -76,7 +77,7 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any], variant: str | None
         return _checked(source)
     path = Path(source)
     if not path.exists():
-        raise WeightsError(f"no {path}; it has to be a folder or a safetensors file: {WHERE}")
+        raise WeightsError(f"weights must be a folder or a safetensors file, got {path}: {WHERE}")
     path, variant = found(path, variant)
     try:
         if path.is_file():
@@ -87,7 +88,7 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any], variant: str | None
 
 
 def holds(path: Path) -> bool:
-    """Whether these weights may be there: in a folder, as no other's are, or a file of `save`."""
+    """Whether a path may hold these weights: a folder, which no others are, or a file of `save`."""
     return path.is_dir() or is_model(path, NAME)
 
 
@@ -97,7 +98,7 @@ def has_parts(names: set[str]) -> bool:
 
 
 def describe(path: Path, variant: str | None = None) -> Iterator[str]:
-    """Lines on files, parts and sizes; there are too many tensors to list. Raises as `load`."""
+    """Describe files, parts and sizes, in lines, without the many tensors. Raises as `load`."""
     params = load(path, variant)
     place, kind = found(path, variant)
     for file in [place] if place.is_file() else sorted(place.iterdir()):
@@ -113,13 +114,13 @@ def describe(path: Path, variant: str | None = None) -> Iterator[str]:
 
 
 def found(path: Path, variant: str | None = None) -> tuple[Path, str]:
-    """Which of the weights that a path holds are asked for: where they are, and their variant.
+    """Find the weights of a variant at a path: return their path and their variant.
 
     Raises WeightsError if there are none.
     """
     if not path.is_dir():
         if variant not in (None, "full"):
-            raise WeightsError(f"{path} is no bundle, but the variant {variant} is asked for")
+            raise WeightsError(f"{path} is no bundle, so it has no variant {variant!r}")
         return path, "full"
     there = sorted(_variants(path), key=lambda found: VARIANTS.index(found[1]))
     for place, kind in there:
@@ -127,13 +128,13 @@ def found(path: Path, variant: str | None = None) -> tuple[Path, str]:
             return place, kind
     if there:
         kinds = ", ".join(kind for _, kind in there)
-        raise WeightsError(f"{path}: no weights of the variant {variant}; there are {kinds}")
+        raise WeightsError(f"{path}: variant must be one of {kinds}, got {variant!r}")
     missing = [file.name for file in _files(path) if not file.exists()]
     raise WeightsError(f"{path}: no {' and no '.join(missing)} in it: {WHERE}")
 
 
 def _variants(folder: Path) -> Iterator[tuple[Path, str]]:
-    """(folder, variant) of the weights in a folder, and in the folders in it."""
+    """Yield (folder, variant) of the weights in a folder and its subfolders."""
     for place in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
         if all(map(Path.exists, _files(place))):
             yield place, "full"
@@ -168,7 +169,7 @@ def save(params: Params, path: str | os.PathLike[str]) -> None:
 
 
 def folded(state: Mapping[str, np.ndarray], dtype: Any = np.float64) -> dict[str, np.ndarray]:
-    """The vocoder's tensors as in `spec.vocoder_tensors`; those made by `unnormed`, in `dtype`.
+    """Convert the vocoder's tensors to `spec.vocoder_tensors`; `unnormed` ones are in `dtype`.
 
     Raises WeightsError for other names or shapes.
     """
@@ -179,7 +180,7 @@ def folded(state: Mapping[str, np.ndarray], dtype: Any = np.float64) -> dict[str
 
 
 def _told_by(shapes: Mapping[str, tuple[int, ...]]) -> Sizes:
-    """The networks' sizes, told by a few tensors' shapes; as published where these are missing."""
+    """Derive the networks' sizes from a few tensors' shapes; as published if these are missing."""
     told: dict[str, int] = {}
     for name, shape in shapes.items():
         bare = name.removesuffix("_v")
@@ -202,7 +203,7 @@ def _tables(sizes: Sizes) -> dict[str, Table]:
 
 
 def _checked(parts: Mapping[str, Any]) -> Params:
-    """The parts in the tables' order, float32, every number finite."""
+    """Put the parts in the tables' order, float32, and check that every number is finite."""
     checked: Params = {}
     shapes = {name: np.shape(value) for name, value in flatten(parts).items()}
     for part, table in _tables(_told_by(shapes)).items():
@@ -211,7 +212,7 @@ def _checked(parts: Mapping[str, Any]) -> Params:
         for name in table:
             state[name] = np.asarray(state[name], np.float32)
             if not np.isfinite(state[name]).all():
-                raise WeightsError(f"tensor {part}.{name} holds NaN or infinity")
+                raise WeightsError(f"tensor {part}.{name} must be finite, got NaN or infinity")
         checked[part] = nest({name: state[name] for name in table})
     return checked
 
@@ -226,7 +227,7 @@ def _originals(folder: Path) -> Params:
 
 
 def _original(path: Path) -> dict[str, np.ndarray]:
-    """What is used of one of the original's files."""
+    """Read the tensors that are used of one of the original's files."""
     file = path.name
 
     def choose(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
@@ -246,10 +247,10 @@ def _original(path: Path) -> dict[str, np.ndarray]:
 
 
 def _own(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a file that `save` wrote, each still on disk."""
+    """Map the tensors of a file that `save` wrote; they stay on disk."""
     entries, metadata = read_mapped(path)
     if metadata.get("model") != NAME:
-        raise WeightsError(f"weights of {metadata.get('model')!r}, expected {NAME!r}")
+        raise WeightsError(f"model must be {NAME!r}, got {metadata.get('model')!r}")
     shapes = {name: entry.shape for name, entry in entries.items()}
     tables = _tables(_told_by(shapes))
     table = {f"{part}.{name}": shape for part, t in tables.items() for name, shape in t.items()}
@@ -257,7 +258,7 @@ def _own(path: Path) -> dict[str, np.ndarray]:
     return {name: entry.array() for name, entry in entries.items()}
 
 
-# Parts' names in a bundle, and what it may hold that is never called.
+# Parts' names in a bundle, and tensors that it may hold but that are never used.
 _IN_BUNDLE = {"vae": "vae", "unet": "ldm", "vocoder": "voc"}
 _UNUSED = "voc.audio_block.downsamples.4."
 

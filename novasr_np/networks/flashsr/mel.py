@@ -1,4 +1,4 @@
-"""What FlashSR does with samples: one level for all of them, and their spectrogram."""
+"""FlashSR's normalisation of samples, and their spectrogram."""
 
 from functools import cache
 
@@ -8,17 +8,17 @@ from ...dsp.sinc import hann
 from ..record import Level
 from .spec import FLOOR, HIGHEST, HOP, LOWEST, N_FFT, SAMPLE_RATE
 
-_LEAST = 1e-8  # added to a peak, so that silence divides by something
+_LEAST = 1e-8  # added to a peak, so that silence is not divided by 0
 
 
 def level(x: np.ndarray) -> Level:
-    """The means of rows x [B, T], and the peaks of what is left without them, [B, 1] each."""
+    """Measure the means of rows x [B, T], and the peaks without the means, [B, 1] each."""
     mean = x.mean(axis=-1, keepdims=True)
     return Level(mean, np.abs(x - mean).max(axis=-1, keepdims=True))
 
 
 def normalise(x: np.ndarray, level: Level) -> np.ndarray:
-    """Rows [B, T] without their means, with peaks of a half: ``(x - mean) / (peak + 1e-8) / 2``."""
+    """Normalise rows [B, T] to mean 0 and peak 1/2: ``(x - mean) / (peak + 1e-8) / 2``."""
     return (x - level.mean) / (level.peak + _LEAST) / 2
 
 
@@ -28,10 +28,10 @@ def denormalise(y: np.ndarray, level: Level) -> np.ndarray:
 
 
 def log_mel(x: np.ndarray, mels: int = 256) -> np.ndarray:
-    """The natural logarithms of magnitudes in bands: [B, T] -> [B, T / 480, mels].
+    """Natural logarithms of magnitudes in mel bands: [B, T] -> [B, T / 480, mels].
 
-    Frames of 2048 samples, 480 apart, periodic Hann, the ends reflected, 784 samples of them; T a
-    multiple of 480, and at least 960. Computed in float64, and given in x's dtype.
+    Frames of 2048 samples, 480 apart, periodic Hann window, 784 samples reflected at each end; T is
+    a multiple of 480, and at least 960. Computed in float64, returned in x's dtype.
     """
     half = (N_FFT - HOP) // 2
     wide = np.pad(x.astype(np.float64), [(0, 0), (half, half)], mode="reflect")
@@ -43,10 +43,10 @@ def log_mel(x: np.ndarray, mels: int = 256) -> np.ndarray:
 
 @cache
 def filterbank(mels: int = 256) -> np.ndarray:
-    """Triangles on Slaney's mel scale, each of area 1 Hz: float32 [mels, 1025], not to be written.
+    """Triangles on Slaney's mel scale, each of area 1 Hz: float32 [mels, 1025], read-only.
 
     The scale is linear, 3 mels in 200 Hz, up to 1000 Hz, and logarithmic above. Rounded to float32
-    before and after the triangles are scaled, as librosa's ``mel`` does it.
+    before and after the triangles are scaled, as by librosa's ``mel``.
     """
     bins = np.fft.rfftfreq(N_FFT, 1 / SAMPLE_RATE)
     low, high = _mel(LOWEST), _mel(HIGHEST)

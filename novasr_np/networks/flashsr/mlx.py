@@ -1,4 +1,4 @@
-"""FlashSR's weights as the port to MLX keeps them: in 4 or 8 bits, channels last."""
+"""FlashSR's weights in the format of the port to MLX: 4 or 8 bits, channels last."""
 
 import json
 import math
@@ -20,10 +20,11 @@ Shape = tuple[int, ...]
 def read_bundle(
     folder: Path, choose: Callable[[Mapping[str, Shape]], Iterable[str]]
 ) -> dict[str, np.ndarray]:
-    """The tensors of config.json and model.safetensors, float32, in the original's layout.
+    """Read the tensors of config.json and model.safetensors, float32, in the original's layout.
 
-    choose: told all names and shapes before a tensor is read, says which are; it may raise.
-    Raises WeightsError if the two do not fit together, OSError if one cannot be read.
+    choose: called with all names and shapes before any tensor is read, returns the names to read,
+    and may raise. Raises WeightsError if the two files contradict each other, OSError if one cannot
+    be read.
     """
     bits, quantised = _config(folder / "config.json")
     entries, _ = read_mapped(folder / "model.safetensors")
@@ -48,14 +49,15 @@ def read_bundle(
 
 
 def bits_of(folder: Path) -> int:
-    """Of a bundle's codes: 4 or 8. Raises as `read_bundle`."""
+    """Bits of a bundle's codes: 4 or 8. Raises as `read_bundle`."""
     return _config(folder / "config.json")[0]
 
 
 def dequantise(words: np.ndarray, scales: np.ndarray, biases: np.ndarray, bits: int) -> np.ndarray:
-    """``w = scale code + bias``, 64 neighbours with the same two: float32 [O, I].
+    """Dequantise: ``w = scale code + bias``, both shared by 64 neighbours: float32 [O, I].
 
-    words uint32 [O, I bits / 32], whose lowest bits are the first code; scales, biases [O, I / 64].
+    words uint32 [O, I bits / 32], with the first code in the lowest bits; scales, biases
+    [O, I / 64].
     """
     places = np.arange(0, 32, bits, dtype=np.uint32)
     codes = words[..., np.newaxis] >> places & np.uint32((1 << bits) - 1)
@@ -64,7 +66,7 @@ def dequantise(words: np.ndarray, scales: np.ndarray, biases: np.ndarray, bits: 
 
 
 def _config(path: Path) -> tuple[int, dict[str, Shape]]:
-    """Bits of a code, and the quantised tensors' shapes, channels last."""
+    """Read the bits of a code, and the quantised tensors' shapes, channels last."""
     try:
         config: Any = json.loads(path.read_bytes())
         said, shapes = config["quantization"], config["quantized_shapes"]
@@ -74,12 +76,12 @@ def _config(path: Path) -> tuple[int, dict[str, Shape]]:
         raise WeightsError(f"{path.name} does not describe a bundle: {error!r}") from error
     if (mode, group) != (_MODE, _GROUP) or bits not in (4, 8):
         raise WeightsError(
-            f"weights quantised as {mode!r}, {bits} bits in groups of {group}; expected {_MODE!r}, "
-            f"4 or 8 bits in groups of {_GROUP}"
+            f"weights must be quantised as {_MODE!r}, 4 or 8 bits in groups of {_GROUP}, got "
+            f"{mode!r}, {bits} bits in groups of {group}"
         )
     for name, shape in quantised.items():
         if len(shape) < 2 or not all(type(n) is int and n > 0 for n in shape):
-            raise WeightsError(f"{path.name} gives {name} the shape {shape}")
+            raise WeightsError(f"{path.name} has an invalid shape for {name}: {shape}")
     return bits, quantised
 
 
@@ -95,14 +97,14 @@ def _check_words(name: str, shape: Shape, bits: int, entries: Mapping[str, Entry
             raise WeightsError(f"model.safetensors lacks the tensor {part}")
         if columns % _GROUP or entries[part].shape != size:
             raise WeightsError(
-                f"tensor {part} has shape {entries[part].shape}; expected {size}, {bits} bits"
+                f"tensor {part} must have shape {size}, {bits} bits, got {entries[part].shape}"
             )
         if (entries[part].kind == "U32") != (part == name):
             raise WeightsError(f"tensor {part} is {entries[part].kind}")
 
 
 def _axes(name: str, dimensions: int) -> tuple[int, ...]:
-    """From channels last, the transposed convolutions' [out, tap, in], to the original's layout."""
+    """Axes that transpose channels last (for `ups`, [out, tap, in]) to the original's layout."""
     if dimensions < 3 or name.endswith(".filter"):
         return tuple(range(dimensions))
     if dimensions == 4:

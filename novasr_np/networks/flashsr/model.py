@@ -1,4 +1,4 @@
-"""FlashSR whole: windows of sound at 48 kHz, whatever of them is missing, to full ones."""
+"""FlashSR as a whole: windows of sound at 48 kHz, in which the missing band is generated."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from .spec import LAST, LATENT_SCALE, STEP, Sizes, sizes_of
 
 
 class Inputs(NamedTuple):
-    """Windows as the networks take them, all in float32 or all in float64."""
+    """Prepared windows for the networks, all in float32 or all in float64."""
 
     normalised: np.ndarray  # [B, T], T a multiple of 30,720; a window has 245,760
     mel: np.ndarray  # [B, 1, T / 480, M], the spectrogram of that
-    noise: np.ndarray  # [B, Z, T / 3840, M / 8], standard normal: what the diffusion starts from
-    eps: np.ndarray | None  # the same again, to draw the condition; None for its mean
-    embedding: np.ndarray  # [E], of the step of the diffusion that the noise is taken for
+    noise: np.ndarray  # [B, Z, T / 3840, M / 8], standard normal: the diffusion's start
+    eps: np.ndarray | None  # likewise, to draw the condition; None for its mean
+    embedding: np.ndarray  # [E], of the diffusion step
     alpha: float  # the schedule's, at that step
     sigma: float
 
@@ -33,12 +33,12 @@ def prepare(
     t: int = LAST,
     schedule: sampler.Schedule | None = None,
 ) -> Inputs:
-    """Bring x [B, T] to its level, and to its spectrogram; in x's dtype.
+    """Normalise x [B, T], and compute its spectrogram; in x's dtype.
 
-    sizes: of the networks (`sizes_of`). noise, eps: as `Inputs` has them. t: the step of the
-    diffusion, 0 .. 999, schedule: None for the original's.
+    sizes: of the networks (`sizes_of`). noise, eps: as in `Inputs`. t: the diffusion step, 0 ..
+    999. schedule: None for the original's.
     """
-    # Up to the spectrogram in float64: beside a loud bin, a quiet one is rounding noise in float32.
+    # In float64 up to the spectrogram: in float32, a quiet bin beside a loud one is rounding noise.
     exact = normalise(x.astype(np.float64), level)
     alpha, sigma = (float(part[t]) for part in schedule or sampler.schedule())
     return Inputs(
@@ -65,8 +65,8 @@ def stages(
 
     x [B, T], float32 or float64, T a multiple of 30,720 (a window has 245,760); whole: the level of
     the sound, None for each row's own; params: ``{"vae": tree, "unet": tree, "vocoder": tree}`` as
-    the tables of `spec`, used in x's dtype. noise, eps: as `Inputs` has them. t: the step of the
-    diffusion, 0 .. 999; 999 is what it was trained for. schedule: None for the original's.
+    in the tables of `spec`, used in x's dtype. noise, eps: as in `Inputs`. t: the diffusion step, 0
+    .. 999, trained only for 999. schedule: None for the original's.
 
     Raises TypeError for another dtype, ValueError for another shape.
     """
@@ -84,7 +84,7 @@ def stages(
 
 
 def inner_stages(params: Params, inputs: Inputs) -> Iterator[tuple[str, np.ndarray]]:
-    """`stages` between the levels; the last is ``wave_norm`` [B, T]."""
+    """Yield the `stages` on normalised samples; the last is ``wave_norm`` [B, T]."""
     dtype = inputs.noise.dtype
     moments = np.zeros(0)
     for name, moments in vae.encode(params["vae"], inputs.mel):
@@ -112,17 +112,17 @@ def inner_stages(params: Params, inputs: Inputs) -> Iterator[tuple[str, np.ndarr
 def forward(
     params: Params, x: np.ndarray, noise: np.ndarray, eps: np.ndarray | None = None
 ) -> np.ndarray:
-    """The last of `stages`: [B, T] -> [B, T]."""
+    """Run `stages`, and return the last: [B, T] -> [B, T]."""
     return _last(stages(params, x, noise, eps))
 
 
 def normalised(params: Params, inputs: Inputs) -> np.ndarray:
-    """The last of `inner_stages`: [B, T]."""
+    """Run `inner_stages`, and return the last: [B, T]."""
     return _last(inner_stages(params, inputs))
 
 
 def _last(stages: Iterator[tuple[str, np.ndarray]]) -> np.ndarray:
-    """What the last of them gives; of the others none is kept."""
+    """Run stages, and return the activation of the last; no other is kept."""
     ((_, y),) = deque(stages, maxlen=1)
     return y
 
@@ -131,13 +131,13 @@ def _check(
     params: Params, x: np.ndarray, noise: np.ndarray, eps: np.ndarray | None, t: int
 ) -> None:
     if x.dtype not in (np.float32, np.float64):
-        raise TypeError(f"the network takes float32 or float64, got {x.dtype}")
+        raise TypeError(f"the network's input must be float32 or float64, got {x.dtype}")
     if x.ndim != 2 or x.shape[1] == 0 or x.shape[1] % STEP:
-        raise ValueError(f"the network takes [B, T], T a multiple of {STEP}, got shape {x.shape}")
+        raise ValueError(f"the input must be [B, T], T a multiple of {STEP}, got shape {x.shape}")
     sizes = sizes_of(params)
     shape = (len(x), sizes.latent, x.shape[1] // STEP * 8, sizes.mels // 8)
     for name, given in (("noise", noise), ("eps", eps)):
         if given is not None and given.shape != shape:
-            raise ValueError(f"{name} has shape {given.shape}, expected {shape}")
+            raise ValueError(f"{name} must have shape {shape}, got {given.shape}")
     if not 0 <= t <= LAST:
         raise ValueError(f"t must be from 0 to {LAST}, got {t}")

@@ -1,4 +1,4 @@
-"""FlashSR's one step of diffusion: DPM-Solver++ (arXiv 2211.01095), which is a single line then."""
+"""FlashSR's single diffusion step: DPM-Solver++ (arXiv 2211.01095), here a single formula."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,14 +9,14 @@ from .spec import TIMESTEPS
 
 
 class Schedule(NamedTuple):
-    """How much of the latent, and how much noise, a step has: two arrays [1000]."""
+    """Amounts of latent and noise at each diffusion step: two arrays [1000]."""
 
     alpha: np.ndarray
     sigma: np.ndarray
 
 
 def schedule() -> Schedule:
-    """The original's, in float32.
+    """The original's schedule, in float32.
 
     With ``c[i] = cos((i / 1000 + 0.008) / 1.008 pi / 2)^2`` (arXiv 2102.09672) and
     ``beta[t] = min(1 - c[t+1] / c[t], 0.999)`` the product of all 1 - beta up to t is the power of
@@ -30,7 +30,7 @@ def schedule() -> Schedule:
 
 
 def mlx_schedule() -> Schedule:
-    """That of the port to MLX, in float64: one step behind, and c taken as the power as it is."""
+    """The schedule of the port to MLX, in float64: one step late, with c itself as the power."""
     power = _cosine(np.arange(TIMESTEPS))
     return Schedule(np.sqrt(power), np.sqrt(np.maximum(1 - power, 1e-12)))
 
@@ -45,20 +45,21 @@ def betas() -> np.ndarray:
 
 
 def powers() -> np.ndarray:
-    """The latent's power at each step, float32 [1000]; multiplied in float64, as torch does it."""
+    """The latent's power at each step, float32 [1000]; multiplied in float64, as in torch."""
     alphas = np.float32(1) - betas()
     return np.cumprod(alphas, dtype=np.float64).astype(np.float32)
 
 
 def step(x: np.ndarray, v: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
-    """``alpha x - sigma v``: the latent that noise x and the U-Net's v stand for."""
+    """Compute the latent ``alpha x - sigma v`` from the noise x and the U-Net's v."""
     return x.dtype.type(alpha) * x - x.dtype.type(sigma) * v
 
 
 def embedding(t: int, width: int) -> np.ndarray:
-    """A step as cosines, then sines, ``exp(-ln(10000) i / n) t``, i = 0 .. n - 1, n = width / 2.
+    """Embed a step t as cosines, then sines, of ``exp(-ln(10000) i / n) t``.
 
-    In float64: the original's float32 is off by up to 3.2e-5 (arXiv 1706.03762, but cosines first).
+    i = 0 .. n - 1, n = width / 2 (arXiv 1706.03762, but cosines first). In float64: the original's
+    float32 is off by up to 3.2e-5.
     """
     half = width // 2
     angle = t * np.exp(-np.log(10_000) * np.arange(half) / half)

@@ -1,13 +1,13 @@
 """FlashSR on one page: rates, sizes, and the tables of tensors.
 
-Data only; the rest of this folder stands on it. The networks read their widths off the tensors.
+Data only, used by the rest of this folder. The networks take their widths from the tensors' shapes.
 """
 
 from typing import Any, NamedTuple
 
 SAMPLE_RATE = 48_000  # Hz, of input and output alike
-WINDOW = 245_760  # samples, 5.12 s: what the networks were trained on
-STEP = 30_720  # samples: any multiple of these runs, 64 frames, 8 rows of the latent
+WINDOW = 245_760  # samples, 5.12 s: the length in training
+STEP = 30_720  # samples: the networks take any multiple; 64 frames, 8 rows of the latent
 ROW = 3_840  # samples, 80 ms, of a row of the latent
 
 # The spectrogram: logarithms of magnitudes, a frame every 10 ms.
@@ -16,22 +16,22 @@ LOWEST, HIGHEST = 20, 24_000  # Hz
 FLOOR = 1e-5  # of a magnitude, before the logarithm
 
 LATENT_SCALE = 0.3342  # between the autoencoder's latent and the diffusion's
-TIMESTEPS, LAST = 1000, 999  # of the diffusion; the one step starts from the last
+TIMESTEPS, LAST = 1000, 999  # of the diffusion; the single step starts from the last
 GROUPS = 32  # of every group normalisation
 HEAD = 32  # channels of an attention's head in the U-Net
 VAE_LEVELS = (1, 2, 4, 8)  # times the autoencoder's width
-UNET_LEVELS = (1, 2, 3, 5)  # times the U-Net's; all but the first have attention
+UNET_LEVELS = (1, 2, 3, 5)  # times the U-Net's width; all but the first have attention
 
 # The vocoder, whose channels are halved by each of
 RATES = (10, 6, 2, 2, 2)
-TAPS = (3, 7, 11)  # of the three residual blocks behind each
+TAPS = (3, 7, 11)  # of the three residual blocks after each
 DILATIONS = (1, 3, 5)  # of the convolutions in a block
 
 Table = dict[str, tuple[int, ...]]
 
 
 class Sizes(NamedTuple):
-    """What a smaller FlashSR may have smaller. All three widths are multiples of 32."""
+    """Sizes that differ in a smaller FlashSR. All three widths are multiples of 32."""
 
     mels: int = 256
     latent: int = 16  # channels
@@ -44,7 +44,7 @@ FULL = Sizes()
 
 
 def sizes_of(params: dict[str, Any]) -> Sizes:
-    """How wide the networks are that a tree of weights is for."""
+    """Sizes of the networks that a tree of weights is for."""
     vocoder, mels, _ = params["vocoder"]["conv_pre"]["weight"].shape
     return Sizes(
         mels=mels,
@@ -138,7 +138,7 @@ def vocoder_tensors(sizes: Sizes = FULL) -> Table:
 
 
 def original_tensors(sizes: Sizes = FULL) -> dict[str, Table]:
-    """Name -> shape in each of the original's files, without what is `UNUSED` there."""
+    """Names and shapes in each of the original's files, without those that are `UNUSED`."""
     vocoder: Table = {}
     for name, shape in vocoder_tensors(sizes).items():
         if name.endswith(".weight") and not name.startswith("audio_block."):
@@ -152,8 +152,8 @@ def original_tensors(sizes: Sizes = FULL) -> dict[str, Table]:
     }
 
 
-# What the original's files hold besides, by the beginnings of the names: another vocoder, numbers
-# of the diffusion that training takes, weights' moving averages, and a convolution never called.
+# Other contents of the original's files, by prefixes of the names: another vocoder, the diffusion's
+# numbers for training, moving averages of weights, and a convolution that is never called.
 UNUSED = {
     "vae.pth": ("vocoder.",),
     "student_ldm.pth": ("betas", "alphas_", "sqrt_", "log_", "posterior_", "model_ema."),

@@ -1,6 +1,6 @@
-"""FlashSR's U-Net, which tells noise from latent: latent diffusion's (arXiv 2112.10752).
+"""FlashSR's U-Net, which separates noise from latent: that of latent diffusion (arXiv 2112.10752).
 
-Arrays are [B, channel, row, column]: those of the latent, or a half, a quarter, an eighth of them.
+Arrays are [B, channel, row, column], in the latent's size, or a half, a quarter, an eighth of it.
 """
 
 from collections.abc import Generator, Iterator
@@ -22,8 +22,8 @@ def stages(
     """Yield (name, activation) for every stage, in order; the last is ``v`` [B, Z, H, W].
 
     x [B, 2 Z, H, W], the noise first, then the condition, float32 or float64, H and W multiples of
-    8; embedding [E]: of the step of the diffusion (`sampler.embedding`); params: as
-    `spec.unet_tensors`, used in x's dtype.
+    8; embedding [E]: of the diffusion step (`sampler.embedding`); params: as `spec.unet_tensors`,
+    used in x's dtype.
     """
     p = cast(params, x.dtype)
     emb = embedding[np.newaxis].astype(x.dtype)
@@ -42,7 +42,7 @@ def stages(
 
 
 def _block(name: str, p: Params, h: np.ndarray, emb: np.ndarray) -> Stages:
-    """One layer after another; what each of them is, its parameters tell."""
+    """Apply one layer after another; its parameters determine what each layer is."""
     for j, layer in enumerate(_list(p)):
         inner = f"{name}.{j}"
         if "in_layers" in layer:
@@ -61,7 +61,7 @@ def _block(name: str, p: Params, h: np.ndarray, emb: np.ndarray) -> Stages:
 
 
 def _residual(name: str, p: Params, x: np.ndarray, emb: np.ndarray) -> Stages:
-    """Two convolutions beside x; the step of the diffusion shifts the channels between them."""
+    """Add two convolutions to x; the diffusion step shifts the channels between them."""
     first, last = p["in_layers"], p["out_layers"]
     h = conv2d(group_norm(x, **first["0"], groups=GROUPS, then=silu), **first["2"])
     yield f"{name}.in_layers", h
@@ -77,7 +77,7 @@ def _residual(name: str, p: Params, x: np.ndarray, emb: np.ndarray) -> Stages:
 
 
 def _transformer(name: str, p: Params, x: np.ndarray) -> Stages:
-    """Two attentions and a gated layer, over the places as a sequence, beside x."""
+    """Add two attentions and a gated layer to x, with the pixels as a sequence."""
     h = group_norm(x, **p["norm"], groups=GROUPS, epsilon=1e-6)
     yield f"{name}.norm", h
     h = conv2d(h, **p["proj_in"])

@@ -1,4 +1,4 @@
-"""FlashSR's autoencoder of spectrograms: latent diffusion's (arXiv 2112.10752), as AudioSR has it.
+"""FlashSR's autoencoder of spectrograms: latent diffusion's (arXiv 2112.10752), as in AudioSR.
 
 Arrays are [B, channel, frame, mel] here. The latent has an eighth of the frames and of the mels.
 """
@@ -43,10 +43,10 @@ def encode(params: Params, mel: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def posterior(moments: np.ndarray, eps: np.ndarray | None = None) -> np.ndarray:
-    """A latent of the distribution that `encode` gives: [B, Z, H, W].
+    """Draw a latent of the distribution that `encode` returns: [B, Z, H, W].
 
-    ``mean + exp(v / 2) eps``, v the logarithm of the variance, which follows the mean in moments
-    [B, 2 Z, H, W]; without eps the mean alone.
+    ``mean + exp(v / 2) eps``, v the logarithm of the variance; moments [B, 2 Z, H, W] hold the
+    mean, then v; without eps the result is the mean.
     """
     mean, log_variance = np.split(moments, 2, axis=1)
     if eps is None:
@@ -95,7 +95,7 @@ def _residual(p: Params, x: np.ndarray) -> np.ndarray:
 
 
 def _attention(p: Params, x: np.ndarray) -> np.ndarray:
-    """Every place looks at every other, with one head of all channels."""
+    """Apply attention over all pixels, with one head of all channels."""
     h = _norm(p["norm"], x)
     q, k, v = (_tokens(conv2d(h, **p[name])) for name in "qkv")
     y = np.swapaxes(attention(q, k, v), 1, 2).reshape(x.shape)

@@ -1,7 +1,7 @@
-"""FlashSR's vocoder: a mel spectrogram and the sound as it was in, samples at 48 kHz out.
+"""FlashSR's vocoder: from a mel spectrogram and the input sound to samples at 48 kHz.
 
-BigVGAN's generator (arXiv 2206.04658). Behind each upsampling it is told the given sound at that
-rate: a pyramid of strided convolutions brings it down, to 1/2, 1/4, 1/8 and 1/48.
+BigVGAN's generator (arXiv 2206.04658). After each upsampling it also receives the input sound at
+that rate, from a pyramid of strided convolutions, down to 1/2, 1/4, 1/8 and 1/48.
 """
 
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def stages(params: Params, mel: np.ndarray, wave: np.ndarray) -> Iterator[tuple[
 
 
 def pyramid(p: Params, wave: np.ndarray) -> Iterator[np.ndarray]:
-    """wave [B, T] at each of the vocoder's rates, from the highest down: [B, C, T / rate]."""
+    """Yield wave [B, T] at each of the vocoder's rates, the highest first: [B, C, T / rate]."""
     h = conv1d(wave[:, np.newaxis], **p["emb"])
     yield h
     for i, rate in enumerate(reversed(RATES[1:])):
@@ -59,7 +59,7 @@ def pyramid(p: Params, wave: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def residual(p: Params, x: np.ndarray) -> np.ndarray:
-    """Three times ``x + conv(act(conv(act(x))))``, the first of each pair dilated: [B, C, T]."""
+    """Apply ``x + conv(act(conv(act(x))))`` three times, the first conv dilated: [B, C, T]."""
     for i, dilation in enumerate(DILATIONS):
         h = activation(p["activations"][str(2 * i)], x)
         h = conv1d(h, **p["convs1"][str(i)], dilation=dilation)
@@ -71,7 +71,7 @@ def residual(p: Params, x: np.ndarray) -> np.ndarray:
 
 
 def activation(p: Params, x: np.ndarray) -> np.ndarray:
-    """The snake at twice the rate, so that what it adds does not alias; all ends are held."""
+    """Apply the snake at twice the rate, so that its harmonics do not alias; all ends are held."""
     up, down = p["upsample"]["filter"], p["downsample"]["lowpass"]["filter"]
     # The original adds its 1e-9 to b where our layer adds epsilon to 2 b.
     return snake_beta_at_twice(x, up.reshape(-1), down.reshape(-1), **p["act"], epsilon=2e-9)

@@ -15,12 +15,12 @@ from .options import Options
 from .sampler import SCHEDULES
 from .spec import ROW, STEP, Sizes, sizes_of
 
-_NOISE, _SAMPLE = 1, 2  # what is drawn, in a generator's key
+_NOISE, _SAMPLE = 1, 2  # the two kinds of random numbers, in a generator's key
 
 
 @dataclass(frozen=True)
 class Folded:
-    """Weights and options as `interior` takes them. Made by `fold`."""
+    """Weights and options for `interior`. Made by `fold`."""
 
     params: Params
     sizes: Sizes
@@ -32,7 +32,7 @@ class Folded:
     ) -> tuple[model.Inputs, Level]:
         """Prepare windows x [n, T] in any dtype, at 48 kHz, that begin at these samples.
 
-        level: of the sound, None for each window's own. Gives the level, too.
+        level: of the sound, None for each window's own. Also returns the level.
         """
         rows = np.array([start // ROW for start in starts])
         noise, eps = _drawn(self.sizes, self.options, rows, x.shape[-1])
@@ -43,12 +43,12 @@ class Folded:
 
     @staticmethod
     def finish(y: np.ndarray, level: Level) -> np.ndarray:
-        """Bring the networks' windows [n, T] back to their level."""
+        """Undo the normalisation of the networks' windows [n, T]."""
         return denormalise(y, Level(*(part.astype(y.dtype) for part in level)))
 
 
 def fold(params: Params, dtype: Any, options: Options) -> Folded:
-    """Ready weights (`load`) to run in `dtype`; they stay as they are."""
+    """Prepare weights (`load`) to run in `dtype`; they are not changed."""
     return Folded(params, sizes_of(params), options, dtype)
 
 
@@ -60,7 +60,7 @@ def interior(
     start: int = 0,
     facts: Facts | None = None,
 ) -> None:
-    """A window x [T] at 48 kHz -> y [T], in place. start: where it begins in its sound."""
+    """Upsample a window x [T] at 48 kHz to y [T], in place. start: its position in the sound."""
     inputs, level = p.inputs(x[np.newaxis], [start], facts and facts.level)
     y[:] = p.finish(model.normalised(p.params, inputs), level)[0]
 
@@ -75,8 +75,8 @@ def stages(
     """Yield (name, activation) for every stage, in order; the last is ``wave`` [..., T].
 
     x [..., T] float32 or float64 at 48 kHz, T a multiple of 30,720 (a window has 245,760). start:
-    where it begins in its sound, in samples, a multiple of 3,840: it moves the noise. facts: with
-    the sound's level; without it each row is at its own. options: None for the defaults.
+    its position in the sound, in samples, a multiple of 3,840: it determines the noise. facts: with
+    the sound's level; without it each row has its own. options: None for the defaults.
 
     Raises TypeError if x is of another dtype, ValueError for another length.
     """
@@ -89,7 +89,7 @@ def stages(
     for name, activation in model.stages(
         params, rows, noise, eps, options.timestep, schedule, level
     ):
-        # The step's embedding is one for all rows.
+        # The step's embedding is the same for all rows.
         each = np.broadcast_to(activation, (len(rows), *activation.shape[1:]))
         yield name, each.reshape(*x.shape[:-1], *each.shape[1:])
 
@@ -101,18 +101,17 @@ def forward(
     facts: Facts | None = None,
     options: Options | None = None,
 ) -> np.ndarray:
-    """The last of `stages`: [..., T] -> [..., T]."""
+    """Run `stages`, and return the last: [..., T] -> [..., T]."""
     for _, activation in stages(params, x, start, facts, options):
         y = activation
     return y
 
 
 def level_of(facts: Facts, blocks: Iterable[np.ndarray], cut: Windows) -> Facts:
-    """The facts with the level of a sound: the mean of each channel, and one peak for all, so that
-    they keep their balance.
+    """Add the level of a sound to its facts: the mean of each channel, and a common peak.
 
-    blocks [channels, n], in order, at 48 kHz. A sound shorter than a window is followed by silence,
-    which counts.
+    With the common peak the channels keep their balance. blocks [channels, n], in order, at 48 kHz.
+    A sound shorter than a window is filled up with silence, which is included.
     """
     count, total = 0, np.zeros(facts.channels)
     lows, highs = np.full(facts.channels, np.inf), np.full(facts.channels, -np.inf)
@@ -132,7 +131,7 @@ def level_of(facts: Facts, blocks: Iterable[np.ndarray], cut: Windows) -> Facts:
 def _drawn(
     sizes: Sizes, options: Options, rows: np.ndarray, samples: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The noise of windows that begin at these rows, and what their condition is drawn by."""
+    """Draw the noise of windows that begin at these rows, and the noise of their condition."""
     shape = sizes.latent, samples // ROW, sizes.mels // 8
     noise = draw(options.seed, _NOISE, rows, *shape)
     eps = draw(options.seed, _SAMPLE, rows, *shape) if options.condition == "sample" else None
@@ -142,11 +141,11 @@ def _drawn(
 def draw(
     seed: int, what: int, rows: np.ndarray, channels: int, height: int, width: int
 ) -> np.ndarray:
-    """Standard normal [n, channels, height, width], float32.
+    """Draw standard normal numbers [n, channels, height, width], float32.
 
-    A row of it is a function of the seed and of its place in the sound alone. So windows that
-    overlap share theirs, as all channels of a sound do, and no sound depends on what was computed
-    before it or beside it.
+    A row depends only on the seed and its position in the sound. So overlapping windows share
+    their rows, as do all channels of a sound, and no sound depends on what was computed before it
+    or with it.
     """
     drawn: dict[int, np.ndarray] = {}
     for row in {int(first) + i for first in rows for i in range(height)}:

@@ -1,4 +1,4 @@
-"""Inflect-Nano-v1: English text at 24 kHz, by an acoustic model and a vocoder."""
+"""Inflect-Nano-v1: English text to speech at 24 kHz, by an acoustic model and a vocoder."""
 
 from typing import Any
 

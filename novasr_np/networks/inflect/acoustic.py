@@ -1,6 +1,6 @@
-"""Inflect-Nano's acoustic model: ids of phones in, a mel spectrogram out, under the stages' names.
+"""Inflect-Nano's acoustic model: from ids of phones to a mel spectrogram, stage by stage.
 
-Arrays are [time, channel] here. "Time" is a token first, then a frame of 256 samples.
+Arrays are [time, channel] here. A time step is first a token, then a frame of 256 samples.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def stages(
     """Yield (name, activation) for every stage, in order; the last is ``mel`` [80, F].
 
     phones, tones, languages: ids [L]. params: the acoustic part of `load`, used in `dtype`, float32
-    or float64. What an utterance has beyond max_frames is cut off, as in the original.
+    or float64. An utterance is cut off after max_frames, as in the original.
 
     The mel is the natural logarithm of the magnitude in 80 bands (24 kHz, frames of 1024 samples,
     256 apart, 0 to 12 kHz).
@@ -48,7 +48,7 @@ def stages(
     yield "energy", energy[:, 0]
     bright = head(p["bright_head"], x)
     yield "bright", bright[:, 0]
-    pitch = head(p["pitch_head"], x)  # the logarithm of the frequency, normalised; and voicing
+    pitch = head(p["pitch_head"], x)  # the normalised logarithm of the frequency, and voicing
     yield "pitch", pitch
     durations = lengths(log_length, prosody.length)
     yield "durations", durations
@@ -100,7 +100,7 @@ def lengths(log_length: np.ndarray, scale: float) -> np.ndarray:
 
 
 def regulate(durations: np.ndarray, most: int, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Each frame's token [F], and 8 features of where in it the frame lies [F, 8].
+    """Each frame's token [F], and 8 features of the frame's position in the token [F, 8].
 
     For frame j of the d of token i of L, with ``r = j / (d - 1)``, or 0: ``r``, ``1 - r``,
     ``1 - |2 r - 1|``, ``sin(pi r)``, ``cos(pi r)``, ``i / max(1, L - 1)``, ``log(1 + d) / 6``,
@@ -117,17 +117,17 @@ def regulate(durations: np.ndarray, most: int, dtype: Any) -> tuple[np.ndarray, 
 
 
 def head(p: Params, x: np.ndarray) -> np.ndarray:
-    """LayerNorm, linear, SiLU, linear."""
+    """Apply LayerNorm, linear, SiLU, linear."""
     return linear(silu(linear(layer_norm(x, **p["0"]), **p["1"])), **p["3"])
 
 
 def mlp(p: Params, x: np.ndarray) -> np.ndarray:
-    """Linear, SiLU, linear."""
+    """Apply linear, SiLU, linear."""
     return linear(silu(linear(x, **p["0"])), **p["2"])
 
 
 def depth(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """A convolution whose output channel o sees input channel ``o // 2`` alone.
+    """Convolve so that output channel o depends only on input channel ``o // 2``.
 
     x [C, T], weight [2 C, 1, 7] -> [2 C, T]
     """
@@ -138,10 +138,11 @@ def depth(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
 
 
 def _block(name: str, p: Params, x: np.ndarray) -> Any:
-    """A convolution with gates and two linear layers, both residual; x [T, H]."""
+    """Apply a convolution with gates and two linear layers, both residual; x [T, H]."""
     parts = depth(layer_norm(x, **p["norm1"]).T, **p["depth"])
     yield f"{name}.depth", parts
-    # The gates are the second half of the channels, each of another input than what it opens.
+    # The gates are the second half of the channels, so each comes from another input channel than
+    # the channel that it gates.
     value, gate = np.split(parts, 2)
     point = conv1d(value * sigmoid(gate), **p["point"])
     yield f"{name}.point", point
@@ -153,7 +154,7 @@ def _block(name: str, p: Params, x: np.ndarray) -> Any:
 
 
 def _both_ways(p: Params, x: np.ndarray) -> np.ndarray:
-    """A GRU from each end: [T, H] -> [T, 2 H / 2]."""
+    """Run a GRU from each end: [T, H] -> [T, 2 H / 2]."""
 
     def way(x: np.ndarray, suffix: str) -> np.ndarray:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

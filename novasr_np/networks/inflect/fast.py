@@ -1,9 +1,8 @@
-"""Run Inflect-Nano's vocoder fast: the same layers as products of matrices, for numpy.
+"""Run Inflect-Nano's vocoder fast, with the same layers as matrix products, for numpy.
 
-Signals are [time, channel] with zeros around, so that what a product takes lies side by side
-(`fast.banded`). Of Snake, ``x + sin(a x)^2 / a``, what stands before the sine is multiplied into
-the convolution before it, and the 1 / a into the one behind it, wherever nothing else takes the
-same x.
+Signals are [time, channel] with zeros around, so that the operands of a product are contiguous
+(`fast.banded`). Of the activation Snake, ``x + sin(a x)^2 / a``, the factor a is multiplied into
+the convolution before it, and 1 / a into the one after it, wherever nothing else uses the same x.
 """
 
 from typing import Any, NamedTuple
@@ -18,20 +17,20 @@ from ..record import Params
 from .spec import DILATIONS, RATES, TAPS
 from .vocoder import alpha
 
-_REACH = 64  # steps, in whole rows, that a branch looks to either side: 60 with 11 taps
+_REACH = 64  # steps on either side, in whole rows, that a branch depends on: 60 with 11 taps
 _PIECE = 1 << 16  # numbers of a signal in a piece
-_BLOCK = 1 << 14  # numbers that an activation takes at a time: they stay in a core's own cache
+_BLOCK = 1 << 14  # numbers that an activation takes at a time, to fit a core's cache
 
 
 class Conv(NamedTuple):
-    """A convolution, and the activation before it."""
+    """Convolution, with the activation before it."""
 
     matrix: np.ndarray  # `toeplitz`
     bias: np.ndarray  # [8, O], the same in each row
     hop: int  # steps that a row of the product gives
     taps: int
-    active: bool  # whether Snake stands before it
-    frequency: np.ndarray | None  # what x is still to be multiplied by then, [8, I]
+    active: bool  # True if Snake comes before it
+    frequency: np.ndarray | None  # Snake's a, where it is not in a convolution yet, [8, I]
 
 
 class Stage(NamedTuple):
@@ -40,7 +39,7 @@ class Stage(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """The vocoder's weights as `forward` takes them. Made by `fold`."""
+    """Folded weights of the vocoder for `forward`. Made by `fold`."""
 
     pre: Conv
     stages: tuple[Stage, ...]
@@ -48,7 +47,7 @@ class Folded(NamedTuple):
 
 
 def fold(params: Params, dtype: Any) -> Folded:
-    """Fold the vocoder's part of `load`, in float64, and cast what comes out to `dtype`."""
+    """Fold the vocoder's part of `load` in float64, and cast the result to `dtype`."""
     p = cast(params, np.float64)
     stages = []
     for i, rate in enumerate(RATES):
@@ -63,7 +62,7 @@ def fold(params: Params, dtype: Any) -> Folded:
 
 
 def forward(p: Folded, mel: np.ndarray) -> np.ndarray:
-    """mel [80, F] in the dtype of p -> samples at 24 kHz [256 F]."""
+    """Run the vocoder: mel [80, F] in the dtype of p -> samples at 24 kHz [256 F]."""
     with one_thread():
         x = _run(p.pre, mel.T)
         for stage, rate in zip(p.stages, RATES, strict=True):
@@ -73,7 +72,7 @@ def forward(p: Folded, mel: np.ndarray) -> np.ndarray:
 
 
 def _mean(residuals: tuple, x: np.ndarray) -> np.ndarray:
-    """The mean of the branches, in pieces that stay in a core's own cache; exact at their ends."""
+    """Compute the mean of the branches, in pieces that fit a core's cache, exact at their ends."""
     y = np.empty_like(x)
     size = max(ROWS, _PIECE // x.shape[1] // ROWS * ROWS)
     for first in range(0, len(x), size):
@@ -92,7 +91,7 @@ def _residual(pairs: tuple[tuple[Conv, Conv], ...], x: np.ndarray) -> np.ndarray
 
 
 def _run(conv: Conv, x: np.ndarray, dilation: int = 1) -> np.ndarray:
-    """x [T, I] -> [T, O], zeros beyond the ends."""
+    """Convolve x [T, I] -> [T, O], zeros beyond the ends."""
     steps, channels = x.shape
     window, half = len(conv.matrix) // channels, conv.taps // 2 * dilation
     room = (ceil_div(steps, dilation) + 2 * window) * dilation
@@ -106,7 +105,7 @@ def _run(conv: Conv, x: np.ndarray, dilation: int = 1) -> np.ndarray:
 
 
 def _activated(conv: Conv, x: np.ndarray, y: np.ndarray) -> None:
-    """``u + sin(u)^2``, u = x times the frequency, into y; or x as it is."""
+    """Write ``u + sin(u)^2`` to y, u = x times the frequency; or x as it is."""
     if not conv.active:
         y[:] = x
         return
@@ -123,7 +122,7 @@ def _activated(conv: Conv, x: np.ndarray, y: np.ndarray) -> None:
 
 
 def _pair(block: Params, k: str) -> tuple[Conv, Conv]:
-    """The two convolutions of a residual step, the second's frequency folded into the first."""
+    """Fold the two convolutions of a residual step, the second's frequency into the first."""
     inner = _alpha(block["acts2"][k])
     first = _conv(block["convs1"][k], _alpha(block["acts1"][k]), inner)
     second = _conv(block["convs2"][k], inner)
@@ -131,7 +130,7 @@ def _pair(block: Params, k: str) -> tuple[Conv, Conv]:
 
 
 def _conv(p: Params, frequency: Any = None, scale: Any = 1.0) -> Conv:
-    """frequency: of the Snake before it, [I]; scale: of what comes out, [O]."""
+    """Fold a convolution. frequency: of the Snake before it, [I]; scale: of its output, [O]."""
     kernel = p["weight"].transpose(2, 1, 0) * scale  # [tap, in, out]
     taps, _, out = kernel.shape
     hop = next((hop for least, hop in _HOPS.items() if out >= least), 16)
@@ -142,13 +141,13 @@ def _conv(p: Params, frequency: Any = None, scale: Any = 1.0) -> Conv:
     return Conv(toeplitz(kernel, hop), bias, hop, taps, frequency is not None, frequency)
 
 
-# Steps that a row of a product gives, by channels: narrow products are slow, and wider ones have
-# more zeros.
+# Steps that a row of a product computes, by channels: narrow products are slow, and wide ones
+# contain more zeros.
 _HOPS = {36: 1, 18: 2, 9: 4}
 
 
 def _transposed(p: Params, rate: int, frequency: np.ndarray) -> Conv:
-    """A transposed convolution gives `rate` steps for each, of that and its two neighbours."""
+    """Fold a transposed convolution: each step and its two neighbours give `rate` steps."""
     weight = p["weight"] / frequency[:, np.newaxis, np.newaxis]  # [in, out, 2 rate]
     channels_in, channels_out, taps = weight.shape
     kernel = np.zeros((3, channels_in, rate, channels_out))

@@ -32,19 +32,19 @@ _WHERE = f"{FETCH}, and then --weights {FOLDER} or {VARIABLE}={FOLDER}"
 
 
 def holds(path: Path) -> bool:
-    """Whether one of the original's files is in a folder."""
+    """Whether a folder has one of the original's files."""
     return any((path / name).exists() for name in PUBLISHED.values())
 
 
 def load(source: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Params:
-    """The weights as ``{"acoustic": tree, "vocoder": tree}``.
+    """Load the weights as ``{"acoustic": tree, "vocoder": tree}``.
 
     source: a folder with the original's two files, a safetensors file that `save` wrote, or such a
-    tree, which is checked; None for what the environment variable NOVASR_INFLECT names. The
-    vocoder's weight normalisation is folded in, in float64, in which it stays.
+    tree, which is checked; None for the path in the environment variable NOVASR_INFLECT. The
+    vocoder's weight normalisation is folded in float64, and these weights stay float64.
 
-    Raises WeightsError if it is no complete, finite set of these weights, and says where they are
-    to be had if there are none; OSError if a file cannot be read.
+    Raises WeightsError if it is no complete, finite set of these weights, with the command that
+    downloads them if there are none; OSError if a file cannot be read.
     """
     if isinstance(source, Mapping):
         return _checked(source)
@@ -57,15 +57,15 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Pa
         acoustic, vocoder = (_original(path, name) for name in sorted(PUBLISHED.values()))
         return _checked({"acoustic": acoustic, "vocoder": folded(vocoder)})
     if not path.exists():
-        raise WeightsError(f"no {path}; it has to be a folder with {names}: {_WHERE}")
+        raise WeightsError(f"weights must be a folder with {names}, got {path}: {_WHERE}")
     try:
         with open(path, "rb") as file:
             data = file.read(_MOST + 1)
         if len(data) > _MOST:
-            raise WeightsError(f"larger than {_MOST} bytes")
+            raise WeightsError(f"must have at most {_MOST} bytes, got more")
         tensors, metadata = read_safetensors(data)
         if metadata.get("model") != NAME:
-            raise WeightsError(f"weights of {metadata.get('model')!r}, expected {NAME!r}")
+            raise WeightsError(f"model must be {NAME!r}, got {metadata.get('model')!r}")
         tree = nest(tensors)
         return _checked({part: flatten(tree.get(part, {})) for part in ("acoustic", "vocoder")})
     except WeightsError as error:
@@ -86,7 +86,7 @@ def save(params: Params, path: str | os.PathLike[str]) -> None:
 
 
 def describe(folder: Path) -> Iterator[str]:
-    """Lines on the original's two files: bytes, sha256, whether published, sizes of both parts.
+    """Describe the original's two files, in lines: bytes, sha256, whether published, part sizes.
 
     Raises WeightsError and OSError as `load`.
     """
@@ -127,9 +127,9 @@ def _original(folder: Path, name: str) -> dict[str, np.ndarray]:
 def folded(
     state: Mapping[str, np.ndarray], table: Mapping[str, tuple[int, ...]] | None = None
 ) -> dict[str, np.ndarray]:
-    """The vocoder's tensors as in `vocoder_tensors`, in float64 where they are `unnormed`.
+    """Convert the vocoder's tensors to those of `vocoder_tensors`; `unnormed` ones are float64.
 
-    table: of another size. Raises WeightsError for other names or shapes.
+    table: for a vocoder of another size. Raises WeightsError for other names or shapes.
     """
     table = vocoder_tensors() if table is None else table
     wanted: dict[str, tuple[int, ...]] = {}

@@ -1,4 +1,4 @@
-"""Inflect-Nano-v1 whole: ids of phones to samples at 24 kHz."""
+"""Inflect-Nano-v1 as a whole: from ids of phones to samples at 24 kHz."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ _PEAK = -1.0  # dB, at most
 
 
 class Prepared(NamedTuple):
-    """A set of weights ready to speak. Made by `prepare`."""
+    """Weights that are ready to speak. Made by `prepare`."""
 
     acoustic: Params
     vocoder: fast.Folded
@@ -33,8 +33,8 @@ def stages(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, activation) for every stage of both networks, in order.
 
-    Arguments as for `acoustic.stages`; params as `load` gives them. The vocoder's names begin with
-    ``vocoder.``; the last is ``wave`` [256 F] at 24 kHz, as the network gives it.
+    Arguments as for `acoustic.stages`; params as `load` returns them. The vocoder's names begin
+    with ``vocoder.``; the last is ``wave`` [256 F] at 24 kHz, the network's output.
     """
     mel = np.zeros(0)
     ids = (phones, tones, languages)
@@ -52,9 +52,9 @@ def prepare(params: Params, dtype: Any = np.float32) -> Prepared:
 def speak(
     prepared: Prepared, ids: Iterable[np.ndarray], prosody: Prosody = AS_IT_IS
 ) -> tuple[np.ndarray, int]:
-    """One utterance at 24 kHz, at the level that `level` gives it, and how many frames it wants.
+    """Speak an utterance at 24 kHz, scaled by `level`; also return its frames before the cut.
 
-    ids: phones, tones and languages [L]. More than `MAX_FRAMES` are cut off.
+    ids: phones, tones and languages [L]. It is cut off after `MAX_FRAMES` frames.
     """
     phones, tones, languages = ids
     frames = 0
@@ -67,9 +67,10 @@ def speak(
 
 
 def level(x: np.ndarray) -> np.ndarray:
-    """x [T] without its mean, at -20 dB of full scale on average, and its peak at most at -1 dB.
+    """Remove the mean of x [T], and scale it to a level of -20 dB of full scale.
 
-    In float32, as the original does it; silence stays so, and nothing becomes one zero.
+    The peak is at most -1 dB. In float32, as in the original; silence stays silent, and an empty x
+    becomes one zero.
     """
     if x.size == 0:
         return np.zeros(1, np.float32)

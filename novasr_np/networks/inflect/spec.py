@@ -1,34 +1,34 @@
 """Inflect-Nano-v1 on one page: rates, sizes, and the tables of tensors.
 
-Data only; the rest of this folder stands on it. The networks read their sizes off the tensors.
+Data only, used by the rest of this folder. The networks take their sizes from the tensors' shapes.
 """
 
 from typing import NamedTuple
 
 SAMPLE_RATE = 24_000  # Hz
 HOP = 256  # samples of a frame
-MAX_FRAMES = 1400  # of an utterance: 14.93 s; the positions were learnt so far
+MAX_FRAMES = 1400  # of an utterance, 14.93 s: the positions were trained up to here
 
 # The acoustic model.
 HIDDEN, MELS, HEAD = 168, 80, 84
 ENCODERS, DECODERS = 5, 6
-KERNEL, SMOOTH = 7, 5  # taps in the blocks, and behind the mel head
+KERNEL, SMOOTH = 7, 5  # taps in the blocks, and after the mel head
 PHONES, TONES, LANGUAGES, SPEAKERS, SPEAKER = 256, 16, 4, 2, 64
 BINS = 512  # positions of a frame in the utterance
-FEATURES = 8  # of a frame's place in its phone
+FEATURES = 8  # of a frame's position in its phone
 POSTNET_SCALE = 0.1
 MAX_LENGTH = 80.0  # frames of a phone before the speed is applied
 
 # The vocoder.
 CHANNELS = 144  # halved by each of
 RATES = (8, 8, 2, 2)
-TAPS = (3, 7, 11)  # of the three residual blocks behind each
+TAPS = (3, 7, 11)  # of the three residual blocks after each
 DILATIONS = (1, 3, 5)  # of the convolutions in a block
 CONTEXT = 13  # frames on either side that a frame's samples depend on
 
 
 class Prosody(NamedTuple):
-    """Lengths, pitch and energy of an utterance, relative to what the network would do."""
+    """Length, pitch and energy of an utterance, relative to the network's own."""
 
     length: float = 1.0  # of the phones; 2 is half as fast
     pitch: float = 1.0  # of the deviation from the mean pitch
@@ -76,7 +76,7 @@ def acoustic_tensors(
     speaker: int = SPEAKER,
     bins: int = BINS,
 ) -> dict[str, tuple[int, ...]]:
-    """Name -> shape. Convolutions are [out, in, tap], linear layers [out, in]."""
+    """Names and shapes of the tensors. Convolutions are [out, in, tap], linear layers [out, in]."""
     half = hidden // 2
     table: dict[str, tuple[int, ...]] = {
         "phone.weight": (PHONES, hidden),
@@ -118,8 +118,9 @@ def acoustic_tensors(
 
 
 def vocoder_tensors(mels: int = MELS, channels: int = CHANNELS) -> dict[str, tuple[int, ...]]:
-    """Name -> shape, weight normalisation folded. Convolutions are [out, in, tap], but those of
-    `ups`, which are transposed, [in, out, tap].
+    """Names and shapes of the vocoder's tensors, weight normalisation folded.
+
+    Convolutions are [out, in, tap], except those of `ups`, which are transposed, [in, out, tap].
     """
     table: dict[str, tuple[int, ...]] = _conv("conv_pre", channels, mels, 7)
     for i, rate in enumerate(RATES):

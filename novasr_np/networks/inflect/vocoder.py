@@ -1,7 +1,7 @@
-"""Inflect-Nano's vocoder: a mel spectrogram in, samples at 24 kHz out, under the stages' names.
+"""Inflect-Nano's vocoder: from a mel spectrogram to samples at 24 kHz, stage by stage.
 
 HiFi-GAN's generator (arXiv 2010.05646) with the activation Snake. A frame's samples depend on 13
-frames on either side, so a spectrogram can be cut.
+frames on either side, so a spectrogram can be cut into pieces.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def stages(params: Params, mel: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _residual(p: Params, x: np.ndarray) -> np.ndarray:
-    """Three times ``x + conv(snake(conv(snake(x))))``, the first of each pair dilated."""
+    """Apply three times ``x + conv(snake(conv(snake(x))))``, the first of each pair dilated."""
     for i, dilation in enumerate(DILATIONS):
         k = str(i)
         h = conv1d(_snake(p["acts1"][k], x), **p["convs1"][k], dilation=dilation)

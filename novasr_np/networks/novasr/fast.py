@@ -1,12 +1,12 @@
-"""Run NovaSR's inside of a signal fast: all that is linear in it multiplied out, for numpy.
+"""Run NovaSR fast away from a signal's ends, with its linear parts multiplied out, for numpy.
 
-Away from the ends of a signal nothing is padded, and but for two rows of cosines and the tanh
+Away from the ends of a signal nothing is padded, and except for two layers of cosines and the tanh
 the network is linear: `fast.snake` has the formula of an activation, ``c (r L h - D cos(U h) + s)``
 of its input times ``2 a``.
 
 So `fold` multiplies ``2 a``, c and the constants into the convolutions on either side, joins
 conv_pre with the interpolation, and conv2 and the skip path with conv_post (17 taps, one channel
-out: no cosine parts them). What is left to compute for each block is
+out: there is no cosine between them). The remaining computation for each block is
 
 1. ``h = pre(x)``                    16 -> 48 kHz: 9 taps, 1 -> 3 x 32
 2. ``v = r L h - m - D cos(U h)``    activation 0
@@ -14,8 +14,8 @@ out: no cosine parts them). What is left to compute for each block is
 4. ``v = r L h - m - D cos(U h)``    activation 1
 5. ``y = tanh(post(v) + skip(x))``   17 taps, 32 -> 1, and at 16 kHz 11 taps, 1 -> 3
 
-`model` has the stages as the spec words them, `blocks` the ends of a signal. JAX's folding is
-another one (`novasr_jax.networks.novasr.fast`), made for XLA.
+`model` has the stages as in the spec, and is used at the ends of a signal. JAX's folding differs
+(`novasr_jax.networks.novasr.fast`), as it is made for XLA.
 """
 
 from typing import Any, NamedTuple
@@ -29,15 +29,15 @@ from ...tensors import cast
 from ..record import Facts, Params
 from .spec import CHANNELS, CONTEXT, UPSAMPLING
 
-# How many steps of time one row of a product covers. More makes products larger, and the
-# share of zeros in their matrices too. Speed depends on them, results do not.
+# Time steps that one row of a product covers. With more, products are larger, and so is the share
+# of zeros in their matrices. They change the speed, not the results.
 _PRE, _CONV1, _POST, _SKIP = 8, 2, 16, 10
-# Rows computed beyond the last one asked for, at most, when those numbers do not divide it.
+# Rows computed beyond the last one needed, at most, if these numbers do not divide it.
 _SLACK = 64
 
 
 class Folded(NamedTuple):
-    """A set of weights as `interior` takes them, all of one dtype. Made by `fold`."""
+    """Folded weights for `interior`, all of one dtype. Made by `fold`."""
 
     pre: np.ndarray
     pre_bias: np.ndarray
@@ -51,7 +51,7 @@ class Folded(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room for the steps of a block. Made by `scratch`, one for each thread."""
+    """Working memory for the steps of a block. Made by `scratch`, one for each thread."""
 
     x: np.ndarray
     h: np.ndarray
@@ -62,7 +62,7 @@ class Scratch(NamedTuple):
 
 
 def fold(params: Params, dtype: Any, options: None = None) -> Folded:
-    """Fold a tree of weights (`load_weights`), in float64, and cast what comes out to `dtype`."""
+    """Fold a tree of weights (`load_weights`) in float64, and cast the result to `dtype`."""
     p = cast(params, np.float64)
     pre, weight1, weight2, post = (
         p[name]["weight"].transpose(2, 1, 0)  # [tap, channel in, channel out]
@@ -74,8 +74,8 @@ def fold(params: Params, dtype: Any, options: None = None) -> Folded:
     silent = p["conv1"]["bias"] + silent @ weight1.sum(0)
     activation1, gain1, depth1, shift1 = _activation(silent, **p["activation1"])
 
-    # conv_pre and the interpolation: tap d is for the input sample j + d - 4, if j is the one
-    # that the three phases lie around.
+    # conv_pre and the interpolation: tap d is for the input sample j + d - 4, where j is the sample
+    # around which the three phases lie.
     earlier, same, later = (np.pad(pre, [(k, 2 - k), (0, 0), (0, 0)]) for k in range(3))
     phases = (earlier + 2 * same) / 3, same, (2 * same + later) / 3
     # conv2 and conv_post: two polynomials in the delay, multiplied.
@@ -107,7 +107,7 @@ def fold(params: Params, dtype: Any, options: None = None) -> Folded:
 
 
 def scratch(samples: int, dtype: Any) -> Scratch:
-    """Working memory for `interior` on blocks of up to `samples` samples."""
+    """Allocate working memory for `interior` on blocks of up to `samples` samples."""
 
     def zeros(rows, *columns):
         return np.zeros((rows + 2 * _SLACK, *columns), dtype)
@@ -131,17 +131,16 @@ def interior(
     start: int = 0,
     facts: Facts | None = None,
 ) -> None:
-    """x [n + 24] at 16 kHz, context included -> y [3 n] at 48 kHz, written in place.
+    """Upsample x [n + 24] at 16 kHz, context included, to y [3 n] at 48 kHz, in place.
 
     The first 11 and the last 13 samples of x are context; none of the 24 is the end of a signal.
-    n is at most what `scratch` made s for. All arrays have the dtype of p. start, facts: the
-    network is the same everywhere.
+    n is at most the samples of `scratch`. All arrays have the dtype of p. start, facts: not needed.
     """
     count = len(x) - CONTEXT
     s.x[: len(x)] = x
     steps = UPSAMPLING * count
-    # Going backwards from the outputs, the steps 0 .. 3 n - 1: post looks 8 steps either way, D and
-    # U, so L as well, 4 back and 7 ahead, conv1 5 either way. So v of activation 1 is needed from
+    # Backwards from the outputs, the steps 0 .. 3 n - 1: post needs 8 steps either way, D and U,
+    # so L as well, 4 back and 7 ahead, conv1 5 either way. So v of activation 1 is needed from
     # step -8 on (3 n + 16 steps), its h from -12 (3 n + 27), v of activation 0 from -17 (3 n + 37),
     # and its h from -21 (3 n + 48), which is from input sample -7 on (n + 16).
     correlate(s.x, p.pre, _PRE, s.h, count + 16)
@@ -156,7 +155,7 @@ def interior(
 
 
 def _snake(p: Snake, h: np.ndarray, bias: np.ndarray, s: Scratch, count: int) -> None:
-    """``h += bias``, then `snake` on to ``s.v``."""
+    """Compute ``h += bias``, then `snake` into ``s.v``."""
     rows = tall(h, count + 11)
     rows += bias
     snake(p, h, s.g, s.w, s.v, count)

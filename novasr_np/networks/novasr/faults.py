@@ -1,7 +1,7 @@
 """Common porting mistakes, each as a runnable variant of the network.
 
-`conformance` compares a port's output with all of these, to say what is wrong with it, and
-`PORTING.md` has what each costs. They take the whole signal at once.
+`conformance` compares a port's output with all of these to find its mistake, and `PORTING.md` lists
+the error that each causes. They take the whole signal at once.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from .model import Layers, apply
 
 
 def forward(params: Params, x: Any, dtype: Any = np.float64, **wrong: Any) -> np.ndarray:
-    """`model.forward` of x [T], all of it in dtype, with other `Layers`."""
+    """Run `model.forward` on x [T], all of it in `dtype`, with other `Layers`."""
     for _, activation in apply(Layers(**wrong), cast(params, dtype), np.asarray(x, dtype)):
         y = activation
     return y
@@ -27,7 +27,7 @@ def _with(**wrong: Any) -> Callable[[Params, np.ndarray], np.ndarray]:
 
 
 def _unswapped(x, filter):
-    """The samples that `upsample2_swapped` gives, each pair in BigVGAN's order."""
+    """Upsample as `upsample2_swapped`, but with each pair of samples in BigVGAN's order."""
     return upsample2(x, filter, pad="zeros")[..., 3:-1]
 
 
@@ -50,7 +50,7 @@ def _nearest(x):
 
 
 def _corners(x):
-    """Linear, with the first and the last samples on each other (align_corners=True)."""
+    """Interpolate linearly with the first and the last samples aligned (align_corners=True)."""
     steps = x.shape[-1]
     at = np.arange(3 * steps) * (steps - 1) / max(1, 3 * steps - 1)
     return np.stack([np.interp(at, np.arange(steps), channel) for channel in x])
@@ -65,7 +65,7 @@ def _centred(h, skip):
 
 
 def _no_exp(x, alpha, beta):
-    """The logarithms taken for the values themselves."""
+    """Apply the snake with the logarithms in place of the values."""
     a, b = alpha[:, np.newaxis], beta[:, np.newaxis]
     return x + (1 - np.cos(2 * a * x)) / (2 * b + 1e-9)
 

@@ -12,12 +12,12 @@ from .spec import MIN_INPUT_SAMPLES
 
 
 def add_cropped(h: np.ndarray, skip: np.ndarray) -> np.ndarray:
-    """The residual. The two activations lose two samples at each end; upstream crops the right."""
+    """Add the skip, cropped on the right, as the activations lose two samples at each end."""
     return h + skip[..., : h.shape[-1]]
 
 
 class Layers(NamedTuple):
-    """What `apply` goes through; all pad with zeros. `faults` puts wrong layers in their place."""
+    """Layers that `apply` uses; all pad with zeros. `faults` replaces some by wrong ones."""
 
     conv1d: Callable[..., Any] = conv1d
     interpolate3: Callable[..., Any] = interpolate3
@@ -35,7 +35,7 @@ def stages(
 
     x [..., T] float32 or float64 at 16 kHz; params as `load_weights` gives them, used in the
     dtype of x. A hidden activation is [..., 32, time], ``conv_post`` [..., 1, 3T-4], and the
-    last stage, ``y``, [..., 3T-4]. start, facts: the network is the same everywhere.
+    last stage, ``y``, [..., 3T-4]. start, facts: not needed.
 
     Raises TypeError if x is of another dtype, ValueError if T < 2.
     """
@@ -44,7 +44,7 @@ def stages(
 
 
 def apply(use: Layers, p: Params, x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """`stages` with any layers; p and x of one dtype."""
+    """Yield the `stages` with any layers; p and x have the same dtype."""
     h = use.conv1d(x[..., np.newaxis, :], **p["conv_pre"])  # [..., 32, T]
     yield "conv_pre", h
     h = skip = use.interpolate3(h)  # [..., 32, 3T]

@@ -1,14 +1,14 @@
 """NovaSR on one page: rates, sizes, the tensor table, the length law and the context.
 
-Data only; the rest of this folder stands on it.
+Data only, used by the rest of this folder.
 """
 
-SAMPLE_RATE_IN = 16_000  # Hz, what the network hears
-SAMPLE_RATE_OUT = 48_000  # Hz, what it gives
+SAMPLE_RATE_IN = 16_000  # Hz
+SAMPLE_RATE_OUT = 48_000  # Hz
 UPSAMPLING = 3  # output samples per input sample
 CHANNELS = 32  # of every hidden stage
 
-MIN_INPUT_SAMPLES = 2  # the shortest input that leaves the network any output
+MIN_INPUT_SAMPLES = 2  # the shortest input for which the network has an output
 EDGE_LOSS = 4  # samples at 48 kHz: T samples in give 3 T - 4 out
 
 # Outputs 3n, 3n+1, 3n+2 depend on the inputs n-11 .. n+13 and on no others.

@@ -11,9 +11,9 @@ from .spec import CHANNELS, EDGE_LOSS, UPSAMPLING
 
 
 def export(params: Params, *, opset: int = OPSETS[1], half: bool = False) -> Any:
-    """An `onnx.ModelProto`: input [batch, 1, time] at 16 kHz, output [batch, 1, 3 time - 4].
+    """Build an `onnx.ModelProto`: input [batch, 1, time] at 16 kHz, output [batch, 1, 3 time - 4].
 
-    half: in float16, input and output too. Raises as `layers.onnx_nodes.model`.
+    half: use float16, for input and output too. Raises as `layers.onnx_nodes.model`.
     """
     p = cast(params, np.float64)
     length = f"{UPSAMPLING} * time - {EDGE_LOSS}"
@@ -31,7 +31,7 @@ def _network(g: Graph, p: dict, x: str) -> str:
 
 
 def _activation(g: Graph, h: str, p: dict) -> str:
-    """Twice the rate as two phases [.., 2 channels, time], snake, and back to one."""
+    """Double the rate as two phases [.., 2 channels, time], apply the snake, and halve it again."""
     w = 2 * p["upsample"]["filter"]
     up = np.tile(np.stack([w[0::2], w[1::2]])[:, None], (CHANNELS, 1, 1))
     u = g.conv(h, up, group=CHANNELS, pads=(2, 3))

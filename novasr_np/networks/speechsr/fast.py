@@ -1,13 +1,13 @@
-"""Run SpeechSR's inside of a signal fast, for numpy.
+"""Run SpeechSR fast away from a signal's ends, for numpy.
 
 `fast.snake` has the formula of an activation, ``c (r L g - D cos(U g) + s)`` of its input times
-``2 a``, g. `fold` multiplies c and s into the convolution behind the activation, and ``2 a`` into
-the one before it where nothing else wants what that gives.
+``2 a``, g. `fold` multiplies c and s into the convolution after the activation, and ``2 a`` into
+the one before it, where nothing else uses that convolution's output.
 
-Every array has a row for the same steps of time, with a margin on either side. An operation reads
-beyond what is right there, so wrong values move inwards, step by step, exactly as far as the
-network's context, and what is kept was never reached by them. A block is cut into tiles that the
-caches hold; their outputs meet exactly, for the same reason.
+All arrays have rows for the same time steps, with a margin on either side. The values at the edges
+of the margins are wrong, and each operation carries wrong values further inwards, in total exactly
+as far as the network's context, so they never reach the outputs that are kept. A block is cut into
+tiles that fit the caches; for the same reason their outputs join exactly.
 """
 
 from typing import Any, NamedTuple
@@ -30,47 +30,47 @@ from .spec import (
     Variant,
 )
 
-# How many steps of time one row of a product covers (`fast.banded`), and of a tile, three outputs
-# each.
+# Time steps that one row of a product covers (`fast.banded`), and steps of a tile, with three
+# outputs each.
 _PRE, _POST = 8, 16
 _TILE = 2000
-# Rows of an array on either side of what matters: as far as the longest operation reads, 25, and
-# what a product's last row has too much.
+# Rows of an array in each margin: as far as the longest operation reads, 25, and the surplus of a
+# product's last row.
 _MARGIN = 96
-# Steps of input that the outputs of one look at, by the samples of a step: conv_pre's 7 samples and
-# the interpolation's 3 or 4.
+# Input steps on which the outputs of a step depend, by the samples of a step: conv_pre's 7 samples
+# and the interpolation's 3 or 4.
 _SPAN = {1: 9, 2: 5}
 
 
 class Step(NamedTuple):
     """``z += conv2(activation(conv1(activation(z))))``."""
 
-    gain: np.ndarray  # 2 a of each channel, ROWS times over: [ROWS * 32]
+    gain: np.ndarray  # 2 a of each channel, repeated ROWS times: [ROWS * 32]
     activation0: Snake
     conv1: np.ndarray
-    bias1: np.ndarray  # ROWS times over
+    bias1: np.ndarray  # repeated ROWS times
     activation1: Snake
     conv2: np.ndarray
     bias2: np.ndarray
 
 
 class Folded(NamedTuple):
-    """A set of weights as `interior` takes them, all of one dtype. Made by `fold`."""
+    """Folded weights for `interior`, all of one dtype. Made by `fold`."""
 
     pre: np.ndarray
     pre_bias: np.ndarray
     branches: tuple[tuple[Step, ...], ...]
-    gain: np.ndarray  # 2 a over the number of branches, ROWS times over
+    gain: np.ndarray  # 2 a divided by the number of branches, repeated ROWS times
     activation: Snake
     post: np.ndarray
     bias: np.ndarray
 
 
 class Scratch(NamedTuple):
-    """Room for the steps of a tile. Made by `scratch`, one for each thread."""
+    """Working memory for the steps of a tile. Made by `scratch`, one for each thread."""
 
     x: np.ndarray
-    h: np.ndarray  # what all branches take
+    h: np.ndarray  # input of all branches
     z: np.ndarray
     mean: np.ndarray
     g: np.ndarray
@@ -81,7 +81,7 @@ class Scratch(NamedTuple):
 
 
 def fold(variant: Variant, params: Params, dtype: Any, options: None = None) -> Folded:
-    """Fold a tree of weights (`load_weights`), in float64, and cast what comes out to `dtype`."""
+    """Fold a tree of weights (`load_weights`) in float64, and cast the result to `dtype`."""
     p = cast(params, np.float64)
     silent = p["conv_pre"]["bias"]
     branches, ends = [], []
@@ -100,7 +100,7 @@ def fold(variant: Variant, params: Params, dtype: Any, options: None = None) -> 
             pre=toeplitz(_pre(variant, p["conv_pre"]["weight"].transpose(2, 1, 0)), _PRE),
             pre_bias=np.tile(silent, ROWS),
             branches=tuple(branches),
-            # The sum of the branches comes in place of their mean.
+            # The sum of the branches replaces their mean.
             gain=np.tile(gain * (1 / len(ends)), ROWS),
             activation=activation,
             post=toeplitz(depth[:, np.newaxis] * post, _POST),
@@ -111,9 +111,9 @@ def fold(variant: Variant, params: Params, dtype: Any, options: None = None) -> 
 
 
 def _pre(variant: Variant, weight: np.ndarray) -> np.ndarray:
-    """conv_pre and the interpolation: [taps, step, 3 * 32], for the outputs of a step.
+    """Join conv_pre and the interpolation: [taps, step, 3 * 32], for the outputs of a step.
 
-    Of the step's samples and their neighbours, three or four, each output has its shares.
+    Each output is a weighted sum of the step's samples and their neighbours, three or four.
     """
     if variant.step == 1:  # of the samples j-1, j, j+1
         shares = np.array([[1, 2, 0], [0, 3, 0], [0, 2, 1]]) / 3
@@ -128,7 +128,7 @@ def _pre(variant: Variant, weight: np.ndarray) -> np.ndarray:
 
 
 def _step(q: Params, i: int, silent: np.ndarray) -> tuple[Step, np.ndarray]:
-    """The step, and what it gives in silence, [32]."""
+    """Fold a step; also return its output in silence, [32]."""
     conv1, conv2 = q["convs1"][str(i)], q["convs2"][str(i)]
     weight1, weight2 = (conv["weight"].transpose(2, 1, 0) for conv in (conv1, conv2))
     first, second = (q["activations"][str(2 * i + j)] for j in range(2))
@@ -149,7 +149,7 @@ def _step(q: Params, i: int, silent: np.ndarray) -> tuple[Step, np.ndarray]:
 
 
 def _silence(silent: np.ndarray, p: Params) -> np.ndarray:
-    """What an activation makes of a constant, [32]."""
+    """Output of an activation for a constant, [32]."""
     return snake_beta(silent[:, np.newaxis], **p["snakebeta"], epsilon=EPSILON)[:, 0]
 
 
@@ -158,7 +158,7 @@ def _activation(silent: np.ndarray, p: Params) -> tuple[Snake, np.ndarray, np.nd
 
 
 def scratch(variant: Variant, samples: int, dtype: Any) -> Scratch:
-    """Working memory for `interior` on blocks of up to `samples` samples."""
+    """Allocate working memory for `interior` on blocks of up to `samples` samples."""
     tile = min(samples // variant.step, _TILE)
     steps = OUTPUTS * tile + 2 * (REACH + _MARGIN) + 16
 
@@ -182,11 +182,11 @@ def interior(
     start: int = 0,
     facts: Facts | None = None,
 ) -> None:
-    """x [n + 72] at 16 kHz, context included -> y [3 n] at 48 kHz, written in place.
+    """Upsample x [n + 72] at 16 kHz, context included, to y [3 n] at 48 kHz, in place.
 
     The first and the last 36 samples of x are context; none of them is the end of a signal. To 24
-    kHz, [n + 140] -> [3 n / 2], n even. n is at most what `scratch` made s for. All arrays have the
-    dtype of p. start, facts: the network is the same everywhere.
+    kHz, [n + 140] -> [3 n / 2], n even. n is at most the samples of `scratch`. All arrays have the
+    dtype of p. start, facts: not needed.
     """
     x = x.reshape(-1, variant.step)
     context = 2 * variant.context // variant.step
@@ -200,7 +200,7 @@ def interior(
 def _tile(p: Folded, x: np.ndarray, y: np.ndarray, count: int, s: Scratch) -> None:
     steps = OUTPUTS * count + 2 * REACH
     # The tile's first output is number 0. h begins with number -98, the second of step -33; the
-    # first one, which is computed and left out, would need a step of x more than there may be.
+    # first of that step, which is computed and left out, may need a step of x that does not exist.
     around = ceil_div(REACH, OUTPUTS)
     context = (len(x) - count) // 2
     begin = around + _SPAN[x.shape[1]] // 2 - context
@@ -252,6 +252,6 @@ def _convolve(
     steps: int,
     s: Scratch,
 ) -> None:
-    """A dilated convolution, in the room of u, which is free then."""
+    """Apply a dilated convolution, in the memory of u, which is free then."""
     begin = _MARGIN - taps // 2 * dilation
     correlate_dilated(x[begin:], matrix, 1, dilation, y[_MARGIN:], steps, s.u)

@@ -23,8 +23,7 @@ def stages(
 
     x [..., T] float32 or float64 at 16 kHz; params as `load_weights` gives them, used in the
     dtype of x. A hidden activation is [..., 32, time], ``conv_post`` [..., 1, N], and the last
-    stage, ``y``, [..., N], with N = 3T, or floor(3T / 2) to 24 kHz. start,
-    facts: the network is the same everywhere.
+    stage, ``y``, [..., N], with N = 3T, or floor(3T / 2) to 24 kHz. start, facts: not needed.
 
     Raises TypeError if x is of another dtype, ValueError if T < 1.
     """
@@ -67,7 +66,7 @@ def _apply(p: Params, x: np.ndarray, variant: Variant) -> Iterator[tuple[str, np
 def _activation(
     p: Params, h: np.ndarray, name: str
 ) -> Generator[tuple[str, np.ndarray], None, np.ndarray]:
-    """The alias-free activation, with the end samples held where a filter looks beyond them."""
+    """Apply the alias-free activation, with the end samples held beyond the ends."""
     h = upsample2(h, **p["upsample"], pad="edge")
     yield f"{name}.upsample", h
     h = snake_beta(h, **p["snakebeta"], epsilon=EPSILON)
@@ -87,8 +86,8 @@ def forward(
 ) -> np.ndarray:
     """Run the bare network: x [..., T] at 16 kHz -> [..., 3T] at 48 kHz, the dtype of x.
 
-    To 24 kHz it gives floor(3T / 2). There the interpolation's factor is exactly 2/3 for an even T
-    alone: with an odd one every sample sits a little elsewhere, up to a third of one at the end.
+    To 24 kHz it returns floor(3T / 2). There the interpolation's factor is exactly 2/3 only for an
+    even T: with an odd T the samples are shifted, by up to a third of a sample at the end.
 
     float64 runs the same code and is the reference for all tests. Every layer holds the whole
     signal; `upsample` works in blocks.

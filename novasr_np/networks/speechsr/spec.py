@@ -1,26 +1,26 @@
 """SpeechSR on one page: rates, sizes, the tensor table and the context.
 
-Data only; the rest of this folder stands on it. The networks are HierSpeech++'s (arXiv 2311.12454),
-NovaSR a pruned descendant of the larger one. They differ in the interpolation alone: three samples
-for each one, to 48 kHz, or three for two, to 24 kHz.
+Data only, used by the rest of this folder. The networks are HierSpeech++'s (arXiv 2311.12454);
+NovaSR is a pruned descendant of the larger one. They differ only in the interpolation: three
+samples for each one, to 48 kHz, or three for two, to 24 kHz.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-SAMPLE_RATE_IN = 16_000  # Hz, what the networks hear
+SAMPLE_RATE_IN = 16_000  # Hz
 OUTPUTS = 3  # output samples for each step
 CHANNELS = 32  # of every hidden stage
 
 TAPS = (3, 7, 11)  # of the convolutions of the three branches
 DILATIONS = (1, 3, 5)  # of the first convolution in each of a branch's three steps
 
-EPSILON = 2e-9  # beside twice an activation's depth: the original has sin^2 / (b + 1e-9)
+EPSILON = 2e-9  # added to twice an activation's depth: the original has sin^2 / (b + 1e-9)
 
 MIN_INPUT_SAMPLES = 1
 
-# An activation reaches 5 output samples to either side, a convolution half its taps times the
-# dilation: the longest branch 90, with the last activation and conv_post 98.
+# An activation depends on 5 output samples on either side, a convolution on half its taps times the
+# dilation: the longest branch on 90, with the last activation and conv_post on 98.
 REACH = 98
 
 
@@ -32,7 +32,7 @@ def _activations() -> Iterator[str]:
 
 
 def _convolutions() -> Iterator[tuple[str, tuple[int, int, int]]]:
-    """The weight-normed ones: name, shape."""
+    """Yield the convolutions with weight norm: name, shape."""
     yield "conv_pre", (CHANNELS, 1, 7)
     for branch, taps in enumerate(TAPS):
         for kind in ("convs1", "convs2"):
@@ -46,7 +46,7 @@ ACTIVATIONS = tuple(_activations())
 TENSORS: dict[str, tuple[int, ...]] = {}
 # The original's keys, and the shapes there: weights by magnitude g and direction v.
 UPSTREAM_TENSORS: dict[str, tuple[int, ...]] = {}
-# Our name of what is the same there but for its shape -> the original's key.
+# Our names of tensors that differ from the original's only in shape -> the original's keys.
 SAME: dict[str, str] = {"conv_post.weight": "dec.conv_post.weight"}
 for _name, _shape in CONVOLUTIONS.items():
     TENSORS |= {f"{_name}.weight": _shape, f"{_name}.bias": _shape[:1]}
@@ -70,11 +70,11 @@ TENSORS["conv_post.weight"] = UPSTREAM_TENSORS["dec.conv_post.weight"] = (1, CHA
 
 
 class Variant(NamedTuple):
-    """What one of the networks has of its own."""
+    """Properties that differ between the two networks."""
 
     name: str
     rate_out: int  # Hz
-    step: int  # input samples that three outputs stand for
+    step: int  # input samples for three outputs
     context: int  # input samples on either side
     tensors: Mapping[str, tuple[int, ...]]
     published: Mapping[str, str]  # sha256 of a checkpoint -> its name
@@ -98,8 +98,8 @@ TO_48K = Variant(
         119: 0.966176304825479,
     },
 )
-# Outputs 3n .. 3n+2 depend on the inputs 2n-69 .. 2n+70. Nothing in a checkpoint says that it is
-# this network's but its hash; a tree of weights has the ratio of the interpolation beside the rest.
+# Outputs 3n .. 3n+2 depend on the inputs 2n-69 .. 2n+70. Only its hash shows that a checkpoint is
+# for this network; a tree of weights also holds the ratio of the interpolation.
 RATIO = "interpolate.ratio"
 TO_24K = Variant(
     "SpeechSR-24k",

@@ -11,9 +11,9 @@ from .spec import CHANNELS, DILATIONS, EPSILON, OUTPUTS, TAPS
 
 
 def export(params: Params, *, opset: int = OPSETS[1], half: bool = False) -> Any:
-    """An `onnx.ModelProto`: input [batch, 1, time] at 16 kHz, output [batch, 1, 3 time].
+    """Build an `onnx.ModelProto`: input [batch, 1, time] at 16 kHz, output [batch, 1, 3 time].
 
-    half: in float16, input and output too. Raises as `layers.onnx_nodes.model`.
+    half: use float16, for input and output too. Raises as `layers.onnx_nodes.model`.
     """
     p = cast(params, np.float64)
     length = f"{OUTPUTS} * time"
@@ -37,7 +37,10 @@ def _network(g: Graph, p: dict, x: str) -> str:
 
 
 def _activation(g: Graph, h: str, p: dict) -> str:
-    """Twice the rate as two phases [.., 2 channels, time], snake, and back; the ends held."""
+    """Double the rate as two phases [.., 2 channels, time], apply the snake, and halve it again.
+
+    The ends are held.
+    """
     w = 2 * p["upsample"]["filter"]
     bank = np.stack([np.append(w[0::2], 0), np.insert(w[1::2], 0, 0)])
     up = np.tile(bank[:, None], (CHANNELS, 1, 1))
@@ -47,8 +50,10 @@ def _activation(g: Graph, h: str, p: dict) -> str:
 
 
 def _held_phases(g: Graph, u: str, steps: int) -> str:
-    """So many steps more on either side: before, the first phase's first sample in both phases, and
-    behind, the second phase's last one."""
+    """Extend u by `steps` on either side, in both phases.
+
+    Before by the first phase's first sample, after by the second phase's last one.
+    """
     split = g.node("Reshape", [u, g.integers([0, CHANNELS, 2, -1])])
     first = g.cut(g.cut(split, 0, 1), 0, 1, axis=3)
     last = g.cut(g.cut(split, 1, 2), -1, 2**31 - 1, axis=3)

@@ -1,8 +1,8 @@
-"""The Carnegie Mellon Pronouncing Dictionary, read from the package when the first word is asked.
+"""The Carnegie Mellon Pronouncing Dictionary, read from the package at the first lookup.
 
-The file is xz. Below it are two lists, a blank line between them: the words, sorted, each without
-what it has in common with the word before, the length of which stands first as a letter (a is 0);
-and the pronunciations, a character for each phone. `build_dictionary` writes it.
+The file is compressed with xz. It holds two lists, separated by a blank line: the sorted words,
+each as a letter for the length of the prefix that it shares with the word before (a is 0) and the
+rest of the word; and the pronunciations, a character for each phone. `build_dictionary` writes it.
 """
 
 import lzma
@@ -21,15 +21,15 @@ _PHONES = [*CONSONANTS, *(f"{vowel}{stress}" for vowel in VOWELS for stress in (
 _CODE = {phone: chr(ord("!") + i) for i, phone in enumerate(_PHONES)}
 _PHONE = {character: phone for phone, character in _CODE.items()}
 
-# What a text can reach: letters and digits, and what an apostrophe joins.
+# Words that can occur in a text: letters and digits, and parts joined by an apostrophe.
 _WORD = re.compile(r"[A-Z0-9']+")
 
 
 def parse(text: str) -> dict[str, str]:
-    """Word -> phones, each as its character, of the dictionary's text as published.
+    """Parse the dictionary's published text: word -> phones, each as its character.
 
     Lines are ``WORD  PH PH - PH``, with " - " between syllables; of equal words the last one
-    holds. Variants such as ``WORD(2)`` and names of punctuation are left out.
+    counts. Variants such as ``WORD(2)`` and names of punctuation are left out.
     """
     entries = (line.split("  ", 1) for line in text.splitlines()[HEADER_LINES:])
     return {
@@ -40,20 +40,20 @@ def parse(text: str) -> dict[str, str]:
 
 
 def pack(entries: Mapping[str, str]) -> bytes:
-    """The file's content for these words, before compression."""
+    """Make the file's content for these words, before compression."""
     words = sorted(entries)
     shortened = (_shorten(word, last) for last, word in zip(["", *words], words, strict=False))
     return "\n".join([*shortened, "", *(entries[word] for word in words)]).encode("ascii")
 
 
 def unpack(data: bytes) -> dict[str, str]:
-    """`pack` undone."""
+    """Undo `pack`."""
     words, phones = data.decode("ascii").split("\n\n")
     return dict(zip(_lengthen(words.split("\n")), phones.split("\n"), strict=True))
 
 
 def lookup(word: str) -> tuple[str, ...] | None:
-    """A word's phones in ARPAbet, ("HH", "AH0", "L", "OW1"), or None; case does not matter."""
+    """Look up a word's phones in ARPAbet, ("HH", "AH0", "L", "OW1"), or None; in any case."""
     phones = _entries().get(word.upper())
     return None if phones is None else tuple(_PHONE[character] for character in phones)
 

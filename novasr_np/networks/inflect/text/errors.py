@@ -1,5 +1,5 @@
-"""The error of a text that cannot be said."""
+"""The error for a text that cannot be spoken."""
 
 
 class TextError(ValueError):
-    """A text or a number in it that cannot be put into words as asked."""
+    """A text, or a number in it, cannot be converted to words as requested."""

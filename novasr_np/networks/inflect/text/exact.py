@@ -1,7 +1,7 @@
-"""Text to words as the original reads it, quirks and all: clean, then normalise, then words.
+"""Convert text to words exactly as the original does, with its quirks: clean, normalise, words.
 
-The original has a rule for times, too. It never runs, as cleaning has turned every colon into a
-comma before, so it is left out here.
+The original also has a rule for times. It never applies, as cleaning has already turned every
+colon into a comma, so it is left out here.
 """
 
 import re
@@ -12,7 +12,7 @@ from .errors import TextError
 from .numbers import cardinal, ordinal, year
 from .tables import WORDPIECE_CHARACTERS
 
-UNKNOWN = "[UNK]"  # what stands for a word that BERT's vocabulary cannot spell
+UNKNOWN = "[UNK]"  # in place of a word that BERT's vocabulary cannot spell
 _LONGEST_WORD = 100  # characters, of BERT's tokeniser
 
 _REPLACED = str.maketrans(
@@ -24,7 +24,7 @@ _REPLACED = str.maketrans(
     }
 )
 
-# In this order; the stop goes with the abbreviation.
+# Applied in this order; the full stop is part of the abbreviation.
 _ABBREVIATIONS = {
     "mrs": "misess",
     "mr": "mister",
@@ -67,7 +67,7 @@ _IDEOGRAPHS = (
 
 
 def clean(text: str) -> str:
-    """Plain punctuation and single spaces; of several stops in a row the last one stays."""
+    """Simplify punctuation and spaces; of several full stops in a row the last one stays."""
     text = text.translate(_REPLACED).replace("...", "…")
     text = re.sub(r"\s+", " ", text).strip()
     text = re.sub(r"\s+([,.!?…])", r"\1", text)
@@ -75,9 +75,9 @@ def clean(text: str) -> str:
 
 
 def normalise(text: str) -> str:
-    """Cleaned text in lower case, with numbers, money and abbreviations in words.
+    """Convert cleaned text to lower case, with numbers, money and abbreviations in words.
 
-    Raises TextError for a number that has no name, from 10^36 on.
+    Raises TextError for a number that has no name, 10^36 or more.
     """
     text = text.lower()
     text = re.sub(r"[0-9][0-9,]+[0-9]", lambda m: m[0].replace(",", ""), text)
@@ -91,20 +91,21 @@ def normalise(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Words of normalised text, without accents; every punctuation character is one of its own.
+    """Split normalised text into words without accents; each punctuation character is a word.
 
-    They are what BERT's uncased tokeniser makes, its pieces joined again. A word outside its
-    vocabulary's characters, or of more than 100, is UNKNOWN; "#", taken for the mark of a
-    continued word, vanishes. Raises TextError where "#" is the first word: the original fails.
+    They are the words of BERT's uncased tokeniser, with its pieces joined again. A word with
+    characters outside its vocabulary, or more than 100 characters, is UNKNOWN; "#", taken for the
+    mark of a continued word, vanishes. Raises TextError if "#" is the first word, on which the
+    original fails.
     """
     found = [_known(word) for chunk in _plain(text).split() for word in _at_punctuation(chunk)]
     if found and found[0] == "#":
-        raise TextError(f"the original cannot read a text that begins with '#', got {text[:40]!r}")
+        raise TextError(f"a text must not begin with '#' in exact mode, got {text[:40]!r}")
     return [word for word in found if word != "#"]
 
 
 def _money(sign: str, amount: str) -> str:
-    """The amount and the unit, the number still in digits: "$1.5" is 1 dollar and 5 cents."""
+    """Write amount and unit in words, with numbers in digits: "$1.5" is 1 dollar and 5 cents."""
     unit, units, part, parts = _CURRENCIES[sign]
     amount = amount.replace(",", "")
     if amount.count(".") > 1:
@@ -122,15 +123,15 @@ def _number(number: int) -> str:
 
 
 def _integer(text: str) -> int:
-    """Any digits, none being 0. Python itself refuses to read thousands of them."""
+    """Parse any digits, none being 0. Python itself refuses to parse thousands of them."""
     digits = text.lstrip("-").lstrip("0")
     if len(digits) > 36:
-        raise TextError(f"numbers are read up to 10^36 - 1, got one of {len(digits)} digits")
+        raise TextError(f"numbers must be at most 10^36 - 1, got one of {len(digits)} digits")
     return int(text or 0) if digits else 0
 
 
 def _plain(text: str) -> str:
-    """Without controls and accents, ideographs apart, in lower case."""
+    """Remove control characters and accents, separate ideographs, and convert to lower case."""
     kept = "".join(_character(c) for c in text)
     bare = "".join(c for c in unicodedata.normalize("NFD", kept) if unicodedata.category(c) != "Mn")
     return bare.lower()
@@ -159,7 +160,7 @@ def _at_punctuation(chunk: str) -> Iterator[str]:
 
 
 def _is_punctuation(c: str) -> bool:
-    """All that is printed in ASCII but letters and digits, and Unicode's punctuation."""
+    """Whether c is a printable ASCII character but no letter or digit, or Unicode punctuation."""
     return ("!" <= c <= "~" and not c.isalnum()) or unicodedata.category(c).startswith("P")
 
 

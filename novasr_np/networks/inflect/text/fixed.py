@@ -1,8 +1,8 @@
-"""Text to words as it is meant: the default, where the original's slips are put right.
+"""Convert text to words as it is meant: the default mode, with the original's mistakes fixed.
 
-`normalise` is a list of rules, each for one kind of thing. What it returns holds words, apostrophes
-inside words, ``, . ? ! -`` and whatever it has no words for, which stays to be reported. Its result
-normalised again is itself, so a text may be split after it.
+`normalise` applies a list of rules, each for one kind of expression. Its result holds words,
+apostrophes inside words, ``, . ? ! -`` and characters without words, which are reported later.
+Normalising the result again does not change it, so a text may be split after normalising.
 """
 
 import re
@@ -15,7 +15,7 @@ _WHOLE = r"(?:\d{1,3}(?:,\d{3})+(?![,\d])|\d+)"
 _NUMBER = rf"(?:{_WHOLE}(?:\.\d+)?|\.\d+)"
 _NOT_INSIDE = r"(?<![\w.,])"  # a number begins here
 
-# Characters -> the plain ones for the same.
+# Characters -> their plain equivalents.
 _PLAIN = str.maketrans(
     {
         **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4\u02bc`", "'"),
@@ -90,7 +90,7 @@ _SCALES = {
     "tn": "trillion",
     "t": "trillion",
 }
-# A short one touches its number: "$5 m" might be anything.
+# A short scale has to follow its number directly: "$5 m" could mean anything.
 _SCALE = rf"(?:\s?({'|'.join(numbers.SCALES)})\b|(k|mn?|bn?|tn?)\b)"
 
 # After a number.
@@ -122,7 +122,7 @@ _UNITS = {
 }
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 
-# Before a name; the stop goes with the abbreviation.
+# Before a name; the full stop is part of the abbreviation.
 _TITLES = {
     "mrs": "missus",
     "mr": "mister",
@@ -142,7 +142,7 @@ _TITLES = {
     "ft": "fort",
     "vs": "versus",
 }
-# After one; the stop may be the sentence's, too.
+# After a name; the full stop may also end the sentence.
 _ENDINGS = {
     "co": "company",
     "jr": "junior",
@@ -155,7 +155,7 @@ _ENDINGS = {
     "ave": "avenue",
 }
 
-# Signs by their names, where no rule before has read them.
+# Signs by their names, if no earlier rule has converted them.
 _SIGNS = {
     "%": "percent",
     "‰": "per thousand",
@@ -197,16 +197,16 @@ _ADDRESS_SIGNS = {
     "-": "dash",
 }
 
-# A rule may part what another then reads ("5Ltd." is "five Ltd." first), so they are gone through
-# until nothing changes. That is the second time for nearly all texts.
+# A rule may separate parts for another rule ("5Ltd." is first "five Ltd."), so the rules are
+# repeated until nothing changes. For nearly all texts that is the second round.
 _MOST_PASSES = 8
 
-# Where a sentence ends behind an abbreviation: with the text, or before a capital letter.
+# After an abbreviation a sentence ends at the end of the text, or before a capital letter.
 _END = re.compile(r"[\s'\")]*\Z")
 _NEW_SENTENCE = re.compile(rf"['\")]*\s+(?!(?i:{'|'.join(_ENDINGS)})\.)['\"(]*[A-Z]")
 
 _WORD = re.compile(
-    r"'(?:cause|em|til|tis|twas|n)\b"  # the apostrophe of what is left out, not a quote
+    r"'(?:cause|em|til|tis|twas|n)\b"  # an apostrophe for left-out letters, not a quote
     r"|[A-Za-z]+(?:'[A-Za-z]+)*(?:(?<=in)'(?![A-Za-z]))?"
     r"|[,.?!-]|'|[^\sA-Za-z,.?!'-]+",
     re.IGNORECASE,
@@ -214,7 +214,7 @@ _WORD = re.compile(
 
 
 def normalise(text: str) -> str:
-    """Text with all its numbers, signs and abbreviations in words, and plain punctuation."""
+    """Write all numbers, signs and abbreviations of a text in words, with plain punctuation."""
     for _ in range(_MOST_PASSES):
         before = text
         for rule in _RULES:
@@ -225,12 +225,12 @@ def normalise(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Words of normalised text, apostrophes inside them, and punctuation; quotes are dropped."""
+    """Split normalised text into words, with apostrophes inside, and punctuation; drop quotes."""
     return [word for word in _WORD.findall(text) if word != "'"]
 
 
 def _characters(text: str) -> str:
-    """One form of each character: plain quotes, ASCII digits, letters without accents."""
+    """Replace characters by plain quotes, ASCII digits and letters without accents."""
     text = re.sub(
         f"(\\d?)([{''.join(_FRACTIONS)}])",
         lambda m: f"{m[1]} and {_FRACTIONS[m[2]]} " if m[1] else f" {_FRACTIONS[m[2]]} ",
@@ -247,12 +247,12 @@ def _digit(c: str) -> str:
 
 
 def _lines(text: str) -> str:
-    """A line's end is a space, and an empty line ends a sentence."""
+    """Replace line ends by spaces; an empty line ends a sentence."""
     return re.sub(r"\s+", lambda m: ". " if m[0].count("\n") > 1 else " ", text.strip())
 
 
 def _addresses(text: str) -> str:
-    """URLs and e-mail addresses, sign by sign."""
+    """Read URLs and e-mail addresses sign by sign."""
     return re.sub(
         r"(?:https?://|www\.)[^\s\"'<>()]*[\w/]"
         r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
@@ -295,13 +295,13 @@ def _time(match: re.Match) -> str:
 
 
 def _stop_after(match: re.Match) -> str:
-    """The stop that an abbreviation took along, if a sentence ends there."""
+    """Full stop of an abbreviation, if a sentence ends there; else empty."""
     ends = match[0].endswith(".") and _NEW_SENTENCE.match(match.string, match.end())
     return "." if ends else _stop_at_end(match)
 
 
 def _stop_at_end(match: re.Match) -> str:
-    """Likewise, if it is the text's last."""
+    """Full stop of an abbreviation, if the text ends there; else empty."""
     return "." if match[0].endswith(".") and _END.match(match.string, match.end()) else ""
 
 
@@ -322,7 +322,7 @@ def _money(text: str) -> str:
 
 
 def _amount(sign: str, currency: str, number: str, scale: str | None) -> str:
-    """Units and parts where there are one or two decimals, else the number and the units."""
+    """Write units and parts if there are one or two decimals, else the number and the units."""
     unit, units, part, parts = _CURRENCIES[currency]
     minus = " minus " if sign else " "
     if scale:
@@ -403,7 +403,7 @@ def _initials(text: str) -> str:
 
 
 def _letters(text: str) -> str:
-    """Letters as words of their own; the word "a" would be the article."""
+    """Write letters as separate words that are not read as the article "a"."""
     return " ".join("ay" if c == "a" else c for c in text.lower())
 
 
@@ -428,7 +428,7 @@ def _decades(text: str) -> str:
 
 
 def _between_numbers(text: str) -> str:
-    """What stands between two numbers: a range's dash, minus, times, a ratio's colon."""
+    """Read signs between two numbers: a range's dash, minus, times, a ratio's colon."""
     text = re.sub(r"(?<=\d)\s?\u2013\s?(?=\.?\d)", " to ", text)
     text = re.sub(r"(?<=\d) - (?=\.?\d)", " minus ", text)
     text = re.sub(r"(?<=\d)\s?\*\s?(?=\.?\d)", " times ", text)
@@ -437,7 +437,7 @@ def _between_numbers(text: str) -> str:
 
 
 def _numbers(text: str) -> str:
-    """All that is left of digits. Several points, as in versions, are each said."""
+    """Read all remaining numbers. Several points, as in versions, are each said."""
 
     def said(match: re.Match) -> str:
         parts = match[0].split(".")
@@ -450,7 +450,7 @@ def _numbers(text: str) -> str:
 
 
 def _number(text: str) -> str:
-    """ "1,234.5": the decimals one by one."""
+    """Read a number such as "1,234.5", the decimals one by one."""
     whole, point, fraction = text.partition(".")
     if not point:
         return _count(whole)
@@ -459,7 +459,7 @@ def _number(text: str) -> str:
 
 
 def _count(text: str) -> str:
-    """Digits, with commas or without: a year's pairs only without."""
+    """Read an integer; without commas it may be read as a year, in pairs."""
     if _is_beyond(text) or (text.startswith("0") and len(text) > 1):
         return _beyond(text)
     value = _value(text)
@@ -471,13 +471,13 @@ def _value(text: str) -> int:
 
 
 def _is_one(text: str) -> bool:
-    """Exactly 1, as "1", "1.0" or "01"."""
+    """Whether a number is exactly 1, as "1", "1.0" or "01"."""
     whole, _, fraction = text.partition(".")
     return whole.lstrip("0") == "1" and not fraction.strip("0")
 
 
 def _is_beyond(text: str) -> bool:
-    """No name reaches so far; Python itself refuses to read thousands of digits."""
+    """Whether a number is too large for a name; Python itself refuses thousands of digits."""
     return len(text.replace(",", "").lstrip("0")) > len(str(numbers.LARGEST))
 
 
@@ -486,7 +486,7 @@ def _beyond(text: str) -> str:
 
 
 def _signs(text: str) -> str:
-    """Signs by their names; "C#" is C sharp, "a.b" is a dot b."""
+    """Read signs by their names; "C#" is C sharp, "a.b" is a dot b."""
     text = re.sub(r"\b([A-Ga-g])#(?!\w)", r"\1 sharp", text)
     text = re.sub(r"(?<=[a-z])\.(?=[a-z])", " dot ", text)
     text = re.sub(r"(?<=[A-Za-z])[*_]+(?![A-Za-z])|(?<![A-Za-z*_])[*_]+(?=[A-Za-z])", "", text)
@@ -494,7 +494,7 @@ def _signs(text: str) -> str:
 
 
 def _pauses(text: str) -> str:
-    """Dashes, brackets, colons and dots in a row are pauses; of stops in a row one stays."""
+    """Convert dashes, brackets, colons and dots in a row to pauses; keep one of several stops."""
     text = text.replace('"', " ")
     text = re.sub(r"(?<!\.)\.{2,}(?=\s*[a-z])", ",", text)
     text = re.sub(r"[;:\u2013\u2014()\[\]{}]", ",", text)

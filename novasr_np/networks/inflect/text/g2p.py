@@ -1,7 +1,7 @@
-"""Pronunciations guessed from the letters: g2p_en's network, a GRU that reads and one that speaks.
+"""Guess pronunciations from letters by g2p_en's network, a GRU encoder and a GRU decoder.
 
-Its 834,890 weights are a file of the package g2p_en 2.1.0 (Apache-2.0), which need not be imported
-for it, nor what it imports.
+Its 834,890 weights are a file of the package g2p_en 2.1.0 (Apache-2.0). Neither that package nor
+its dependencies are imported.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _UNKNOWN_LETTER, _END_OF_LETTERS = 1, 2
 _STRESSED = [f"{vowel}{stress}" for vowel in VOWELS for stress in "012"]
 _PHONES = ["<pad>", "<unk>", "<s>", "</s>", *sorted([*CONSONANTS, *_STRESSED, "UW"])]
 _START, _END = _PHONES.index("<s>"), _PHONES.index("</s>")
-_MOST_PHONES = 20  # of a word, then it is cut
+_MOST_PHONES = 20  # of a word, which is cut off there
 
 TENSORS: dict[str, tuple[int, ...]] = {
     "enc_emb": (3 + len(_LETTERS), _HIDDEN),
@@ -40,10 +40,10 @@ for _part in ("enc", "dec"):
 
 
 class Network:
-    """Guesses how a word of a to z is said: ``Network(params)("blorf")``."""
+    """Guess the pronunciation of a word of a to z: ``Network(params)("blorf")``."""
 
     def __init__(self, params: Mapping[str, np.ndarray]) -> None:
-        """params: the arrays of TENSORS, float32. Raises WeightsError for other names or shapes."""
+        """Take params, the arrays of TENSORS, float32. Raises WeightsError for other arrays."""
         shapes = {name: array.shape for name, array in params.items()}
         if shapes != TENSORS:
             wrong = sorted(shapes.items() ^ TENSORS.items())
@@ -53,7 +53,7 @@ class Network:
         self._params = params
 
     def __call__(self, word: str) -> tuple[str, ...]:
-        """A word's phones in ARPAbet, at most 20."""
+        """Guess a word's phones in ARPAbet, at most 20."""
         params = self._params
         letters = [*(_LETTERS.get(c, _UNKNOWN_LETTER) for c in word.lower()), _END_OF_LETTERS]
         state = self._states("enc", letters)[-1]
@@ -68,16 +68,16 @@ class Network:
         return tuple(phones)
 
     def _states(self, part: str, symbols: list[int], state: np.ndarray | None = None) -> np.ndarray:
-        """The states [len(symbols), 256] of one of the two GRUs, from a state, None for zeros."""
+        """Run one of the two GRUs from a state, None for zeros: states [len(symbols), 256]."""
         p = self._params
         weights = p[f"{part}_w_ih"], p[f"{part}_w_hh"], p[f"{part}_b_ih"], p[f"{part}_b_hh"]
         return gru(p[f"{part}_emb"][symbols], *weights, state)
 
 
 def load(path: str | Path) -> Network:
-    """The network with the published weights: `checkpoint20.npz` of g2p_en 2.1.0.
+    """Load the network with the published weights, `checkpoint20.npz` of g2p_en 2.1.0.
 
-    Raises WeightsError if the file is another one, OSError if it cannot be read.
+    Raises WeightsError for another file, OSError if it cannot be read.
     """
     data = Path(path).read_bytes()
     found = hashlib.sha256(data).hexdigest()
@@ -88,7 +88,7 @@ def load(path: str | Path) -> Network:
 
 
 def installed() -> Path | None:
-    """The weights' file of an installed g2p_en, if there is one; the package is not imported."""
+    """Find the weights' file of an installed g2p_en, or None; the package is not imported."""
     package = importlib.util.find_spec("g2p_en")
     folders = (package and package.submodule_search_locations) or ()
     paths = (Path(folder) / FILE for folder in folders)

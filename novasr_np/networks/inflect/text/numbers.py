@@ -13,7 +13,7 @@ _NAMES = (
 )
 _SMALL, _TENS, SCALES = (names.split() for names in _NAMES)
 
-LARGEST = 1000 ** (len(SCALES) + 1) - 1  # beyond it there are no names
+LARGEST = 1000 ** (len(SCALES) + 1) - 1  # the largest number with a name
 
 _ORDINALS = {
     "one": "first",
@@ -28,13 +28,13 @@ _ORDINALS = {
 
 
 def cardinal(number: int, joiner: str = " ") -> str:
-    """12345 -> "twelve thousand, three hundred forty-five".
+    """Write a number in words: 12345 -> "twelve thousand, three hundred forty-five".
 
-    joiner: what stands between hundreds, or thousands, and what is below a hundred: " ", or
-    " and " as ordinals have it. Raises TextError beyond LARGEST.
+    joiner: text between hundreds, or thousands, and the part below a hundred: " ", or " and " for
+    ordinals. Raises TextError beyond LARGEST.
     """
     if abs(number) > LARGEST:
-        raise TextError(f"number words go to 10^36 - 1, got about 10^{log10(abs(number)):.0f}")
+        raise TextError(f"numbers must be at most 10^36 - 1, got 10^{log10(abs(number)):.0f}")
     if number < 0:
         return f"minus {cardinal(-number, joiner)}"
     if number < 1000:
@@ -51,7 +51,7 @@ def cardinal(number: int, joiner: str = " ") -> str:
 
 
 def ordinal(number: int) -> str:
-    """113 -> "one hundred and thirteenth"."""
+    """Write an ordinal in words: 113 -> "one hundred and thirteenth"."""
     words = cardinal(number, " and ")
     for ending, replacement in _ORDINALS.items():
         if words.endswith(ending):
@@ -60,9 +60,9 @@ def ordinal(number: int) -> str:
 
 
 def year(number: int) -> str:
-    """A number between 1000 and 3000 as years are read: 1905 -> "nineteen oh five"."""
+    """Write a number between 1000 and 3000 as a year: 1905 -> "nineteen oh five"."""
     if not 1000 < number < 3000:
-        raise TextError(f"years are read in pairs from 1001 to 2999, got {number}")
+        raise TextError(f"a year must be from 1001 to 2999, got {number}")
     century, rest = divmod(number, 100)
     if 2000 <= number < 2010:
         return cardinal(number)
@@ -72,12 +72,12 @@ def year(number: int) -> str:
 
 
 def minutes(number: int) -> str:
-    """The second pair of a year or a time: 5 -> "oh five"."""
+    """Write the second pair of a year or a time: 5 -> "oh five"."""
     return f"oh {cardinal(number)}" if number < 10 else cardinal(number)
 
 
 def digits(text: str) -> str:
-    """Digit by digit: "007" -> "zero zero seven"."""
+    """Write digit by digit: "007" -> "zero zero seven"."""
     return " ".join(_SMALL[int(digit)] for digit in text)
 
 

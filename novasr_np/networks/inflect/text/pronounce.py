@@ -1,4 +1,4 @@
-"""Words to phones in ARPAbet: from the dictionary, by rule, guessed, or letter by letter."""
+"""Convert words to phones in ARPAbet: by dictionary, by rule, by a guess, or letter by letter."""
 
 import re
 import unicodedata
@@ -12,7 +12,7 @@ from .tables import HOMOGRAPHS
 # A word -> its phones in ARPAbet ("OW1"; the digit is the stress), or None if it is not known.
 Source = Callable[[str], Sequence[str] | None]
 
-# Names of numbers and signs that the dictionary lacks, and words younger than it.
+# Names of numbers and signs that the dictionary lacks, and newer words.
 _ADDED = {
     "quadrillion": "K W AA0 D R IH1 L Y AH0 N",
     "quintillion": "K W IH0 N T IH1 L Y AH0 N",
@@ -37,7 +37,7 @@ _ADDED = {
 }
 _PHONES_OF_ADDED = {word: tuple(phones.split()) for word, phones in _ADDED.items()}
 
-# What an apostrophe joins to a word -> its phones; "s" depends on the sound before it.
+# Endings after an apostrophe -> their phones; "s" depends on the sound before it.
 _SUFFIXES = {
     "ll": ("AH0", "L"),
     "re": ("ER0",),
@@ -53,18 +53,18 @@ _LONGEST_INITIALISM = 5
 
 
 class Pronouncer(NamedTuple):
-    """Where pronunciations come from.
+    """Sources of pronunciations.
 
-    sources: asked in order; the first that knows a word is taken.
-    guess: says any word of a to z, such as `g2p.Network`. Without it, a word that no source knows
-        is spelled.
+    sources: looked up in order; the first that knows a word counts.
+    guess: a function that pronounces any word of a to z, such as `g2p.Network`. Without it, a word
+        that no source knows is spelled.
     """
 
     sources: tuple[Source, ...]
     guess: Source | None = None
 
     def known(self, word: str) -> tuple[str, ...] | None:
-        """The first source's phones, or None."""
+        """Look up the phones in the first source that knows the word, or None."""
         for source in self.sources:
             phones = source(word)
             if phones is not None:
@@ -73,7 +73,7 @@ class Pronouncer(NamedTuple):
 
 
 class Phones(NamedTuple):
-    """A word's phones in ARPAbet, and whether they are only its letters, for want of better."""
+    """Phones of a word in ARPAbet, and whether they only spell its letters."""
 
     phones: tuple[str, ...]
     spelled: bool = False
@@ -81,11 +81,11 @@ class Phones(NamedTuple):
 
 @lru_cache(maxsize=2)
 def default(mode: str) -> Pronouncer:
-    """The dictionary and, if g2p_en is installed, its network.
+    """Make the default pronouncer: the dictionary and, if g2p_en is installed, its network.
 
-    In exact mode also its readings of homographs; in fixed mode a few words of ours, plurals and
-    ordinals by rule. nltk's dictionary, which the original asks next, is not there: this one
-    answers instead.
+    In exact mode also g2p_en's readings of homographs; in fixed mode some words of our own, and
+    plurals and ordinals by rule. The original then looks a word up in nltk's dictionary, which this
+    dictionary replaces.
     """
     path = g2p.installed()
     guess = None if path is None else lru_cache(maxsize=4096)(g2p.load(path))
@@ -95,12 +95,12 @@ def default(mode: str) -> Pronouncer:
 
 
 def added(word: str) -> tuple[str, ...] | None:
-    """Words that the dictionary lacks."""
+    """Look up words that the dictionary lacks."""
     return _PHONES_OF_ADDED.get(word.lower())
 
 
 def inflected(word: str) -> tuple[str, ...] | None:
-    """Plurals and ordinals whose stem is known: "emails", "octillionth"."""
+    """Pronounce plurals and ordinals whose stem is known: "emails", "octillionth"."""
     for ending, phones in (("th", ("TH",)), ("s", None)):
         stem = word[: -len(ending)]
         if len(stem) > 2 and word.lower().endswith(ending) and not stem.lower().endswith("s"):
@@ -111,24 +111,24 @@ def inflected(word: str) -> tuple[str, ...] | None:
 
 
 def sibilant(phones: Sequence[str]) -> tuple[str, ...]:
-    """The sound of an s joined to a word: "dogs" with Z, "cats" with S, "horses" with IH0 Z."""
+    """Sound of an s after a word: "dogs" with Z, "cats" with S, "horses" with IH0 Z."""
     if phones and phones[-1] in _SIBILANTS:
         return ("IH0", "Z")
     return ("S",) if phones and phones[-1] in _VOICELESS else ("Z",)
 
 
 def reduced(word: str) -> str:
-    """What g2p_en keeps of a word: a to z and ``'.,?!-``, without accents, in lower case."""
+    """Reduce a word as g2p_en does: to a to z and ``'.,?!-``, without accents, in lower case."""
     decomposed = unicodedata.normalize("NFD", word)
     bare = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
     return re.sub(r"[^ a-z'.,?!-]", "", bare.lower())
 
 
 def exact(word: str, pronouncer: Pronouncer) -> Phones:
-    """As the original says it: the dictionary's, else what g2p_en makes of the word reduced.
+    """Pronounce a word as the original does: by the dictionary, else by g2p_en, from `reduced`.
 
-    Punctuation that has a symbol stands for itself; all else without a letter is silent. A word
-    that nothing knows is spelled, which the original never does.
+    Punctuation that has a symbol is its own phone; other words without a letter are silent. A word
+    that no source knows is spelled, which the original never does.
     """
     phones = dictionary.lookup(word)
     if phones is not None:
@@ -141,9 +141,10 @@ def exact(word: str, pronouncer: Pronouncer) -> Phones:
 
 
 def fixed(word: str, pronouncer: Pronouncer) -> Phones:
-    """As it is meant: contractions and possessives as one word, initialisms by their letters.
+    """Pronounce a word as it is meant: contractions as one word, initialisms by their letters.
 
-    Anything but ASCII letters, apostrophes and punctuation is silent.
+    Possessives also count as one word. Characters other than ASCII letters, apostrophes and
+    punctuation are silent.
     """
     if word in {",", ".", "?", "!", "-"}:
         return Phones((word,))
@@ -156,7 +157,7 @@ def fixed(word: str, pronouncer: Pronouncer) -> Phones:
         return _joined(word, pronouncer)
     if word.isupper() and len(word) <= _LONGEST_INITIALISM:
         return Phones(letters(word))
-    if not re.search("[aeiouy]", word.lower()):  # nor can anyone else say it
+    if not re.search("[aeiouy]", word.lower()):  # no one could pronounce it
         return Phones(letters(word), spelled=True)
     return _guessed(word.lower(), pronouncer)
 
@@ -167,7 +168,7 @@ def _guessed(word: str, pronouncer: Pronouncer) -> Phones:
 
 
 def letters(word: str) -> tuple[str, ...]:
-    """A word's letters by their names, in a row."""
+    """Spell a word: the names of its letters, one after another."""
     return tuple(phone for c in word if c != "'" for phone in _letter(c))
 
 
@@ -177,7 +178,7 @@ def _letter(c: str) -> tuple[str, ...]:
 
 
 def _joined(word: str, pronouncer: Pronouncer) -> Phones:
-    """What apostrophes join and the dictionary lacks: "Zwixled's", "y'all'd"."""
+    """Pronounce words with apostrophes that the dictionary lacks: "Zwixled's", "y'all'd"."""
     stem, _, suffix = word.rpartition("'")
     known = pronouncer.known(stem) if stem else ()
     parts = (

@@ -1,4 +1,4 @@
-"""Text to the ids that the acoustic model takes."""
+"""Convert text to the ids that the acoustic model takes."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -24,15 +24,15 @@ MODES = tuple(_MODES)
 
 
 class Spoken(NamedTuple):
-    """A text as it is said.
+    """Reading of a text.
 
     normalised: the text in words.
-    words: what was pronounced, one by one.
+    words: the words pronounced, one by one.
     phones, tones: symbols, and 0 for no stress mark or 1 to 3 for unstressed, primary, secondary; a
         pad at either end.
     phone_ids, tone_ids, language_ids: int64 [2 len(phones) + 1], a blank around each phone.
-    spelled: words that nothing knows, said by their letters.
-    unspoken: what makes no sound although it stands in the text.
+    spelled: unknown words, spelled by their letters.
+    unspoken: parts of the text that have no sound.
     """
 
     normalised: str
@@ -58,19 +58,19 @@ class Spoken(NamedTuple):
 
     @property
     def audible(self) -> bool:
-        """Whether there is more than pauses, which is what stops and commas are."""
+        """Whether there is more than pauses, such as full stops and commas."""
         return any(phone.isalpha() for phone in self.phones)
 
 
 def to_ids(text: str, mode: str = "fixed", pronouncer: Pronouncer | None = None) -> Spoken:
-    """Ids of an English text, and what could not be said as it stands.
+    """Convert an English text to ids, with the words that were spelled or had no sound.
 
-    mode: "fixed" reads it as it is meant, "exact" as the original does, slips included.
-    pronouncer: where words' sounds come from; the dictionary, and g2p_en's network if that is
-        installed, unless given.
+    mode: "fixed" reads the text as it is meant, "exact" as the original does, mistakes included.
+    pronouncer: source of the words' phones; None for the dictionary, and g2p_en's network if that
+        is installed.
 
-    Raises TypeError or ValueError for a text or a mode of another kind, TextError for what the
-    original fails on in exact mode: a "#" as the first word, and numbers from 10^36 on.
+    Raises TypeError or ValueError for an invalid text or mode, TextError for texts on which the
+    original fails in exact mode: with "#" as the first word, or numbers of 10^36 or more.
     """
     steps = _steps(text, mode)
     pronouncer = pronouncer or pronounce.default(mode)
@@ -91,18 +91,18 @@ def to_ids(text: str, mode: str = "fixed", pronouncer: Pronouncer | None = None)
 
 
 def symbol(phone: str) -> tuple[str, int]:
-    """ARPAbet's "OW1" as the original's symbol and tone: ("ow", 2)."""
+    """Convert ARPAbet's "OW1" to the original's symbol and tone: ("ow", 2)."""
     stressed = phone[-1:].isdecimal()
     name = (phone[:-1] if stressed else phone).lower()
     if name == "v":
         name = "V"
-    if name not in IDS or phone == "UW":  # the original knows this vowel with a stress only
+    if name not in IDS or phone == "UW":  # the original knows this vowel only with a stress
         return UNKNOWN, 0
     return name, int(phone[-1]) + 1 if stressed else 0
 
 
 def ids(phones: Sequence[str], tones: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Phone, tone and language ids, int64 [2 n + 1]: a blank, all 0, before, between and after."""
+    """Make phone, tone and language ids, int64 [2 n + 1], with blanks, all 0, around each phone."""
     return (
         _between_blanks(IDS[phone] for phone in phones),
         _between_blanks(tone + FIRST_TONE for tone in tones),

@@ -1,4 +1,4 @@
-"""A text as sentences short enough for the acoustic model."""
+"""Split a text into sentences that are short enough for the acoustic model."""
 
 import operator
 import re
@@ -9,7 +9,7 @@ from . import fixed, pronounce
 from .pronounce import Pronouncer
 
 # The model cuts off after 1,400 frames. Its author's eight examples take 2.6 to 3.5 frames for an
-# id, so that many ids leave a third of them free, for slower speech.
+# id, so this number of ids leaves a third of the frames free, for slower speech.
 MAX_TOKENS = 280
 MIN_TOKENS = 64  # no word of the dictionary is longer
 
@@ -17,10 +17,10 @@ MIN_TOKENS = 64  # no word of the dictionary is longer
 def sentences(
     text: str, max_tokens: int = MAX_TOKENS, pronouncer: Pronouncer | None = None
 ) -> Iterator[str]:
-    """The text's sentences one by one, in words, for `to_ids` in fixed mode; nothing is lost.
+    """Yield the text's sentences, in words, for `to_ids` in fixed mode; nothing is lost.
 
-    max_tokens: most ids of one. What is longer is cut at a pause near its middle, or at a word, or
-        within a word without end.
+    max_tokens: largest number of ids in one. A longer sentence is cut at a pause near its middle,
+        or between words, or within a word that is too long.
     """
     if not isinstance(text, str):
         raise TypeError(f"text must be a str, got {type(text).__name__}")
@@ -42,7 +42,7 @@ def _sentences(text: str, most: int, pronouncer: Pronouncer) -> Iterator[str]:
 
 
 def _cut(chunks: Sequence[str], sizes: Sequence[int], most: int) -> Iterator[str]:
-    """Halves of what is too long, and halves of those."""
+    """Cut a sequence of chunks that is too long into halves, and those again."""
     if _tokens(sum(sizes)) <= most or len(chunks) == 1:
         yield " ".join(chunks)
         return
@@ -55,7 +55,7 @@ def _cut(chunks: Sequence[str], sizes: Sequence[int], most: int) -> Iterator[str
 
 
 def _parts(chunk: str, most: int, pronouncer: Pronouncer) -> Iterator[str]:
-    """A chunk without spaces, cut where even alone it is too long: to words, or words in halves."""
+    """Cut a chunk without spaces that is too long alone into words, or words into halves."""
     if len(chunk) == 1 or _tokens(_phones(chunk, pronouncer)) <= most:
         yield chunk
         return
@@ -72,5 +72,5 @@ def _phones(chunk: str, pronouncer: Pronouncer) -> int:
 
 
 def _tokens(phones: int) -> int:
-    """Ids of so many phones: a pad at either end, and blanks around all."""
+    """Number of ids for a number of phones: with a pad at either end, and blanks around all."""
     return 2 * (phones + 2) + 1

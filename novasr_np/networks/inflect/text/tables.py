@@ -1,4 +1,4 @@
-"""The tables of the original's front-end: its symbols, and what its tokeniser and g2p know."""
+"""The tables of the original's front-end: its symbols, and those of its tokeniser and g2p."""
 
 import json
 from importlib.resources import files
@@ -16,8 +16,8 @@ FIRST_TONE = 7  # the id of English's tone 0: no stress mark
 # The characters beyond ASCII that BERT's uncased vocabulary can spell a word with.
 WORDPIECE_CHARACTERS = frozenset(_TABLES["wordpiece_chars"])
 
-# Words of two readings that are not in the dictionary -> ARPAbet as a noun (g2p_en, Apache-2.0).
-# The reading as a verb would need a tagger, and with it the rest of the sentence.
+# Words with two readings that are not in the dictionary -> ARPAbet as a noun (g2p_en, Apache-2.0).
+# The reading as a verb would need a part-of-speech tagger, with the whole sentence.
 HOMOGRAPHS: dict[str, tuple[str, ...]] = {
     word: tuple(phones.split()) for word, phones in _TABLES["homographs"].items()
 }
