@@ -1,4 +1,4 @@
-"""The front door: arrays at any rate in, the same sound at the network's rate out."""
+"""Public functions: upsample arrays, and run the bare network, in JAX."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from novasr_np.weights import Source, Weights, as_weights, load_weights
 from .backend import Backend
 from .networks import NETWORKS
 
-# So that loaded weights go through ``jit`` and ``grad`` as their tree does.
+# So that loaded weights work with ``jit`` and ``grad``, as their tree does.
 jax.tree_util.register_pytree_node(
     Weights, lambda w: ((w.params,), w.network), lambda network, parts: Weights(network, *parts)
 )
@@ -35,25 +35,24 @@ def upsample(
 ) -> np.ndarray | list[np.ndarray]:
     """Upsample speech at any rate to 48 kHz, as `novasr_np.upsample` does, in batches on devices.
 
-    x [..., T]: float32, float64 (full scale is 1) or int16 samples at `sample_rate` Hz, each
-    leading index a channel of its own, None for the rate that the network hears; or a list or tuple
-    of such arrays, of any lengths, which then share the batches. weights, resampler, keep_lowband,
-    options: as for `novasr_np.upsample` (the low band is kept on the host). batch: rows over all
-    devices, which for FlashSR are windows; segment: input samples for each row, and none for
-    FlashSR; what a device holds depends on these alone. precision:
-    "highest" (float32), "high" (TF32 or three bfloat16 passes), "fp16" or "bf16", of the large
-    product. devices: "cpu", "gpu", "tpu", or some of ``jax.devices()``; None for all of JAX's
-    default kind.
+    x [..., T]: float32, float64 (full scale is 1) or int16 samples at `sample_rate` Hz, with a
+    separate channel at each leading index; or a list or tuple of such arrays, of any lengths, which
+    then share the batches. sample_rate: None for the network's input rate. weights, resampler,
+    keep_lowband, options: as for `novasr_np.upsample` (the low band is kept on the host). batch:
+    rows over all devices, which for FlashSR are windows; segment: input samples for each row, None
+    for FlashSR; a device's memory depends only on these two. precision: of the large products,
+    "highest" (float32), "high" (TF32 or three bfloat16 passes), "fp16" or "bf16". devices: "cpu",
+    "gpu", "tpu", or some of ``jax.devices()``; None for all of JAX's default kind.
 
-    Returns numpy [..., ceil(48000 T / sample_rate)] at 48 kHz, for a list a list: float32, and
-    float64 for a float64 x where JAX's 64-bit mode is on.
+    Returns numpy [..., ceil(48000 T / sample_rate)] at 48 kHz, for a list a list: float32, or
+    float64 for a float64 x if JAX's 64-bit mode is on.
 
     Defined as `forward` of the 16 kHz samples, with NovaSR followed by two zeros, cut to that
     length.
 
-    Raises TypeError and ValueError as `novasr_np.upsample` does, and for a batch, segment,
-    precision or device that cannot be; WeightsError as `load_weights` does; MemoryError if a
-    batch does not fit a device.
+    Raises TypeError and ValueError as `novasr_np.upsample` does, and for an invalid batch, segment,
+    precision or device; WeightsError as `load_weights` does; MemoryError if a batch does not fit a
+    device.
     """
     several = isinstance(x, (list, tuple))
     clips = [check_levels(as_audio(clip)) for clip in (x if several else [x])]
@@ -76,9 +75,9 @@ def forward(
     for `load_weights`. Pure, for ``jit`` (precision static), ``vmap``, ``grad`` and
     ``jax.export``.
 
-    length: how many samples of each signal are its own, an integer [...] up to T, traced or not;
-    None for all. What lies behind them, NaN included, is as if it were not there: the first outputs
-    are those of the signal alone, edges and all; the rest means nothing.
+    length: number of samples of each signal without its padding, an integer [...] up to T, traced
+    or not; None for all. The padding, even NaN, has no effect: the first outputs are those of the
+    signal alone, its edges included; the rest is meaningless.
 
     precision: of the convolutions' products, "highest" (float32), "high" (TF32 on a GPU, three
     bfloat16 passes on a TPU), "fp16" or "bf16".

@@ -17,12 +17,12 @@ from .batcher import Batcher
 
 @dataclass(frozen=True)
 class Backend:
-    """Compute with JAX.
+    """Backend that computes with JAX.
 
     device: "cpu", "gpu", "tpu", or devices of JAX; batch, segment, precision: as for `upsample`;
-    None leaves the choice to JAX or the device. compilation_cache: a folder in which compiled
-    programs are kept. shared: pieces that several threads wait for share the batches. options: of a
-    network that has some, by name.
+    None leaves the choice to JAX or the device. compilation_cache: a folder for compiled programs.
+    shared: True to put the pieces of several threads into common batches. options: the network's,
+    by name.
     """
 
     device: str | Sequence[jax.Device] | None = None
@@ -34,12 +34,14 @@ class Backend:
     options: Mapping[str, Any] | None = None
 
     def open(self, weights: Weights, dtype: Any = np.float32) -> Runner:
-        """A runner for weights. Raises as `compute.make_model`, TypeError or ValueError for options
-        that the network does not have.
+        """Create a runner for weights.
+
+        Raises as `compute.make_model`, and TypeError or ValueError for options that the network
+        does not have.
         """
         if self.compilation_cache is not None:
             jax.config.update("jax_compilation_cache_dir", self.compilation_cache)
-            # These programs compile faster than what JAX by default thinks worth keeping.
+            # These programs compile faster than JAX's default threshold for keeping a program.
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         network = weights.network
         options = network.choose(self.options)

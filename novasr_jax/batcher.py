@@ -1,4 +1,4 @@
-"""Compute the pieces that many threads wait for in common batches."""
+"""Compute the pieces of several threads in common batches."""
 
 import queue
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from novasr_np.pipeline.feed import Piece
 
 
 class Batcher:
-    """Runs pieces together with those that other threads wait for.
+    """Run pieces of several threads together.
 
     run: computes pieces (`compute.run`).
 
-    While one batch is computed the next gathers, so that batches are full when enough threads
-    have work, whatever the lengths of their sounds. One thread computes, until `close`.
+    While one batch is computed, pieces for the next are collected, so batches are full when enough
+    threads have work, whatever the lengths of their sounds. One thread computes, until `close`.
     """
 
     def __init__(self, run: Callable[[list[Piece]], None]) -> None:
@@ -24,13 +24,13 @@ class Batcher:
         self._thread.start()
 
     def run(self, pieces: list[Piece]) -> None:
-        """As `compute.run`; called by any thread, and raises what the common batch raised."""
+        """Run pieces as `compute.run`, from any thread. Raises the error of the common batch."""
         future: Future = Future()
         self._waiting.put((pieces, future))
         future.result()
 
     def close(self) -> None:
-        """End the thread, after what waits."""
+        """End the thread, after the waiting pieces."""
         self._waiting.put(None)
         self._thread.join()
 

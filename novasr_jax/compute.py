@@ -1,8 +1,8 @@
 """Compute pieces on devices, in batches of one shape.
 
-Two programs serve every sound: the interior on rows of one width, and, for true ends and for sounds
-hardly longer than that, `forward` on rows of twice the context, with the length of each. So nothing
-is compiled twice, and what a device holds depends on batch and segment alone.
+Two programs serve every sound: `interior` on rows of one width, and, for the ends of a sound and
+for very short sounds, `forward` on rows of twice the context, with the length of each. So nothing
+is compiled twice, and a device's memory depends only on batch and segment.
 """
 
 from collections import deque
@@ -26,12 +26,13 @@ from .networks import NETWORKS
 # Input samples for each row, by the kind of device; a network with more context has longer rows.
 SEGMENTS = {"cpu": 4000, "gpu": 16_000, "tpu": 16_000}
 
-# Batches under way at a time: the host packs one and fetches one while a device works.
+# Batches in progress at a time: the host packs one and fetches one while a device works.
 _UNDER_WAY = 2
-# What rows are filled up with. It never reaches an output.
+# Padding of rows. It never affects an output.
 _PADDING = 0.0
 
-# (rows [n, width], their lengths, starts and facts) -> outputs under way, and how to finish them
+# (rows [n, width], their lengths, starts and facts) -> outputs in progress, and a function that
+# finishes them
 Program = Callable[
     [np.ndarray, np.ndarray, np.ndarray, list[Facts]],
     tuple[jax.Array, Callable[[np.ndarray], np.ndarray]],
@@ -39,12 +40,12 @@ Program = Callable[
 
 
 class Model(NamedTuple):
-    """A network with its weights on its devices, and the shape of its batches."""
+    """Network with its weights on its devices, and the shape of its batches."""
 
     weights: Weights
     params: Any  # on the devices, for `forward`
     folded: Any  # likewise, for `interior`
-    prepare: Any  # what the host does before, or None
+    prepare: Any  # the host's preparation of rows, or None
     dtype: Any
     batch: int  # rows, over all devices
     segment: int  # input samples for each row, without its context
@@ -64,17 +65,17 @@ def make_model(
 ) -> Model:
     """Put weights on devices, ready to `run`.
 
-    options: as `Network.choose` gives them. batch: rows over all devices, a multiple of their
-    number; segment: input samples for each row, none for a network that hears windows; None for
-    what suits the devices. precision: as for `forward`. devices: "cpu", "gpu" or "tpu" for all of
-    that kind, or the devices themselves; None for all of JAX's default kind.
+    options: as `Network.choose` returns them. batch: rows over all devices, a multiple of their
+    number; segment: input samples for each row, always None for a network with windows; None for a
+    choice by the devices. precision: as for `forward`. devices: "cpu", "gpu" or "tpu" for all of
+    that kind, or a list of devices; None for all of JAX's default kind.
 
-    Raises TypeError or ValueError for what does not fit these, with the value; WeightsError if the
+    Raises TypeError or ValueError for an invalid argument, with its value; WeightsError if the
     weights or their products are too large for the dtype.
     """
     network, ours = weights.network, NETWORKS[weights.network.name]
     if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     chosen = chosen_devices(devices)
     kind = chosen[0].platform if chosen[0].platform in SEGMENTS else "gpu"
     segment = network.cut.segment(segment, SEGMENTS[kind])
@@ -100,10 +101,10 @@ def make_model(
 
 
 def run(model: Model, pieces: list[Piece]) -> None:
-    """Write every piece's outputs. Pieces of several sounds share the batches.
+    """Write the outputs of every piece. Pieces of several sounds share the batches.
 
-    Raises ValueError for a piece with an end of its sound that is no whole steps, MemoryError if a
-    batch does not fit a device, WeightsError if the weights make NaN of a piece.
+    Raises ValueError for a piece at an end of its sound that is no whole number of steps,
+    MemoryError if a batch does not fit a device, WeightsError if a piece's outputs have NaN.
     """
     network = model.weights.network
     inside = [piece for piece in pieces if not piece.at_end]
@@ -111,8 +112,8 @@ def run(model: Model, pieces: list[Piece]) -> None:
     for piece in ends:
         if len(piece.x) % network.cut.step:
             raise ValueError(
-                f"{network.name} takes {network.cut.step} samples at a time in JAX, got "
-                f"{len(piece.x)}: add a zero"
+                f"{network.name} in JAX must have a multiple of {network.cut.step} samples, got "
+                f"{len(piece.x)}: add zeros"
             )
     try:
         _each_batch(model, partial(_inside, model), inside, network.cut.width(model.segment))
@@ -122,15 +123,15 @@ def run(model: Model, pieces: list[Piece]) -> None:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         raise MemoryError(
-            f"a device has no room for {model.batch} rows of {model.segment} samples: "
-            "take a smaller batch or segment"
+            f"a device has too little memory for {model.batch} rows of {model.segment} samples: "
+            "choose a smaller batch or segment"
         ) from error
     for piece in pieces:
         check_output(piece.y, network.name)
 
 
 def _each_batch(model: Model, program: Program, pieces: list[Piece], width: int) -> None:
-    """Run a program on the pieces, a batch at a time, and put its outputs where they go."""
+    """Run a program on the pieces, a batch at a time, and store its outputs."""
     under_way: deque = deque()
     for first in range(0, len(pieces), model.batch):
         batch = pieces[first : first + model.batch]
@@ -185,7 +186,7 @@ def _as_it_is(y: np.ndarray) -> np.ndarray:
 
 
 def _stacked(facts: Iterable[Facts]) -> Facts:
-    """The facts of rows as arrays [rows]; an edge that was not found is NaN."""
+    """Stack the facts of rows to arrays [rows]; an edge that was not found is NaN."""
     rates, channels, edges = zip(*((f.sample_rate, f.channels, f.edge) for f in facts), strict=True)
     return Facts(
         np.array(rates, np.int32),  # type: ignore[arg-type]
@@ -195,7 +196,7 @@ def _stacked(facts: Iterable[Facts]) -> Facts:
 
 
 def _on_devices(model: Model, *parts: Any) -> Any:
-    """Arrays [n, ...], filled up to a batch."""
+    """Fill arrays [n, ...] up to a batch, and put them on the devices."""
 
     def filled(x: np.ndarray) -> np.ndarray:
         if len(x) == model.batch:
@@ -208,16 +209,16 @@ def _on_devices(model: Model, *parts: Any) -> Any:
 
 
 def chosen_devices(devices: str | Sequence[jax.Device] | None) -> list[jax.Device]:
-    """Those of a kind, or the given ones, as `make_model` has them."""
+    """Resolve the devices given by kind, or as a list, as for `make_model`."""
     if devices is None or isinstance(devices, str):
         try:
             return jax.local_devices(backend=devices)
         except RuntimeError as error:
             kinds = sorted({device.platform for device in jax.local_devices()})
             raise ValueError(
-                f"no device of kind {devices!r} here; JAX has {', '.join(kinds)}"
+                f"devices must be one of {', '.join(kinds)}, those that JAX has, got {devices!r}"
             ) from error
     chosen = list(devices)
     if not chosen or not all(isinstance(device, jax.Device) for device in chosen):
-        raise TypeError(f"devices are a kind or some of jax.devices(), got {devices!r}")
+        raise TypeError(f"devices must be a kind or some of jax.devices(), got {devices!r}")
     return chosen

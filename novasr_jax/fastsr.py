@@ -6,7 +6,7 @@ from .backend import Backend
 
 
 class FastSR(novasr_np.fastsr.FastSR):
-    """As `novasr_np.FastSR`, on JAX's default devices."""
+    """Class with the methods of `novasr_np.FastSR`, on JAX's default devices."""
 
     @staticmethod
     def _backend() -> Backend:

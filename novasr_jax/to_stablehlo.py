@@ -1,4 +1,4 @@
-"""A network as a StableHLO artifact, with its weights inside, or, of a large one, beside it."""
+"""Export a network as StableHLO, with its weights inside, or as an argument if they are large."""
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +14,11 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 def to_stablehlo(weights: Source) -> bytes:
     """Serialise the program x [batch, time] float32 -> y [batch, outputs] for all PLATFORMS.
 
-    y is what the bare network gives. Any batch; any time that the network has an output for, in
-    whole steps of it (airband's are hops of 80 samples). `jax.export.deserialize` reads it.
+    y is the output of the bare network. Any batch; any time for which the network has an output, in
+    whole steps (for airband, hops of 80 samples). `jax.export.deserialize` reads it.
 
-    A network that hears windows, as FlashSR does, takes its weights as an argument: the program is
-    (folded, inputs) -> windows [batch, window], as its `fold` and `prepare` give these.
+    A network with windows, such as FlashSR, takes its weights as an argument: the program is
+    (folded, inputs) -> windows [batch, window], with the results of its `fold` and `prepare`.
 
     Raises ModuleNotFoundError without the package flatbuffers.
     """

@@ -1,4 +1,4 @@
-"""A convolution of an image at twice its size, without that image."""
+"""Convolve an image at twice its size, without computing that image."""
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +9,10 @@ from ..layers.conv import Array, correlate, interleave
 def upsampling_conv2d(
     x: Array, weight: Array, bias: Array, *, precision: str = "highest"
 ) -> jax.Array:
-    """`conv2d` of `repeat2`, with 16 products for each pixel of x instead of 36.
+    """Apply `repeat2`, then `conv2d`, with 16 products for each pixel of x instead of 36.
 
-    Taps that fall on the same pixel are one tap, their sum: even rows see x's rows r - 1 and r by
-    ``w[0]`` and ``w[1] + w[2]``, odd rows r and r + 1 by ``w[0] + w[1]`` and ``w[2]``; columns
+    Taps that fall on the same pixel are summed to one: even rows depend on x's rows r - 1 and r by
+    ``w[0]`` and ``w[1] + w[2]``, odd rows on r and r + 1 by ``w[0] + w[1]`` and ``w[2]``; columns
     likewise.
 
     x [..., H, W, I], weight [O, I, 3, 3], bias [O]  ->  [..., 2 H, 2 W, O]

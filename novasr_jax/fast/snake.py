@@ -1,4 +1,4 @@
-"""The alias-free activation in one pass, with a cosine that XLA multiplies out."""
+"""The alias-free activation in one pass, with a cosine made of multiplications."""
 
 from typing import Any
 
@@ -13,21 +13,21 @@ from ..layers.conv import Array, fir, pad_time
 def snake_beta_at_twice(
     x: Array, upsample: Array, downsample: Array, alpha: Array, beta: Array, epsilon: float = 1e-9
 ) -> jax.Array:
-    """`downsample2` of `snake_beta` of `upsample2`, all ends held, without the array in between.
+    """Apply `upsample2`, `snake_beta` and `downsample2`, all ends held, without interleaving.
 
-    With ``e[n] = u[2n]``, ``o[n] = u[2n+1]`` of what snake_beta gives,
+    With ``e[n] = u[2n]``, ``o[n] = u[2n+1]``, u the output of snake_beta,
     ``y[n] = sum_k f[2k+1] e[n + k - 2] + f[2k] o[n + k - 3]``, k = 0 .. 5, f = downsample, and
     beyond the ends e and o alike are ``u[0]`` and ``u[2T-1]``.
 
     x [..., T, C], upsample and downsample [12], alpha [C], beta [C]  ->  [..., T, C]
     """
     steps = x.shape[-2]
-    # Behind a barrier, or XLA takes the padding apart again, once for each tap.
+    # After a barrier, otherwise XLA recomputes the padding for each tap.
     xp, w = lax.optimization_barrier(pad_time(x, 6, 6, "edge")), 2 * upsample
     turns, depth = jnp.exp(alpha) / np.pi, 1 / (2 * jnp.exp(beta) + epsilon)
 
     def phase(s: int) -> jax.Array:
-        """Every second sample of u, from step -3 on to 3 steps behind the end."""
+        """Every second sample of u, from step -3 to 3 steps after the end."""
         u = fir(xp, w[s::2], steps + 6, start=s)
         return u + depth * (1 - cos_turns(turns * u))
 
@@ -44,10 +44,10 @@ def snake_beta_at_twice(
 
 
 def cos_turns(turns: Any) -> jax.Array:
-    """``cos(2 pi turns)``: within 2e-7 in float32, XLA's own in float64.
+    """``cos(2 pi turns)``, to within 2e-7 in float32, or by XLA's cosine in float64.
 
-    By a polynomial, which XLA runs as fast as it can multiply; its own cosine is many times slower
-    on a CPU.
+    By a polynomial, which XLA runs at the speed of multiplication; its own cosine is many times
+    slower on a CPU.
     """
     r = turns - jnp.round(turns)
     if turns.dtype == jnp.float64:

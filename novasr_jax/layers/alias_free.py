@@ -14,7 +14,7 @@ def upsample2_swapped(x: Array, filter: Array) -> jax.Array:
     then the first two and the last two samples are dropped.
 
     x [..., T, C], filter [12]  ->  [..., 2T - 4, C]
-    The two sums stand the other way round than in BigVGAN's upsampler; the weights were trained so
+    The two sums are swapped compared with BigVGAN's upsampler; the weights were trained with that
     (`novasr_np.layers`).
     """
     steps = x.shape[-2]
@@ -27,7 +27,7 @@ def upsample2(x: Array, filter: Array, pad: str = "edge") -> jax.Array:
     """Double the rate with a 12-tap filter.
 
     ``y[2n] = sum_k w[2k] x[n + k - 3]``, ``y[2n+1] = sum_k w[2k+1] x[n + k - 2]``,
-    k = 0 .. 5, ``w = 2 filter``; pad: what is beyond the ends, "zeros" or "edge"
+    k = 0 .. 5, ``w = 2 filter``; pad: values beyond the ends, "zeros" or "edge"
 
     x [..., T, C], filter [12]  ->  [..., 2T, C]
     """
@@ -48,7 +48,7 @@ def snake_beta(x: Array, alpha: Array, beta: Array, epsilon: float = 1e-9) -> Ar
 
 
 def downsample2(x: Array, filter: Array, pad: str = "zeros") -> jax.Array:
-    """Halve the rate with a 12-tap filter; pad: what is beyond the ends, "zeros" or "edge".
+    """Halve the rate with a 12-tap filter; pad: values beyond the ends, "zeros" or "edge".
 
     ``y[n] = sum_k filter[k] x[2n + k - 5]``, k = 0 .. 11
 

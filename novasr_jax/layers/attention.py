@@ -1,4 +1,4 @@
-"""Attention, by which every place of a sequence sees every other."""
+"""Attention, by which each position of a sequence depends on all others."""
 
 import jax
 

@@ -11,9 +11,9 @@ from jax import lax
 
 Array = jax.Array | np.ndarray
 
-# How the products of the convolutions are made, everything else being float32 (or float64):
-# name -> (lax's precision, the dtype their operands are rounded to before; None: as they come).
-# Sums are float32 in each.
+# Precisions of the convolutions' products, while everything else is float32 (or float64): name ->
+# (lax's precision, the dtype to which operands are rounded; None: not rounded). Sums are float32 in
+# each.
 PRECISIONS = {
     "highest": (lax.Precision.HIGHEST, None),
     "high": (lax.Precision.HIGH, None),
@@ -38,8 +38,8 @@ def conv1d(
     stride
 
     x [..., T, I], weight [O, I, K] with K odd, bias [O]  ->  [..., T, O]
-    precision: a key of `PRECISIONS`. padded: False for no zeros; then T - d (K - 1) steps come out,
-    and K may be even. stride: of these steps only every s-th.
+    precision: a key of `PRECISIONS`. padded: False for no zeros; then there are T - d (K - 1)
+    steps, and K may be even. stride: keep only every s-th of these steps.
     """
     half = weight.shape[-1] // 2 * dilation if padded else 0
     pads = ((half, half),)
@@ -48,7 +48,7 @@ def conv1d(
 
 
 def depthwise1d(x: Array, weight: Array, bias: Array, dilation: int = 1) -> jax.Array:
-    """Correlate each channel with a kernel of its own, without padding.
+    """Correlate each channel with a separate kernel, without padding.
 
     ``y[t, c] = bias[c] + sum_k weight[c, k] x[t + d k, c]``, d the dilation. As shifted
     multiply-adds, since a grouped convolution is slow.
@@ -81,8 +81,8 @@ def conv_transpose1d(
     """
     *lead, steps, inputs = x.shape
     outputs, taps = weight.shape[1:]
-    # The taps that are a stride apart meet in one output, so a convolution with few of them makes
-    # the outputs of a whole stride, as so many times the channels.
+    # Taps that are a stride apart contribute to the same output, so a convolution with these few
+    # taps computes all outputs of a stride, as additional channels.
     few = -(-taps // stride)
     whole = jnp.pad(weight, [(0, 0), (0, 0), (0, few * stride - taps)])
     kernel = jnp.flip(whole.reshape(inputs, outputs, few, stride), 2)
@@ -101,7 +101,7 @@ def linear(
 
 
 def interpolate3(x: Array) -> jax.Array:
-    """Three samples for each one, on straight lines, the ends held (half-pixel centres).
+    """Interpolate linearly to three times the samples, the ends held (half-pixel centres).
 
     ``y[3j] = (x[j-1] + 2 x[j]) / 3``, ``y[3j+1] = x[j]``, ``y[3j+2] = (2 x[j] + x[j+1]) / 3``
 
@@ -113,7 +113,7 @@ def interpolate3(x: Array) -> jax.Array:
 
 
 def interpolate(x: Array, steps: int) -> jax.Array:
-    """Any number of steps on straight lines, the ends held (half-pixel centres).
+    """Interpolate linearly to any number of steps, the ends held (half-pixel centres).
 
     Output m of M lies at input ``s = max((m + 1/2) T / M - 1/2, 0)``, and with ``j = floor(s)``
     ``y[m] = (1 - (s - j)) x[j] + (s - j) x[min(j + 1, T - 1)]``; for M = 3T, `interpolate3`.
@@ -146,11 +146,11 @@ def correlate(
     stride: int = 1,
     pads: Sequence[tuple[int, int]] = (),
 ) -> jax.Array:
-    """A convolution without bias: x [..., T, I], kernel [K, I, O] -> [..., T - d (K - 1), O].
+    """Convolve without bias: x [..., T, I], kernel [K, I, O] -> [..., T - d (K - 1), O].
 
-    Of images likewise: x [..., H, W, I], kernel [K, K, I, O]. With a stride s every s-th step, or
-    row and column, alone. pads: zeros before and after, for each axis; none if (). The gradients of
-    half precision's products are float32's.
+    For images likewise: x [..., H, W, I], kernel [K, K, I, O]. A stride s keeps only every s-th
+    step, or row and column. pads: zeros before and after, for each axis; none if (). The gradients
+    of half-precision products are those of float32.
     """
     level, operands = PRECISIONS[precision]
     windows = dilation, stride, tuple(pads)
@@ -209,7 +209,7 @@ def fir(x: Array, taps: Any, count: int, start: int = 0, hop: int = 1) -> jax.Ar
 
 
 def pad_time(x: Array, before: int, after: int, pad: str = "zeros") -> jax.Array:
-    """Zeros before and after along time; or "edge", the end samples held."""
+    """Pad along time with zeros before and after, or by "edge" with the end samples."""
     widths = [(0, 0)] * (x.ndim - 2) + [(before, after), (0, 0)]
     return jnp.pad(x, widths, mode={"zeros": "constant", "edge": "edge"}[pad])
 
@@ -230,6 +230,6 @@ def hold_from(x: Any, steps: Any) -> jax.Array:
 
 
 def interleave(*phases: Array) -> jax.Array:
-    """P arrays [..., T, C] -> [..., P T, C], taking one sample of each in turn."""
+    """Interleave P arrays [..., T, C] to [..., P T, C], one sample of each in turn."""
     *lead, steps, channels = phases[0].shape
     return jnp.stack(phases, axis=-2).reshape(*lead, len(phases) * steps, channels)

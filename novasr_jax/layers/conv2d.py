@@ -1,4 +1,4 @@
-"""Convolution of images, and twice their size."""
+"""Convolution and doubling of images."""
 
 import jax
 import jax.numpy as jnp
@@ -31,5 +31,5 @@ def conv2d(
 
 
 def repeat2(x: Array) -> jax.Array:
-    """Every pixel four times: [..., H, W, C] -> [..., 2 H, 2 W, C]."""
+    """Repeat every pixel four times: [..., H, W, C] -> [..., 2 H, 2 W, C]."""
     return jnp.repeat(jnp.repeat(x, 2, axis=-3), 2, axis=-2)

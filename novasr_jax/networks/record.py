@@ -1,4 +1,4 @@
-"""The record of a network in JAX: what `compute` needs beside `novasr_np.networks.record`."""
+"""The record of a network in JAX: its functions that `compute` needs."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -11,45 +11,45 @@ from novasr_np.networks.record import Facts
 
 from ..layers import PRECISIONS
 
-# (x [n, samples], the start of each in samples, the facts of each) -> what devices take of them,
-# arrays [n, ...]; and what brings their outputs [n, samples] to the sound's level.
+# (x [n, samples], the start of each in samples, the facts of each) -> inputs for the devices,
+# arrays [n, ...]; and a function that brings their outputs [n, samples] to the sound's level.
 Prepare = Callable[
     [np.ndarray, np.ndarray, list[Facts]], tuple[Any, Callable[[np.ndarray], np.ndarray]]
 ]
 
-# Rows for each device at a time, by its kind. On a CPU a batch's activations should stay in the
-# cache; an accelerator wants work enough to be busy.
+# Rows for each device at a time, by its kind. On a CPU a batch's activations should fit the cache;
+# an accelerator needs enough work to be busy.
 ROWS = {"cpu": 4, "gpu": 64, "tpu": 64}
 
 
 class Network(NamedTuple):
-    """The functions of a network, under the name that it has in `novasr_np`.
+    """The functions of a network, under its name in `novasr_np`.
 
-    ``start`` [...] is where each x begins in its sound, in samples, and ``facts`` are those of the
-    sounds, a `Facts` of arrays [...]. A network that has no use for them ignores them.
+    ``start`` [...] is the position of each x in its sound, in samples, and ``facts`` are those of
+    the sounds, a `Facts` of arrays [...]. A network that does not need them ignores them.
     """
 
     name: str
-    # (params, dtype, precision, place) -> the weights as interior takes them; place puts each on
-    # its devices, and on the host by default
+    # (params, dtype, precision, place) -> the weights for interior; place puts each on its devices,
+    # and on the host by default
     fold: Callable[..., Any]
     # (folded, x [B, n + context], *, start=, facts=, precision=) -> y [B, outputs of n], by
-    # programs compiled once; x as `prepare` gives it, if there is that
+    # programs compiled once; x as `prepare` returns it, if there is one
     interior: Callable[..., jax.Array]
     # (params, x [..., T], length, *, start=, facts=, precision=) -> y, for padded batches of any
-    # lengths; None for a network that hears windows
+    # lengths; None for a network with windows
     forward: Callable[..., jax.Array] | None = None
     # the same arguments -> each stage's (name, activation), channels last
     stages: Callable[..., Iterator[tuple[str, jax.Array]]] | None = None
-    # (params, options, dtype) -> what the host does before devices get their rows
+    # (params, options, dtype) -> the host's preparation of the devices' rows
     prepare: Callable[[Any, Any, Any], Prepare] | None = None
-    # (params, platforms) -> an exported program, where that of `forward` will not do
+    # (params, platforms) -> an exported program, for a network without `forward`
     export: Callable[[Any, tuple[str, ...]], Any] | None = None
     rows: Mapping[str, int] = ROWS
 
 
 def checked(x: Any, least: int, precision: str) -> jax.Array:
-    """A network's input [..., T] as an array of JAX's.
+    """Convert a network's input [..., T] to a JAX array, and check it.
 
     Raises TypeError if it is neither float32 nor float64, ValueError for fewer than `least` samples
     or an unknown precision.
@@ -62,5 +62,5 @@ def checked(x: Any, least: int, precision: str) -> jax.Array:
             f"the input's last axis must have at least {least} samples, got shape {x.shape}"
         )
     if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     return x

@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Voice(NamedTuple):
-    """The functions of a network that speaks, under the name that it has in `novasr_np`."""
+    """The functions of a network that speaks, under its name in `novasr_np`."""
 
     name: str
     # (params, ids, counts, size=, precision=) -> each stage's (name, activation), channels last,

@@ -1,4 +1,4 @@
-"""The registry of voices: those of `novasr_np.networks.voices` that speak in JAX."""
+"""The registry of the voices of `novasr_np.networks.voices` that exist in JAX."""
 
 from . import inflect
 from .voice_record import Voice

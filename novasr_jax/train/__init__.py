@@ -1,1 +1,1 @@
-"""Train weights of our networks: ``python -m novasr_jax.train`` (extra ``train``)."""
+"""Train weights of our networks: ``python -m novasr_jax.train`` (needs the extra ``train``)."""

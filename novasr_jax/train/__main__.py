@@ -1,10 +1,10 @@
-"""Train weights from random numbers, or go on with a run.
+"""Train weights from random numbers, or resume a run.
 
     python -m novasr_jax.train --network airband --data MANIFEST --folders train --minutes 20 \
         -o NAME.safetensors
 
 Writes, next to the weights, NAME.csv and NAME.png (the curve) and NAME.state.npz, from which
---resume goes on exactly where it was.
+--resume continues exactly where the run stopped.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from .state import Plan, Recipe
 
 RECIPES = {recipe.plan.network: recipe for recipe in (novasr.RECIPE, *airband.RECIPES)}
 
-_TRIAL = 30  # steps from which --minutes is turned into a number of steps
+_TRIAL = 30  # steps timed to convert --minutes to a number of steps
 _LOG_EVERY = 50  # steps
 _SAVE_EVERY = 500  # steps
 
@@ -55,30 +55,38 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--network", choices=tuple(RECIPES), default="airband", help="%(default)s")
     parser.add_argument("--data", type=Path, required=True, metavar="MANIFEST", help="JSON lines")
-    parser.add_argument("--folders", nargs="+", required=True, help="of it, to learn from")
     parser.add_argument(
-        "--teacher", type=Path, metavar="FOLDER", help="a network's outputs for them"
+        "--folders", nargs="+", required=True, help="folders of the data to train on"
+    )
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of a network's outputs for the same data",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.safetensors")
     length = parser.add_mutually_exclusive_group(required=True)
-    length.add_argument("--steps", type=int, help="the length of the run: exactly repeatable")
-    length.add_argument("--minutes", type=float, help="the same by a trial of this machine's speed")
-    length.add_argument("--resume", action="store_true", help="go on from NAME.state.npz")
-    parser.add_argument("--init", help="weights to begin with, instead of random numbers")
-    parser.add_argument("--batch", type=int, help="crops; default: the network's")
+    length.add_argument("--steps", type=int, help="steps of the run, which is exactly repeatable")
+    length.add_argument("--minutes", type=float, help="minutes of the run, by a trial of the speed")
+    length.add_argument("--resume", action="store_true", help="continue from NAME.state.npz")
+    parser.add_argument("--init", help="initial weights, instead of random numbers")
+    parser.add_argument("--batch", type=int, help="crops in a batch; default: the network's")
     parser.add_argument(
-        "--learning-rate", type=float, help="at its highest; default: the network's"
+        "--learning-rate", type=float, help="highest learning rate; default: the network's"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--workers", type=int, default=1, help="that make crops: the same ones with any number"
+        "--workers",
+        type=int,
+        default=1,
+        help="workers that make crops; they do not change the result",
     )
-    parser.add_argument("--licence", default="", help="of the weights, for the file")
+    parser.add_argument("--licence", default="", help="licence of the weights, noted in the file")
     return parser
 
 
 def _prepare(args: argparse.Namespace) -> tuple[list[data.Recording], Plan, state.State]:
-    """The recordings, the plan, and the state to begin with or to go on from."""
+    """Prepare the recordings, the plan, and the state, initial or resumed."""
     if args.resume:
         path = args.output.with_suffix(".state.npz")
         recipe = RECIPES[state.saved_plan(path).network]
@@ -121,7 +129,7 @@ def _train(
     plan: Plan,
     now: state.State,
 ) -> state.State:
-    """All steps that are left, with the curve and the state in files on the way."""
+    """Take all remaining steps, and write the curve and the state to files meanwhile."""
     start, losses = time.perf_counter(), []
     for batch in ahead.batches(recipe, recordings, plan, now.step, args.workers):
         now, loss = state.advance(recipe, plan, now, batch)
@@ -142,7 +150,7 @@ def _train(
 
 
 def _provenance(args, plan, recordings) -> str:
-    """What it takes to do the run again."""
+    """Describe all that is needed to repeat the run."""
     command = f"--network {plan.network} --data {args.data.name} --folders"
     command += f" {' '.join(args.folders)} -o {args.output.name}"
     command += f" --teacher {args.teacher.name}" if args.teacher else ""
@@ -160,7 +168,7 @@ def _provenance(args, plan, recordings) -> str:
 
 
 def _commit() -> str:
-    """Of the checkout that this runs from, if it is one."""
+    """Commit of the checkout that this runs from, if it is one."""
     folder = str(Path(__file__).parent)
     git = ["git", "-C", folder, "describe", "--always", "--dirty", "--abbrev=40"]
     try:
@@ -170,7 +178,7 @@ def _commit() -> str:
 
 
 def _steps_within(args, recipe, plan, recordings) -> int:
-    """How many steps this machine takes in so many minutes."""
+    """Number of steps that this machine takes in --minutes."""
     trial = plan._replace(steps=_TRIAL)
     now = state.begin(recipe, trial)
     for batch in ahead.batches(recipe, recordings, trial, 0, args.workers):

@@ -1,4 +1,4 @@
-"""Make batches ahead of the learning: in a thread, or in several processes."""
+"""Make batches ahead of the training steps, in a thread or in several processes."""
 
 import itertools
 import multiprocessing
@@ -15,15 +15,15 @@ from .data import Recording
 from .state import Plan, Recipe
 
 _WAITING = 4  # batches of each maker
-_PATIENCE = 5  # seconds after which it is looked whether the makers still live
+_PATIENCE = 5  # seconds of waiting before a check that the makers are alive
 
 
 def batches(
     recipe: Recipe, recordings: Sequence[Recording], plan: Plan, start: int, workers: int = 1
 ) -> Iterator[Any]:
-    """The run's batches from number `start` to its end: the same with any number of workers.
+    """Yield the run's batches from number `start` to its end, the same for any number of workers.
 
-    More than one are processes; the recordings lie in a file that all of them map.
+    More than one worker are processes; the recordings are in a file that all of them map.
 
     Raises RuntimeError if one of them dies.
     """
@@ -39,7 +39,7 @@ def batches(
 
 
 def _by_processes(recipe, recordings, plan, start, workers) -> Iterator[Any]:
-    # Not forked: JAX has threads of its own by now.
+    # Not forked, as JAX has started threads by now.
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recordings"

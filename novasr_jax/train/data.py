@@ -1,7 +1,7 @@
-"""Read recordings to learn from, and the filters by which their like comes down to 16 kHz.
+"""Read training recordings, and make the filters that bring them down to 16 kHz.
 
-A recording's spectrum often ends below 24 kHz (44.1 kHz originals, codecs); where it ends stands
-in the manifest, and the losses look no further.
+A recording's spectrum often ends below 24 kHz (44.1 kHz originals, codecs); the manifest states
+where it ends, and the losses ignore all above.
 """
 
 import glob
@@ -18,33 +18,33 @@ from novasr_np.dsp.sinc import hann, kaiser, windowed_sinc
 from novasr_np.files.reading import reading
 
 SAMPLE_RATE_OUT = 48_000  # Hz, of the recordings
-UPSAMPLING = 3  # times as fast as what the networks hear
+UPSAMPLING = 3  # output samples per input sample of the networks
 HALF = 240  # samples at 48 kHz on either side of a downsampler's middle
 
 
 class Recording(NamedTuple):
-    """A piece of speech to learn from."""
+    """Recording of speech for training."""
 
     samples: np.ndarray  # [T] float32 at 48 kHz
-    edge: float  # Hz, where its spectrum ends, or a teacher's
+    edge: float  # Hz at which its spectrum, or a teacher's, ends
     licence: str
     source: str = ""
     folder: str = ""
     speaker: str = ""
-    taught: bool = False  # what lies above the edge of the recording itself is a teacher's
+    taught: bool = False  # True if the band above the recording's own edge is a teacher's
 
 
 def read(
     manifest: Path, folders: Sequence[str], seconds: float, teacher: Path | None = None
 ) -> list[Recording]:
-    """The recordings of a manifest whose path begins with one of `folders`.
+    """Read the recordings of a manifest whose path begins with one of `folders`.
 
-    manifest: JSON lines with ``file`` (relative to it), ``edge_hz`` and ``licence``, and where they
-    are known ``speaker`` and ``source``. seconds: the shortest that is of use (`Recipe.shortest`).
-    Other rates than 48 kHz are resampled (soxr). teacher: a folder with what a network made of the
-    same recordings, under the names that ``novasr upsample -r`` gives; some may be missing.
+    manifest: JSON lines with ``file`` (relative to it), ``edge_hz`` and ``licence``, and if known
+    ``speaker`` and ``source``. seconds: the shortest that can be used (`Recipe.shortest`). Other
+    rates than 48 kHz are resampled (soxr). teacher: a folder with a network's outputs for the same
+    recordings, under the names that ``novasr upsample -r`` gives; some may be missing.
 
-    Raises AudioError for what cannot be read or is no row, ValueError if nothing is left.
+    Raises AudioError for files and rows that cannot be read, ValueError if no recording is left.
     """
     recordings = []
     with open(manifest, encoding="utf-8") as lines:
@@ -80,7 +80,7 @@ def read(
 
 
 def _samples(path: Path) -> np.ndarray:
-    """The first channel of a file at 48 kHz, float32."""
+    """Read the first channel of a file at 48 kHz, float32."""
     with reading(path) as file:
         x = np.concatenate(list(file.blocks(1 << 20)), axis=-1)[0]
         rate = file.sample_rate
@@ -92,7 +92,7 @@ def _samples(path: Path) -> np.ndarray:
 
 
 def _joined(own: np.ndarray, taught: np.ndarray, edge: float) -> np.ndarray:
-    """The recording up to its edge (Hz), the teacher's above, with a slope of 500 Hz between."""
+    """Join the recording up to its edge (Hz) and the teacher's above, over a slope of 500 Hz."""
     size = min(len(own), len(taught))
     padded = fft.next_fast_len(size, real=True)
     hertz = fft.rfftfreq(padded, 1 / SAMPLE_RATE_OUT)
@@ -103,10 +103,11 @@ def _joined(own: np.ndarray, taught: np.ndarray, edge: float) -> np.ndarray:
 
 
 def downsamplers() -> dict[str, tuple[float, np.ndarray]]:
-    """How often, and the taps [2 HALF + 1] of, each filter that may stand before decimation.
+    """Filters before decimation, by name: their frequency of use, and their taps [2 HALF + 1].
 
-    Real inputs come from all kinds. torchaudio's two windowed sincs, a steep one as in most
-    resamplers, and Chebyshev's of some orders, forwards and back as scipy's ``decimate`` has them.
+    Real inputs come from all kinds of resamplers. These are torchaudio's two windowed sincs, a
+    steep sinc as in most resamplers, and Chebyshev filters of some orders, applied forwards and
+    backwards as in scipy's ``decimate``.
     """
     t = np.arange(-HALF, HALF + 1) / UPSAMPLING * resample.ROLLOFF
     u, gain = t / resample.ZERO_CROSSINGS, resample.ROLLOFF / UPSAMPLING

@@ -1,4 +1,4 @@
-"""Take a step of learning; save the state of a run, and resume it."""
+"""Take training steps; save the state of a run, and resume it."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,49 +17,49 @@ from .data import Recording
 
 
 class Plan(NamedTuple):
-    """What stays the same throughout a run."""
+    """Settings of a run."""
 
     network: str
     steps: int
     batch: int  # crops
     samples: int  # of a crop, at 16 kHz
-    learning_rate: float  # at its highest
+    learning_rate: float  # the highest of the schedule
     warm_up: int  # steps
-    average: float  # how much of the averaged weights each step keeps
+    average: float  # share of the averaged weights that each step keeps
     seed: int = 0
-    init: str = "random numbers"  # what it began with
+    init: str = "random numbers"  # the initial weights
 
 
 class State(NamedTuple):
-    step: int  # how many have been taken
-    trained: dict  # the weights but for what is fixed, as a flat dict of arrays
+    step: int  # number of steps taken
+    trained: dict  # the weights that are trained, as a flat dict of arrays
     optimiser: tuple
     averaged: dict
 
 
 class Recipe(NamedTuple):
-    """How a network is trained."""
+    """Training recipe of a network."""
 
-    plan: Plan  # unless something else is said
-    shortest: Callable[[Plan], float]  # seconds that a recording must have to be of use
-    # (recordings, plan, numbers) -> batches of these numbers; each depends on the plan's seed and
-    # its number alone, so that a run is taken up where it was left. Of a module, to be pickled.
+    plan: Plan  # the default
+    shortest: Callable[[Plan], float]  # seconds of the shortest recording that can be used
+    # (recordings, plan, numbers) -> batches of these numbers; each depends only on the plan's seed
+    # and its number, so that a run can be resumed. A module's function, as it is pickled.
     batches: Callable[[Sequence[Recording], Plan, Iterable[int]], Iterator[Any]]
     initial: Callable[[int], dict]  # seed -> random weights
     # (trained, batch) -> the loss, and its gradient
     gradient: Callable[[dict, Any], tuple[jax.Array, dict]]
     optimiser: Callable[[Plan], optax.GradientTransformation]
-    tree: Callable[[dict], dict[str, Any]]  # trained -> weights as `load_weights` gives them
+    tree: Callable[[dict], dict[str, Any]]  # trained -> weights as `load_weights` returns them
 
 
 def begin(recipe: Recipe, plan: Plan) -> State:
-    """The state of a run before its first step, with random weights."""
+    """Create the state of a run before its first step, with random weights."""
     trained = recipe.initial(plan.seed)
     return State(0, trained, recipe.optimiser(plan).init(trained), trained)
 
 
 def advance(recipe: Recipe, plan: Plan, state: State, batch: Any) -> tuple[State, jax.Array]:
-    """One step of learning, and the loss before it."""
+    """Take a training step; return the new state, and the loss before the step."""
     loss, gradient = recipe.gradient(state.trained, batch)
     trained, optimiser, averaged = _update(
         recipe.optimiser, plan, state.step, state.trained, state.optimiser, state.averaged, gradient
@@ -68,7 +68,7 @@ def advance(recipe: Recipe, plan: Plan, state: State, batch: Any) -> tuple[State
 
 
 def schedule(plan: Plan) -> optax.Schedule:
-    """The learning rate by step."""
+    """Learning rate by step."""
     return optax.warmup_cosine_decay_schedule(
         0,
         plan.learning_rate,
@@ -79,7 +79,7 @@ def schedule(plan: Plan) -> optax.Schedule:
 
 
 def save(path: Path, plan: Plan, state: State) -> None:
-    """Everything needed to `resume`, under its name only when whole."""
+    """Save all that `resume` needs, under its name only when complete."""
     leaves = jax.tree.leaves(state)
     arrays = {str(i): np.asarray(leaf) for i, leaf in enumerate(leaves)}
     arrays["plan"] = np.array(json.dumps(plan._asdict()))
@@ -88,13 +88,13 @@ def save(path: Path, plan: Plan, state: State) -> None:
 
 
 def saved_plan(path: Path) -> Plan:
-    """The plan in a file that `save` wrote."""
+    """Read the plan in a file that `save` wrote."""
     with np.load(path) as file:
         return Plan(**json.loads(str(file["plan"])))
 
 
 def resume(path: Path, recipe: Recipe) -> tuple[Plan, State]:
-    """What `save` wrote: the run goes on as if it had never stopped."""
+    """Load a file of `save`, so that the run goes on as if it had never stopped."""
     plan = saved_plan(path)
     kinds, structure = jax.tree.flatten(begin(recipe, plan))
     with np.load(path) as file:

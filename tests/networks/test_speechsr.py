@@ -146,7 +146,7 @@ def test_24k_of_an_odd_length_is_numpys_in_jax(samples):
 
 def test_an_odd_sample_is_not_lost_in_jax():
     jax = pytest.importorskip("novasr_jax", reason="needs the extra jax")
-    with pytest.raises(ValueError, match="2 samples at a time in JAX, got 51: add a zero"):
+    with pytest.raises(ValueError, match="a multiple of 2 samples, got 51: add zeros"):
         jax.FastSR(random_params(0, TO_24K)).infer(np.zeros((1, 1, 51)))
 
 

@@ -1,4 +1,4 @@
-"""airband's inside of a signal: the same layers, without padding."""
+"""Run airband away from a signal's ends: the same layers, without padding."""
 
 from functools import partial
 from typing import Any
@@ -15,14 +15,14 @@ from .model import keep_silence, made_frames, overlap_add, result, spectra
 def fold(
     params: dict[str, Any], dtype: Any = np.float32, precision: str = "highest", place: Any = None
 ) -> dict[str, Any]:
-    """The weights in `dtype`, as they are, on the host."""
+    """Cast the weights to `dtype`, on the host."""
     return cast(params, dtype)
 
 
 def make_interior(variant: Variant) -> Any:
-    """(folded, x [B, n + context] at 16 kHz, start= [B], facts=, precision=) -> y [B, 3 n].
+    """Make (folded, x [B, n + context] at 16 kHz, start= [B], facts=, precision=) -> y [B, 3 n].
 
-    start: where each x begins in its signal, in samples, a multiple of 80. facts: not needed.
+    start: position of each x in its signal, in samples, a multiple of 80. facts: not needed.
     """
 
     @partial(jax.jit, static_argnames="precision")

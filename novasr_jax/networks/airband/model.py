@@ -35,9 +35,9 @@ from ...layers import conv1d, correlate, depthwise1d, elu, prelu, zero_from
 from ..record import checked
 
 _BEFORE = OVERLAP * HOP_IN
-_MADE = BANDS_OUT * BAND_BINS  # bins that are made
+_MADE = BANDS_OUT * BAND_BINS  # bins that are synthesised
 
-# (h [..., frames, C], frames behind, frames ahead) -> h with these beside it
+# (h [..., frames, C], frames behind, frames ahead) -> h extended by these frames
 Extend = Callable[[Any, int, int], jax.Array]
 
 
@@ -91,12 +91,12 @@ def forward(
     x is float32, or float64 where JAX's 64-bit mode is on. params as `load_weights` gives them.
     Pure, for ``jit`` (precision static), ``vmap``, ``grad`` and ``jax.export``.
 
-    length: how many samples of each signal are its own, an integer [...] from 1 to T, traced or
-    not; None for all. What lies behind them, NaN included, is as if it were not there: the first
-    3 length outputs are those of the signal alone; the rest means nothing.
+    length: number of samples of each signal without its padding, an integer [...] from 1 to T,
+    traced or not; None for all. The padding, even NaN, has no effect: the first 3 length outputs
+    are those of the signal alone; the rest is meaningless.
 
-    start: where each x begins in its signal, an integer [...], in samples, a multiple of 80: it
-    moves the carrier. facts: not needed. precision: of the products of convolutions, mel bands
+    start: position of each x in its signal, an integer [...], in samples, a multiple of 80: it
+    determines the carrier. facts: not needed. precision: of the products of convolutions, mel bands
     and Fourier transforms, "highest" (float32), "high" (TF32 on a GPU, three bfloat16 passes on a
     TPU), "fp16" or "bf16".
 
@@ -117,9 +117,9 @@ def made_frames(
     extend: Extend,
     precision: str,
 ) -> Generator[tuple[str, jax.Array], None, jax.Array]:
-    """The stages but for the last; returns the frames of samples, [..., frames, 960].
+    """Yield all stages but the last; return the frames of samples, [..., frames, 960].
 
-    spectrum [..., frames, 161]; first [...]: the number of the first frame that is made.
+    spectrum [..., frames, 161]; first [...]: the number of the first frame.
     """
     h = features(spectrum)
     yield "features", h
@@ -137,7 +137,7 @@ def made_frames(
 def hidden(
     p: dict[str, Any], h: Any, variant: Variant, extend: Extend, precision: str = "highest"
 ) -> Generator[tuple[str, jax.Array], None, jax.Array]:
-    """What has weights: features [..., frames, 40] -> what `amplitude` takes, [..., frames, 32]."""
+    """Run the layers that have weights: features [..., frames, 40] -> [..., frames, 32]."""
     behind, ahead = variant.behind, variant.ahead
     h = conv1d(extend(h, behind[0], ahead[0]), **p["conv_in"], precision=precision, padded=False)
     yield "conv_in", h
@@ -160,7 +160,7 @@ def hidden(
 
 
 def result(stages: Generator[Any, None, jax.Array]) -> jax.Array:
-    """What a generator of stages returns."""
+    """Run a generator of stages, and return its return value."""
     while True:
         try:
             next(stages)
@@ -169,20 +169,20 @@ def result(stages: Generator[Any, None, jax.Array]) -> jax.Array:
 
 
 def features(spectrum: jax.Array) -> jax.Array:
-    """[..., frames, 161] -> [..., frames, 40]: ``(log10(max(M |X|^2, 1e-8)) + 3) / 2``."""
+    """Features ``(log10(max(M |X|^2, 1e-8)) + 3) / 2``: [..., frames, 161] -> [..., frames, 40]."""
     power = spectrum.real**2 + spectrum.imag**2
     bands = jnp.dot(power, mel().astype(power.dtype), precision=jax.lax.Precision.HIGHEST)
     return (jnp.log10(jnp.maximum(bands, FLOOR)) + FEATURE_OFFSET) * FEATURE_SCALE
 
 
 def amplitude(h: jax.Array) -> jax.Array:
-    """[..., frames, 32] -> [..., frames, 320]: the magnitude of each bin that is made."""
+    """Magnitude of each bin that is synthesised: [..., frames, 32] -> [..., frames, 320]."""
     level = jnp.dot(h, spread().astype(h.dtype), precision=jax.lax.Precision.HIGHEST)
     return jnp.exp(np.log(10) / 2 * (level * OUTPUT_SCALE + OUTPUT_OFFSET))
 
 
 def carrier(first: Any, count: int, dtype: Any) -> jax.Array:
-    """Complex numbers of magnitude 1, [..., count, 320], first [...]: as `novasr_np` has them."""
+    """Carrier as in `novasr_np`: complex numbers of magnitude 1, [..., count, 320]; first [...]."""
     i = (
         jnp.asarray(first, jnp.uint32)[..., None, None]
         + jnp.arange(count, dtype=jnp.uint32)[:, None]
@@ -220,8 +220,9 @@ def _frames_by_fft(spectrum: jax.Array) -> jax.Array:
     return frames * window(FRAME_OUT).astype(frames.dtype)
 
 
-# A TPU has a unit for products of matrices and none for Fourier transforms, whose lengths here are
-# no powers of two: there a transform is one product, 0.2 MFLOP of a frame in and 1.8 out.
+# A TPU has a unit for matrix products but none for Fourier transforms, whose lengths here are no
+# powers of two: there a transform is one product, 0.2 MFLOP for an input frame, 1.8 for an output
+# frame.
 def spectra_by_matrix(frames: jax.Array, precision: str = "highest") -> jax.Array:
     """Windowed spectra of frames [..., 320] as a product: [..., 161], complex."""
     angle = _angles(FRAME_IN, OWN_BINS + 1)  # [320, 161]
@@ -261,7 +262,7 @@ def overlap_add(frames: jax.Array) -> jax.Array:
 
 
 def keep_silence(y: jax.Array, x: jax.Array) -> jax.Array:
-    """y [..., 3 n] with zeros where x [..., n + 32] has 33 zeros around a sample."""
+    """Set y [..., 3 n] to zero where x [..., n + 32] has 33 zeros around a sample."""
     level, lead = jnp.abs(x), (1,) * (x.ndim - 1)
     reach = (*lead, 2 * SILENCE + 1)
     loudest = jax.lax.reduce_window(level, 0.0, jax.lax.max, reach, (*lead, 1), "valid")
@@ -275,7 +276,7 @@ def window(size: int) -> np.ndarray:
 
 @cache
 def mel() -> np.ndarray:
-    """Triangles evenly on the mel scale, [161, 40], each one's sum 1."""
+    """Triangles evenly on the mel scale, [161, 40], each with sum 1."""
     top = 2595 * np.log10(1 + SAMPLE_RATE_IN / 2 / 700)
     low = 2595 * np.log10(1 + LOWEST / 700)
     step = (top - low) / (BANDS_IN + 1)
@@ -287,7 +288,7 @@ def mel() -> np.ndarray:
 
 @cache
 def spread() -> np.ndarray:
-    """The matrix of straight lines between the bands' centres, [32, 320]."""
+    """Matrix of the linear interpolation between the bands' centres, [32, 320]."""
     place = (np.arange(_MADE) + 0.5) / BAND_BINS - 0.5
     place = np.clip(place, 0, BANDS_OUT - 1)
     return np.maximum(1 - np.abs(place - np.arange(BANDS_OUT)[:, None]), 0)

@@ -1,6 +1,6 @@
 """FlashSR: the networks in order, for a batch of windows, from the spectrogram to the wave.
 
-What comes before and after is done on the host, `novasr_np.networks.flashsr.window`: a spectrogram
+The steps before and after run on the host, `novasr_np.networks.flashsr.window`, as the spectrogram
 has to be computed in float64.
 """
 
@@ -27,11 +27,11 @@ def fold(
     precision: str = "highest",
     place: Callable[[np.ndarray], Any] = np.asarray,
 ) -> Params:
-    """Weights as `novasr_np.networks.flashsr.load.load` gives them, as `forward` takes them.
+    """Convert weights of `novasr_np.networks.flashsr.load.load` for `forward`.
 
     Kernels have their taps first and their output channels last, as convolutions read them; for
-    "fp16" and "bf16" those of all products are rounded, to half the memory. place: where each goes
-    as soon as it is made, so that the host never has them all.
+    "fp16" and "bf16" those of all products are rounded, to half the memory. place: called with each
+    array as soon as it is made, so that the host never holds all of them.
     """
     operands = PRECISIONS[precision][1]
 
@@ -44,7 +44,7 @@ def fold(
 
 
 def inputs(given: Any) -> tuple[Any, ...]:
-    """The arguments of `forward` behind the weights, with a row of each for every window."""
+    """Arguments of `forward` after the weights, each with a row for every window."""
     rows = len(given.noise)
     step = given.embedding, given.alpha, given.sigma
     return (*given[:4], *(np.tile(part, (rows, *[1] * np.ndim(part))) for part in step))
@@ -107,10 +107,10 @@ def forward(
 ) -> jax.Array:
     """Run the networks on windows: [B, T] normalised -> [B, T] likewise.
 
-    params as `fold` gives them. The others as `novasr_np.networks.flashsr.model.Inputs` has them,
-    float32, or float64 where JAX's 64-bit mode is on, but embedding [B, E], alpha [B] and sigma
-    [B]: the step of the diffusion may differ from window to window, and one compiled program takes
-    any. Pure, for ``jit`` (precision static), ``vmap`` and ``jax.export``.
+    params as `fold` returns them. The others as in `novasr_np.networks.flashsr.model.Inputs`,
+    float32, or float64 if JAX's 64-bit mode is on, except embedding [B, E], alpha [B] and sigma
+    [B]: the diffusion step may differ from window to window, and one compiled program serves all.
+    Pure, for ``jit`` (precision static), ``vmap`` and ``jax.export``.
 
     precision: of all products, "highest" (float32), "high" (TF32 on a GPU, three bfloat16 passes
     on a TPU), "fp16" or "bf16"; their sums, and all else, are float32.
@@ -129,7 +129,7 @@ def _kernel_axes(ndim: int) -> tuple[int, ...]:
 
 
 def _restored(value: Any) -> jax.Array:
-    """As it was before `fold`. A compiled program has neither this nor what undoes it."""
+    """Undo `fold`'s transposition. In a compiled program the two cancel out."""
     return jnp.asarray(value).transpose(np.argsort(_kernel_axes(value.ndim)))
 
 

@@ -1,6 +1,6 @@
-"""FlashSR's U-Net, as `novasr_np.networks.flashsr.unet` has it.
+"""FlashSR's U-Net, as in `novasr_np.networks.flashsr.unet`.
 
-Arrays are [B, row, column, channel]: those of the latent, or a half, a quarter, an eighth of them.
+Arrays are [B, row, column, channel], in the latent's size, or a half, a quarter, an eighth of it.
 """
 
 from collections.abc import Generator, Iterator
@@ -32,8 +32,7 @@ def stages(
     """Yield (name, activation) for every stage, in order; the last is ``v`` [B, H, W, Z].
 
     x [B, H, W, 2 Z], the noise first, then the condition, H and W multiples of 8; embedding [B, E]
-    or [1, E]: the step of the diffusion; p: the
-    U-Net's part of the weights; all of one dtype.
+    or [1, E]: of the diffusion step; p: the U-Net's part of the weights; all of one dtype.
     """
     yield "t_emb", embedding
     emb = silu(linear(embedding, **p["time_embed"]["0"], precision=precision))
@@ -52,7 +51,7 @@ def stages(
 
 
 def _block(name: str, p: Params, h: Any, emb: Any, precision: str) -> Stages:
-    """One layer after another; what each of them is, its parameters tell."""
+    """Apply one layer after another; its parameters determine what each layer is."""
     for j, layer in enumerate(_list(p)):
         inner = f"{name}.{j}"
         if "in_layers" in layer:
@@ -71,7 +70,7 @@ def _block(name: str, p: Params, h: Any, emb: Any, precision: str) -> Stages:
 
 
 def _residual(name: str, p: Params, x: Any, emb: Any, precision: str) -> Stages:
-    """Two convolutions beside x; the step of the diffusion shifts the channels between them."""
+    """Add two convolutions to x; the diffusion step shifts the channels between them."""
     first, last = p["in_layers"], p["out_layers"]
     h = silu(group_norm(x, **first["0"], groups=GROUPS))
     h = conv2d(h, **first["2"], precision=precision)
@@ -89,7 +88,7 @@ def _residual(name: str, p: Params, x: Any, emb: Any, precision: str) -> Stages:
 
 
 def _transformer(name: str, p: Params, x: Any, precision: str) -> Stages:
-    """Two attentions and a gated layer, over the places as a sequence, beside x."""
+    """Add two attentions and a gated layer to x, with the pixels as a sequence."""
     h = group_norm(x, **p["norm"], groups=GROUPS, epsilon=1e-6)
     yield f"{name}.norm", h
     h = conv2d(h, **p["proj_in"], precision=precision)

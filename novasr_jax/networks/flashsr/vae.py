@@ -1,4 +1,4 @@
-"""FlashSR's autoencoder of spectrograms, as `novasr_np.networks.flashsr.vae` has it.
+"""FlashSR's autoencoder of spectrograms, as in `novasr_np.networks.flashsr.vae`.
 
 Arrays are [B, frame, mel, channel] here. The latent has an eighth of the frames and of the mels.
 """
@@ -46,10 +46,10 @@ def encode(p: Params, mel: Any, *, precision: str = "highest") -> Iterator[tuple
 
 
 def posterior(moments: Any, eps: Any = None) -> jax.Array:
-    """A latent of the distribution that `encode` gives: [B, H, W, Z].
+    """Draw a latent of the distribution that `encode` returns: [B, H, W, Z].
 
-    ``mean + exp(v / 2) eps``, v the logarithm of the variance, which follows the mean in moments
-    [B, H, W, 2 Z]; without eps the mean alone.
+    ``mean + exp(v / 2) eps``, v the logarithm of the variance; moments [B, H, W, 2 Z] hold the
+    mean, then v; without eps the result is the mean.
     """
     mean, log_variance = jnp.split(moments, 2, axis=-1)
     if eps is None:
@@ -99,7 +99,7 @@ def _residual(p: Params, x: Any, precision: str) -> jax.Array:
 
 
 def _attention(p: Params, x: Any, precision: str) -> jax.Array:
-    """Every place looks at every other, with one head of all channels."""
+    """Apply attention over all pixels, with one head of all channels."""
     conv = partial(conv2d, precision=precision)
     h, (rows, *_, channels) = _norm(x, **p["norm"]), x.shape
     q, k, v = (conv(h, **p[name]).reshape(rows, -1, channels) for name in "qkv")

@@ -1,4 +1,4 @@
-"""FlashSR's vocoder, as `novasr_np.networks.flashsr.vocoder` has it."""
+"""FlashSR's vocoder, as in `novasr_np.networks.flashsr.vocoder`."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -51,7 +51,7 @@ def stages(
 
 
 def pyramid(p: Params, wave: Any, precision: str) -> Iterator[jax.Array]:
-    """wave [B, T] at each of the vocoder's rates, from the highest down: [B, T / rate, C]."""
+    """Yield wave [B, T] at each of the vocoder's rates, the highest first: [B, T / rate, C]."""
     conv = partial(conv1d, precision=precision)
     h = conv(wave[..., None], **p["emb"])
     yield h
@@ -63,7 +63,7 @@ def pyramid(p: Params, wave: Any, precision: str) -> Iterator[jax.Array]:
 
 
 def residual(p: Params, x: Any, precision: str) -> jax.Array:
-    """Three times ``x + conv(act(conv(act(x))))``, the first of each pair dilated: [B, T, C]."""
+    """Apply ``x + conv(act(conv(act(x))))`` three times, the first conv dilated: [B, T, C]."""
     conv = partial(conv1d, precision=precision)
     for i, dilation in enumerate(DILATIONS):
         h = activation(p["activations"][str(2 * i)], x)
@@ -74,7 +74,7 @@ def residual(p: Params, x: Any, precision: str) -> jax.Array:
 
 
 def activation(p: Params, x: Any) -> jax.Array:
-    """The snake at twice the rate, so that what it adds does not alias; all ends are held."""
+    """Apply the snake at twice the rate, so that its harmonics do not alias; all ends are held."""
     up, down = p["upsample"]["filter"], p["downsample"]["lowpass"]["filter"]
     # The original adds its 1e-9 to b where our layer adds epsilon to 2 b.
     return snake_beta_at_twice(x, up.reshape(-1), down.reshape(-1), **p["act"], epsilon=2e-9)

@@ -1,4 +1,4 @@
-"""Windows on devices; the host makes their spectrograms, which take float64."""
+"""Run windows on devices; the host computes their spectrograms, which need float64."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ from . import model
 
 
 def prepare(params: Any, options: Any, dtype: Any) -> Prepare:
-    """What the host does before `interior` and after it."""
+    """Create the host's function for the work before and after `interior`."""
     folded = NETWORKS["FlashSR"].compute.fold(params, dtype, options)
 
     def prepared(
@@ -32,9 +32,9 @@ def prepare(params: Any, options: Any, dtype: Any) -> Prepare:
 def interior(
     folded: Any, x: Any, *, start: Any = 0, facts: Any = None, precision: str = "highest"
 ) -> jax.Array:
-    """Run prepared windows: (folded, x as `prepare` gives it) -> [B, T], normalised.
+    """Run prepared windows: (folded, x as `prepare` returns it) -> [B, T], normalised.
 
-    By a program compiled once for each shape. start, facts: in x already.
+    By a program compiled once for each shape. start, facts: ignored, as x includes them.
     """
     return jitted(folded, x, precision)
 

@@ -1,7 +1,7 @@
-"""Inflect-Nano: ids of phones to samples, for batches of utterances of any lengths.
+"""Inflect-Nano: from ids of phones to samples, for batches of utterances of any lengths.
 
-Rows of a batch are padded. After each layer that could make something of zeros the padding is zero
-again, as what lies beyond an utterance's end is, so a row is what it would be alone.
+Rows of a batch are padded. After each layer that could change the zeros of the padding, they are
+set to zero again, like the values beyond an utterance's end, so each row equals its result alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -55,7 +55,7 @@ def stages(
     """Yield (name, activation) for every stage, under the names of `novasr_np`, channels last.
 
     Arguments as for `encode`, `decode` and `vocode`; params as `novasr_np` loads them. size: frames
-    of each row; those of the longest unless given, which has to be outside `jit`. The last stage is
+    of each row; None for those of the longest, which works only outside `jit`. The last stage is
     ``wave`` [B, 256 size] at 24 kHz.
     """
     found: dict[str, Any] = {}
@@ -115,8 +115,8 @@ def decode(
 ) -> Stages:
     """Yield the stages from tokens to frames; the last is ``mel`` [B, size, 80].
 
-    conditioned [B, L, H], pitch [B, L, 2], durations [B, L] and counts [B] as `encode` has them.
-    A row has min(its durations' sum, max_frames) frames; behind them is padding.
+    conditioned [B, L, H], pitch [B, L, 2], durations [B, L] and counts [B] as in `encode`. A row
+    has min(its durations' sum, max_frames) frames, followed by padding.
     """
     dtype = conditioned.dtype
     ends = jnp.cumsum(durations, axis=-1)
@@ -214,10 +214,10 @@ def speak(
     prosody: Prosody = AS_IT_IS,
     precision: str = "highest",
 ) -> list[np.ndarray]:
-    """The waves at 24 kHz, float32, of utterances' ids [L], computed as one batch.
+    """Speak utterances, given as ids [L], in one batch: their waves at 24 kHz, float32.
 
-    params as `novasr_np.networks.inflect.load.load` gives them. What an utterance has beyond
-    14.93 s is cut off, as in the original; levels are the network's own.
+    params as `novasr_np.networks.inflect.load.load` returns them. An utterance is cut off after
+    14.93 s, as in the original; levels are the network's own.
     """
     p = jax.tree.map(partial(jnp.asarray, dtype=jnp.float32), params)
     counts = np.array([len(phones) for phones, *_ in utterances], np.int32)
@@ -253,17 +253,17 @@ def _vocode(p: Any, mel: Any, lengths: Any, precision: str) -> jax.Array:
 
 
 def head(p: dict[str, Any], x: Any) -> jax.Array:
-    """LayerNorm, linear, SiLU, linear."""
+    """Apply LayerNorm, linear, SiLU, linear."""
     return linear(silu(linear(layer_norm(x, **p["0"]), **p["1"])), **p["3"])
 
 
 def mlp(p: dict[str, Any], x: Any) -> jax.Array:
-    """Linear, SiLU, linear."""
+    """Apply linear, SiLU, linear."""
     return linear(silu(linear(x, **p["0"])), **p["2"])
 
 
 def depth(x: Any, weight: Any, bias: Any) -> jax.Array:
-    """Output channel o of a convolution sees input channel ``o // 2``: [..., T, C] -> [.., 2 C]."""
+    """Convolve; output channel o depends on input channel ``o // 2``: [..., T, C] -> [.., 2 C]."""
     taps, steps = weight.shape[-1], x.shape[-2]
     widths = [(0, 0)] * (x.ndim - 2) + [(taps // 2, taps // 2), (0, 0)]
     wide = jnp.pad(jnp.repeat(x, 2, axis=-1), widths)

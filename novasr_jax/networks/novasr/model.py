@@ -42,7 +42,7 @@ def stages(
 
     h = conv1d(own(x[..., None], 1, 0), **p["conv_pre"], precision=precision)  # [..., T, 32]
     yield "conv_pre", h
-    # The interpolation looks one step ahead.
+    # The interpolation needs one step ahead.
     h = skip = own(interpolate3(hold_from(h, length)), 3, 0)  # [..., 3T, 32]
     yield "interpolate", h
     for i, lost in enumerate((0, 2)):
@@ -79,10 +79,10 @@ def forward(
     x is float32, or float64 where JAX's 64-bit mode is on. params as `load_weights` gives them.
     Pure, for ``jit`` (precision static), ``vmap``, ``grad`` and ``jax.export``.
 
-    length: how many samples of each signal are its own, an integer [...] from 2 to T, traced or
-    not; None for all. What lies behind them, NaN included, is as if it were not there: the first
-    3 length - 4 outputs are those of the signal alone, edges and all; the rest means nothing.
-    start, facts: the network is the same everywhere.
+    length: number of samples of each signal without its padding, an integer [...] from 2 to T,
+    traced or not; None for all. The padding, even NaN, has no effect: the first 3 length - 4
+    outputs are those of the signal alone, its edges included; the rest is meaningless.
+    start, facts: not needed.
 
     precision: of the convolutions' products, "highest" (float32), "high" (TF32 on a GPU, three
     bfloat16 passes on a TPU), "fp16" or "bf16".

@@ -1,6 +1,6 @@
-"""SpeechSR's inside of a signal: the plain layers, of which the context is cut off.
+"""Run SpeechSR away from a signal's ends: the plain layers, without the outputs of the context.
 
-What they pad at the ends of a row never gets further than the context.
+The padding at the ends of a row affects only these outputs.
 """
 
 from functools import partial
@@ -18,13 +18,14 @@ from .model import forward
 def fold(
     params: dict[str, Any], dtype: Any = np.float32, precision: str = "highest", place: Any = None
 ) -> dict[str, Any]:
-    """The weights in `dtype`, as they are, on the host."""
+    """Cast the weights to `dtype`, on the host."""
     return cast(params, dtype)
 
 
 def make_interior(variant: Variant) -> Any:
-    """(folded, x [B, n + context] at 16 kHz, start=, facts=, precision=) -> y [B, outputs], by one
-    program, which is the same everywhere.
+    """Make (folded, x [B, n + context] at 16 kHz, start=, facts=, precision=) -> y [B, outputs].
+
+    It is one program. start, facts: not needed.
     """
     lost = OUTPUTS * variant.context // variant.step
 

@@ -91,7 +91,7 @@ def _interpolate(h: jax.Array, variant: Variant) -> jax.Array:
 def _activation(
     p: dict[str, Any], h: Any, steps: Any, name: str
 ) -> Generator[tuple[str, jax.Array], None, jax.Array]:
-    """The alias-free activation, with the end samples held where a filter looks beyond them."""
+    """Apply the alias-free activation, with the end samples held beyond the ends."""
     h = upsample2(hold_from(h, steps), **p["upsample"], pad="edge")
     yield f"{name}.upsample", h
     h = snake_beta(h, **p["snakebeta"], epsilon=EPSILON)
@@ -112,16 +112,17 @@ def forward(
     precision: str = "highest",
     variant: Variant = TO_48K,
 ) -> jax.Array:
-    """Run the bare network: x [..., T] at 16 kHz -> [..., 3T] at 48 kHz, the dtype of x; to 24 kHz
-    [..., floor(3T / 2)].
+    """Run the bare network: x [..., T] at 16 kHz -> [..., 3T] at 48 kHz, the dtype of x.
+
+    To 24 kHz it returns [..., floor(3T / 2)].
 
     x is float32, or float64 where JAX's 64-bit mode is on. params as `load_weights` gives them.
     Pure, for ``jit`` (precision static), ``vmap``, ``grad`` and ``jax.export``.
 
-    length: how many samples of each signal are its own, an integer [...] from 1 to T, traced or
-    not; None for all. What lies behind them, NaN included, is as if it were not there: the first
-    3 length outputs are those of the signal alone, edges and all; the rest means nothing. To 24 kHz
-    length and T have to be even then. start, facts: the network is the same everywhere.
+    length: number of samples of each signal without its padding, an integer [...] from 1 to T,
+    traced or not; None for all. The padding, even NaN, has no effect: the first 3 length outputs
+    are those of the signal alone, its edges included; the rest is meaningless. To 24 kHz length and
+    T must then be even. start, facts: not needed.
 
     precision: of the convolutions' products, "highest" (float32), "high" (TF32 on a GPU, three
     bfloat16 passes on a TPU), "fp16" or "bf16".

@@ -1,4 +1,4 @@
-"""How airband is trained."""
+"""Training recipe of airband."""
 
 from functools import partial
 

@@ -1,7 +1,6 @@
-"""Make training pairs of frames: what the network sees at 16 kHz, and the bands' power above it.
+"""Make training pairs of frames: features at 16 kHz, and the bands' power above.
 
-All that happens to a recording between a mouth and our input is done to its spectra: a level, a
-room, a microphone, a downsampler.
+The effects of a real recording are applied to the spectra: level, room, microphone, downsampler.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,11 +28,11 @@ SHORTEST = 0.3  # seconds that a recording must have
 _BINS = FRAME_OUT // 2 + 1
 _HERTZ = np.arange(_BINS) * SAMPLE_RATE_OUT / FRAME_OUT
 _TOPS = (OWN_BINS + BAND_BINS * np.arange(1, BANDS_OUT + 1)) * SAMPLE_RATE_OUT / FRAME_OUT
-_LOWEST = 1e-9  # power of a band that is as good as none
-# Recordings whose spectrum ends above this, as at 44.1 kHz, are to be empty beyond their edge.
+_LOWEST = 1e-9  # power of a band that counts as empty
+# Recordings whose spectrum ends above this, as at 44.1 kHz, should be empty beyond their edge.
 _FULL = 20_500  # Hz
-_LONGEST = 6  # seconds for which a clip counts where one of a speaker's is drawn
-_GATE_BINS = 4  # that the noise gate takes together
+_LONGEST = 6  # seconds up to which a clip's length raises its chance of being drawn
+_GATE_BINS = 4  # bins that the noise gate groups
 
 
 class Batch(NamedTuple):
@@ -45,11 +44,11 @@ class Batch(NamedTuple):
 
 
 def batches(recordings: Sequence[Recording], plan: Plan, numbers: Iterable[int]) -> Iterator[Batch]:
-    """Random crops, clips of one speaker put together where one is too short.
+    """Yield random crops; clips of a speaker are joined if one is too short.
 
-    Batch number k depends on the seed and k alone. A folder's share grows with the root of its
-    seconds and the square of how much of 8 to 24 kHz it has; a speaker's with the root of his or
-    her seconds; a clip's with its seconds up to six.
+    Batch number k depends only on the seed and k. A folder's share grows with the square root of
+    its seconds, and with the square of its share of the band from 8 to 24 kHz; a speaker's with the
+    square root of the speaker's seconds; a clip's with its seconds, up to six.
     """
     speakers, shares = _speakers(recordings)
     filters = _filters()
@@ -66,7 +65,7 @@ def batches(recordings: Sequence[Recording], plan: Plan, numbers: Iterable[int])
 
 
 def _crop(rng, speaker, frames) -> tuple[np.ndarray, float]:
-    """Spectra [frames, 481] of a speaker's at a level of -22 to 3 dB, and where they end, in Hz."""
+    """Draw a speaker's spectra [frames, 481], at a level of -22 to 3 dB, and their end in Hz."""
     clips, odds = speaker
     parts, count, peak, edge = [], 0, 1e-3, np.inf
     while count < frames:
@@ -84,7 +83,7 @@ def _crop(rng, speaker, frames) -> tuple[np.ndarray, float]:
 
 
 def _pair(rng, spectra, edge, filters, hiss) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What is seen, the truth, and which bands count."""
+    """Make a pair: the features, the truth, and the bands that count."""
     frames = len(spectra)
     gain = np.ones((frames, _BINS), np.float32)
     gated = rng.random() < 0.35
@@ -97,7 +96,7 @@ def _pair(rng, spectra, edge, filters, hiss) -> tuple[np.ndarray, np.ndarray, np
     if rng.random() < 0.4:
         gain *= _microphone(rng)
     if rng.random() < 0.15:
-        # A whistle or a beep, over the speech or alone: nothing above it is to be made up.
+        # A whistle or a beep, over the speech or alone: the network must add nothing above it.
         tone, alone = _tone(rng, frames), np.float32(rng.random() < 0.5)
         spectra = spectra * (1 - alone) + tone
     noise: np.ndarray | float = 0.0
@@ -129,9 +128,9 @@ def _pair(rng, spectra, edge, filters, hiss) -> tuple[np.ndarray, np.ndarray, np
 
 
 def _gate(rng, spectra) -> np.ndarray:
-    """Gains of a noise gate: the same speech in a quieter room, [frames, 481].
+    """Gains of a noise gate, as for the same speech in a quieter room, [frames, 481].
 
-    Spectral subtraction, of a multiple of the level that each band keeps to in its quiet frames.
+    By spectral subtraction of a multiple of each band's level in its quiet frames.
     """
     power = spectra.real**2 + spectra.imag**2
     bands = np.add.reduceat(power, np.arange(0, _BINS, _GATE_BINS), axis=1) / _GATE_BINS
@@ -142,14 +141,14 @@ def _gate(rng, spectra) -> np.ndarray:
 
 
 def _microphone(rng) -> np.ndarray:
-    """A response that wanders by 2.5 dB from one corner to the next, 0 dB on average to 8 kHz."""
+    """Draw a response that varies by 2.5 dB between its corners, with mean 0 dB up to 8 kHz."""
     corners = (0, 500, 2000, 5000, 8000, 12_000, 16_000, 24_000)
     decibels = np.interp(_HERTZ, corners, np.cumsum(rng.normal(0, 2.5, len(corners))))
     return _from_decibels(decibels - decibels[:OWN_BINS].mean())
 
 
 def _tone(rng, frames) -> np.ndarray:
-    """Spectra of a tone below 8 kHz that stays or moves, for a while, at -50 to -3 dB."""
+    """Draw spectra of a constant or moving tone below 8 kHz, at -50 to -3 dB."""
     t = np.arange((frames - 1) * HOP_OUT + FRAME_OUT)
     first, last = rng.uniform(50, 7900, 2)
     hertz = np.linspace(first, last if rng.random() < 0.6 else first, len(t))
@@ -161,16 +160,16 @@ def _tone(rng, frames) -> np.ndarray:
 
 
 def _gap(rng, frames) -> np.ndarray:
-    """A gain [frames, 1] that falls to zero for a while: digital silence, which has to stay so."""
+    """Draw a gain [frames, 1] that is zero for a while: digital silence, which must stay silent."""
     start, stop = np.sort(rng.integers(-frames // 4, frames + frames // 4, 2))
     t = np.arange(frames)
     return np.clip(np.maximum(start - t, t - stop) / 3, 0, 1).astype(np.float32)[:, np.newaxis]
 
 
 def _decimated(spectra, response) -> np.ndarray:
-    """Spectra at 48 kHz [frames, 481] filtered and with each third sample kept: [frames, 161].
+    """Filter spectra at 48 kHz [frames, 481], and keep every third sample: [frames, 161].
 
-    What lies above 8 kHz and is left by the filter comes mirrored.
+    The part above 8 kHz that passes the filter is mirrored.
     """
     kept = spectra * response
     k = np.arange(OWN_BINS + 1)
@@ -178,20 +177,20 @@ def _decimated(spectra, response) -> np.ndarray:
 
 
 def _filters() -> tuple[np.ndarray, list[np.ndarray]]:
-    """How often, and the response at each bin [481] of, each of `downsamplers`."""
+    """Frequency of use, and response at each bin [481], of each of `downsamplers`."""
     phase = 2 * np.pi * np.outer(np.arange(_BINS), np.arange(-HALF, HALF + 1)) / FRAME_OUT
     odds, taps = zip(*downsamplers().values(), strict=True)
     return np.array(odds), [(np.cos(phase) @ h).astype(np.float32) for h in taps]
 
 
 def _spectra(x) -> np.ndarray:
-    """x [T] at 48 kHz -> [frames, 481], complex64, frames as the network makes them."""
+    """Spectra of x [T] at 48 kHz: [frames, 481], complex64, with the network's frames."""
     frames = np.lib.stride_tricks.sliding_window_view(x, FRAME_OUT)[::HOP_OUT]
     return scipy.fft.rfft(frames * window(FRAME_OUT, np.dtype(np.float32)))
 
 
 def _speakers(recordings) -> tuple[list, np.ndarray]:
-    """[(clips, how often each is drawn)] of each speaker, and how often each speaker is."""
+    """Group clips by speaker, with the probability of each clip, and of each speaker."""
     folders: dict[str, dict[str, list[Recording]]] = {}
     for r in recordings:
         folders.setdefault(r.folder, {}).setdefault(r.speaker, []).append(r)

@@ -1,4 +1,4 @@
-"""airband's weights to begin with, the loss, and its gradient."""
+"""airband's initial weights, the loss, and its gradient."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from ...networks.airband.model import hidden, result
 from ..state import Plan, schedule
 from .data import Batch
 
-# How much each part of the loss counts.
+# Weights of the parts of the loss.
 _SOFT = 0.3  # below its root, an error of a frame (log10 of power) counts by its square
 _MEAN = 0.3  # the mean error of each band over a crop
 _LEVEL = 0.3  # the error of its mean power, which loud frames decide
@@ -45,25 +45,25 @@ def initial(seed: int) -> dict[str, jax.Array]:
 
 
 def tree(variant: Variant, trained: dict[str, Any]) -> dict[str, Any]:
-    """The weights as `load_weights` gives them."""
+    """Make the tree of weights, as `load_weights` returns it."""
     fixed = {AHEAD: np.array(variant.ahead, np.float32)}
     return nest({name: trained.get(name, fixed.get(name)) for name in variant.tensors})
 
 
 def gradient(variant: Variant, trained: dict[str, Any], batch: Batch) -> tuple[jax.Array, dict]:
-    """The loss, and its gradient."""
+    """Compute the loss, and its gradient."""
     return jax.value_and_grad(lambda t: loss(predicted(variant, nest(t), batch.seen), batch))(
         trained
     )
 
 
 def predicted(variant: Variant, params: dict[str, Any], seen: Any) -> jax.Array:
-    """Features [B, frames, 40] -> log10 of the bands' power [B, frames, 32]."""
+    """Predict log10 of the bands' power [B, frames, 32] from features [B, frames, 40]."""
     return OUTPUT_SCALE * result(hidden(params, seen, variant, pad_time)) + OUTPUT_OFFSET
 
 
 def loss(level: jax.Array, batch: Batch) -> jax.Array:
-    """How far log10 powers [B, frames, 32] are from the truth's, in the bands that it has.
+    """Distance of log10 powers [B, frames, 32] from the truth's, in the bands that it has.
 
     The mean over frames of ``sqrt(mean over bands of the squared error + 0.3)``, and of each band
     the mean error over the crop and the error of its mean power.

@@ -1,4 +1,4 @@
-"""How NovaSR is trained."""
+"""Training recipe of NovaSR."""
 
 from ..state import Plan, Recipe
 from . import data, learn

@@ -23,16 +23,16 @@ class Batch(NamedTuple):
 
 
 def shortest(plan: Plan) -> float:
-    """Seconds a recording must have for one of the plan's crops."""
+    """Seconds of the shortest recording that holds one of the plan's crops."""
     return (UPSAMPLING * (plan.samples + CONTEXT) + 2 * (HALF + MARGIN) + 2) / SAMPLE_RATE_OUT
 
 
 def batches(recordings: Sequence[Recording], plan: Plan, numbers: Iterable[int]) -> Iterator[Batch]:
-    """Random crops: batch number k depends on the seed and k alone.
+    """Yield random crops; batch number k depends only on the seed and k.
 
-    A folder's share grows with the root of its seconds, so that the small and good are not drowned;
-    within it half the crops are drawn by the clip, half by the second. Each gets a level, a
-    downsampler, at times coarse quantisation, and at times gaps of digital silence, which have to
+    A folder's share grows with the square root of its seconds, so that small and good folders are
+    not lost; within it half the crops are drawn by clip, half by second. Each gets a level, a
+    downsampler, sometimes coarse quantisation, and sometimes gaps of digital silence, which must
     stay silent.
     """
     size, samples = plan.batch, plan.samples
@@ -66,7 +66,7 @@ def batches(recordings: Sequence[Recording], plan: Plan, numbers: Iterable[int])
 
 
 def _shares(recordings) -> np.ndarray:
-    """How often each is drawn."""
+    """Probability of each recording."""
     lengths = np.array([len(r.samples) for r in recordings], np.float64)
     folders = np.array([r.folder for r in recordings])
     shares = np.empty(len(recordings))
@@ -78,7 +78,7 @@ def _shares(recordings) -> np.ndarray:
 
 
 def _gap(rng, span) -> np.ndarray:
-    """A gain [span] that falls to zero for a while, over 5 ms at either end."""
+    """Draw a gain [span] that is zero for a while, with slopes of 5 ms."""
     start, stop = np.sort(rng.integers(-span // 4, span + span // 4, 2))
     t = np.arange(span)
     outside = np.maximum(start - t, t - stop) / 240

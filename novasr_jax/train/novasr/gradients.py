@@ -1,9 +1,9 @@
-"""Run the steps of `fast` for learning, with gradients that are as fast.
+"""Run the steps of `fast` for training, with gradients that are as fast.
 
-The same four steps on folded weights, so that what is trained is what runs. Differentiated as it
-stands, a shifted multiply-add turns into padded sums, a cosine keeps more than its argument, and
-one program for all would compute them many times over. So the filters, which are fixed, and the
-cosine bring their own gradients here, and each step is a program by itself.
+The same four steps on folded weights, so the program that is trained is the one that runs. JAX's
+own differentiation would turn a shifted multiply-add into padded sums, and keep more than a
+cosine's argument, and a single program would compute the cosines many times. So the filters, which
+are fixed, and the cosine have custom gradients here, and each step is a separate program.
 """
 
 from collections.abc import Callable
@@ -35,9 +35,9 @@ class Filters(NamedTuple):
 def interior(
     p: fast.Folded, taps: Filters, x: Array
 ) -> tuple[jax.Array, Callable[[jax.Array], fast.Folded]]:
-    """`fast.interior` of x [B, n + 24] float32, and its pullback: dy [B, 3 n] -> a `Folded`.
+    """Run `fast.interior` on x [B, n + 24] float32: y, and its pullback, dy [B, 3 n] -> `Folded`.
 
-    Not to be jitted, nor differentiated: the pullback is the gradient. It is 0 for the filters.
+    Do not jit or differentiate it: the pullback is the gradient. It is 0 for the filters.
     """
     wave0 = _wave0(taps, p.wave0, p.wave0_bias, x)
     h = _hidden(taps, p.middle, p.conv1, p.linear, p.linear_bias, x, wave0)
@@ -116,7 +116,7 @@ def _output(taps, slope, post, skip, bias, x, v):
 
 
 def _pull(step):
-    """The pullback of a step as a program: (taps, dy, inputs) -> gradients of the inputs."""
+    """Make the pullback of a step as a program: (taps, dy, inputs) -> gradients of the inputs."""
     return _program(lambda taps, dy, *inputs: jax.vjp(partial(step, taps), *inputs)[1](dy))
 
 
@@ -176,7 +176,7 @@ def _dense(frames, kernel, bias):
 def _dense_backward(given, dy):
     frames, kernel = given
     flat, dy_flat = (a.reshape(-1, a.shape[-1]) for a in (frames, dy))
-    # A sum over rows is quicker as a product with ones.
+    # A sum over rows is faster as a product with ones.
     return (
         _product(dy, kernel.T),
         _product(flat.T, dy_flat),

@@ -1,4 +1,4 @@
-"""NovaSR's weights to begin with, and the gradient of the loss."""
+"""NovaSR's initial weights, and the gradient of the loss."""
 
 from functools import partial
 from typing import Any
@@ -33,7 +33,7 @@ def initial(seed: int) -> dict[str, jax.Array]:
             trained[name] = jnp.asarray(rng.uniform(-bound, bound, shape), jnp.float32)
         elif kind in ("bias", "alpha", "beta"):
             trained[name] = jnp.zeros(shape, jnp.float32)
-    # Levels of spectra cannot tell a wave from its negative: begin on the right side.
+    # Levels of spectra cannot distinguish a wave from its negative: begin with the right sign.
     if np.sum(_fold(trained).skip) < 0:
         trained["conv_post.weight"] = -trained["conv_post.weight"]
     return trained
@@ -43,7 +43,7 @@ def filter_taps() -> np.ndarray:
     """The fixed filter of both activations, [12]: a half-band sinc under a Kaiser window.
 
     BigVGAN's design (arXiv 2206.04658): cutoff 1/4 of the rate, transition 0.6 of it, 12 taps,
-    the window's beta by Kaiser's rule for what attenuation these allow.
+    the window's beta by Kaiser's rule for the attenuation that these allow.
     """
     attenuation = 2.285 * (12 // 2 - 1) * np.pi * 4 * 0.3 + 7.95  # dB
     n = np.arange(12) - 5.5
@@ -52,13 +52,13 @@ def filter_taps() -> np.ndarray:
 
 
 def tree(trained: dict[str, Any]) -> dict[str, Any]:
-    """The parameters as `load_weights` gives them, filters included."""
+    """Make the tree of weights, as `load_weights` returns it, filters included."""
     taps = np.float32(np.float16(filter_taps()))  # as they are stored
     return nest({name: trained.get(name, taps) for name in TENSORS})
 
 
 def gradient(trained: dict[str, Any], batch: Batch) -> tuple[jax.Array, dict[str, Any]]:
-    """The loss, and its gradient."""
+    """Compute the loss, and its gradient."""
     prepared = _fold(trained)
     y, pullback = gradients.interior(prepared, filters(), batch.x)
     value, dy = _loss(y, batch.truth, batch.edge, _WEIGHTS)
@@ -66,7 +66,7 @@ def gradient(trained: dict[str, Any], batch: Batch) -> tuple[jax.Array, dict[str
 
 
 def filters() -> gradients.Filters:
-    """The fixed filters as `gradients.interior` takes them."""
+    """Make the fixed filters for `gradients.interior`."""
     taps = np.asarray(np.float16(filter_taps()), np.float64)
     up, down, through = fast.filter_taps(np, taps, taps)
     return gradients.Filters(*(tuple(t.tolist()) for t in (down, up, down, through)))
@@ -90,16 +90,17 @@ def _loss(y, truth, edge, weights):
 
 
 def _silence(trained):
-    """The level of what the network makes of silence.
+    """Level of the network's output for silence.
 
-    `interior` knows no ends; there, where the layers see zeros beside their biases, is the click.
+    `interior` has no ends of a signal; there the layers see zeros beside their biases, which causes
+    a click.
     """
     return jnp.sqrt((forward(tree(trained), jnp.zeros((1, 2 * CONTEXT))) ** 2).mean() + 1e-12)
 
 
 @jax.jit
 def _unfold(trained, of_folded):
-    """The gradient of the weights from that of the folded ones, and what silence adds."""
+    """Convert the gradient of the folded weights to that of the weights, and add silence's."""
     (inside,) = jax.vjp(lambda t: fast.fold_with(jnp, tree(t)), trained)[1](of_folded)
     aside = jax.grad(lambda t: _WEIGHTS.silence * _silence(t))(trained)
     return jax.tree.map(jnp.add, inside, aside)

@@ -10,27 +10,27 @@ from novasr_np.networks.novasr.spec import SAMPLE_RATE_OUT
 
 SIZES = (2048, 1024, 512)  # samples of a frame; hops are a quarter
 # Hz. Where the truth is silent, log levels at 0 Hz would make the biases' gradients a hundred times
-# as large as all others; there the wave alone counts.
+# as large as all others; there only the waveform counts.
 LOWEST = 100
-# Hz. Recordings whose spectrum ends above this, as at 44.1 kHz, are to be empty beyond their edge.
-# Else the few that reach 24 kHz would fill the top of all with noise.
+# Hz. Recordings whose spectrum ends above this, as at 44.1 kHz, should be empty beyond their edge.
+# Otherwise the few that reach 24 kHz would teach noise at the top of all.
 FULL = 20_000
 
 
 class Weights(NamedTuple):
-    """How much each part counts."""
+    """Weights of the parts of the loss."""
 
     spectrum: float = 1.0  # log levels of single bins, for each size of frame
     floor: float = 5e-7  # added to |X|^2 of 2048 samples under a Hann window
     bands: float = 1.3  # log levels of bands 1.5 kHz wide over the whole crop
     short_time: float = 1.0  # the same over each 75 ms
-    over_level: float = 0.0  # of both, levels above the truth's once more
+    over_level: float = 0.0  # levels above the truth's, in addition, in both
     waveform: float = 2.0  # the difference below 7 kHz, against the level there
-    silence: float = 100.0  # what silence makes of its own, at its ends above all
+    silence: float = 100.0  # the network's output for silence, most of all at its ends
 
 
 def loss(y: jax.Array, truth: jax.Array, edge: jax.Array, weights: Weights) -> jax.Array:
-    """y, truth [B, T] at 48 kHz; edge [B] Hz, where the truth's spectrum ends  ->  scalar.
+    """Loss of y against truth, [B, T] at 48 kHz; edge [B] Hz: the end of the truth's spectrum.
 
     Levels are log10 of energies. Bins above a crop's edge count little, or not at all.
     """
