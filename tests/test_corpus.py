@@ -168,7 +168,7 @@ def test_a_file_that_is_no_output_of_ours_is_spared(cli):
     for _ in range(2):  # the row of the first time does not make it ours
         status, _, err = cli("in", "out")
         assert status == 1
-        assert "no corpus job made it" in err
+        assert "was not made by a corpus job" in err
         assert Path("out/a.flac").read_text() == "mine"
     os.remove("out/a.flac")
     assert cli("in", "out")[0] == 0
@@ -400,7 +400,7 @@ def test_wrong_usage(cli):
         (("in", "out", "--segment", "9"), "needs --backend jax"),
         (("in", "out", "--jobs", "0"), "whole number"),
         (("nobody://x", "out"), "nobody"),
-        (("in", "s3://bucket/x"), "TARGET is a local or mounted folder"),
+        (("in", "s3://bucket/x"), "TARGET must be a local or mounted folder"),
         (("in", ""), "TARGET must be a path"),
         (("", "out"), "SOURCE must be a path"),
         (("none", "out"), "must hold recordings"),

@@ -104,7 +104,11 @@ def _main(args: argparse.Namespace) -> int:
                 f"the input must end with a whole frame of {frame} bytes, got {len(rest)} of them"
             )
     except (ValueError, MemoryError) as error:
-        hint = "; if they are 16-bit samples: --input s16" if "audio must" in str(error) else ""
+        hint = (
+            "; if they are 16-bit samples: --input s16"
+            if "audio must be finite" in str(error)
+            else ""
+        )
         say(f"novasr: {error}{hint if args.input == 'f32' else ''}")
         return EXIT_SOME_FAILED
     return EXIT_DONE

@@ -151,7 +151,7 @@ def test_what_is_no_set_of_weights_is_refused(weights, tmp_path):
     path.write_bytes(b"")
     refused("not a safetensors file")
     safetensors.numpy.save_file({"a": np.zeros(3, np.float32)}, path)
-    refused("weights of None, expected 'FlashSR'")
+    refused("model must be 'FlashSR', got None")
 
 
 def test_what_is_no_bundle_is_refused(weights, tmp_path):

@@ -246,7 +246,7 @@ def test_what_a_window_cannot_be(weights, windows):
         r"a multiple of 30720, got shape \(2, 30721\)",
         normalised=x[:, [0, *range(STEP)]],
     )
-    refused(ValueError, r"takes \[B, T\]", normalised=x[0])
+    refused(ValueError, r"must be \[B, T\]", normalised=x[0])
     refused(ValueError, r"mel must have shape \(2, 1, 64, 128\), got \(2, 64, 128\)", mel=mel[:, 0])
     refused(
         ValueError,
