@@ -1,19 +1,20 @@
-"""Attack the command: damaged and odd files, weights, manifests, streams, signals, full disks.
+"""Attack the command: damaged and odd files, names, weights, words, streams.
 
     python -m bench.attack [-o bench/ATTACK.md] [-k WORD]
 
 Every case is a process of its own in a folder of its own. What must never happen: sound lost with
 status 0, a valid file refused, a traceback, more than 1 GB of memory, a file half written or left
 behind, an end that does not come. Some cases need ffmpeg and are left out without it.
+
+What a test in `tests/` tries is not tried here: files cut short, sizes stated wrong and full disks
+(test_files, test_mpeg, test_ffmpeg), formats, rates, pipes, targets and signals (test_cli),
+checkpoints and tensors (test_weights), manifests (test_corpus).
 """
 
 import argparse
 import contextlib
-import json
 import os
-import resource
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -59,8 +60,6 @@ class Case(NamedTuple):
     margin: int = 0
     output: str = "a_48k.wav"
     stdin: str | None = None
-    sent: tuple[int, float] | None = None  # a signal, after so many seconds
-    limit: int | None = None  # bytes of the largest file it can write
 
 
 class Outcome(NamedTuple):
@@ -112,13 +111,9 @@ def put(data: bytearray, offset: int, form: str, value: int) -> bytearray:
 
 
 def damaged() -> Iterator[Case]:
-    """Files that are cut, changed, or no sound at all."""
+    """Files that are changed, misnamed, or no sound at all."""
     for suffix in _FORMATS:
         name = f"a.{suffix}"
-        for keep in (0.02, 0.2, 0.4, 0.6, 0.8, 0.99):
-            cut = partial(lambda d, keep: d[: int(keep * len(d))], keep=keep)
-            how = partial(edited, name=name, edit=cut, samples=90_000)
-            yield Case("damaged", f"{suffix} cut at {keep}", how, (name,), 1)
         for place in (0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.995):
             how = partial(edited, name=name, edit=partial(flip, place=place), samples=90_000)
             # A changed bit may be part of a sample; what comes out is then as long as ever.
@@ -133,24 +128,18 @@ def damaged() -> Iterator[Case]:
         # Of Ogg nothing tells that the rest is not more of it.
         yield Case("damaged", f"{suffix}, junk behind", how, (name,), None, 27_000, 9000)
     for name, data in {
-        "empty": b"",
         "one byte": b"R",
-        "text": b"no sound\n" * 999,
-        "zeros": bytes(99_999),
         "noise": np.random.default_rng(0).bytes(99_999),
         "magic of wav": b"RIFF\xff\xff\xff\xffWAVE",
         "magic of flac": b"fLaC",
         "magic of ogg": b"OggS",
         "magic of mp3": b"\xff\xfb\x90\x00",
         "an mp3 frame without data": b"\xff\xfb\x90\x00" + bytes(413),
-        "id3 alone": b"ID3\x04\0\0\x7f\x7f\x7f\x7f",
         "id3 beyond the end": b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + bytes(5000),
         "html": b"<!doctype html><title>404</title>" * 99,
         "elf": b"\x7fELF" + bytes(5000),
         "zip": b"PK\x03\x04" + bytes(5000),
         "mp4 without sound": b"\0\0\0\x20ftypisom" + bytes(5000),
-        "playlist": b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n",
-        "concat": b"ffconcat version 1.0\nfile /etc/passwd\n",
         "pickle": b"\x80\x04\x95" + bytes(500),
     }.items():
         for suffix in ("wav", "mp3", "m4a"):
@@ -168,7 +157,6 @@ def renamed(folder: Path, name: str, other: str) -> None:
 
 def headers() -> Iterator[Case]:
     """WAV headers that say too much, too little, or nonsense."""
-    frames = 27_000
     for rate in (0, 1, 7, 999, 768_001, 96_001, 3_000_000, 2**31 - 1, 2**32 - 1):
         how = partial(edited, name="a.wav", edit=partial(put, offset=24, form="<I", value=rate))
         yield Case("headers", f"{rate} Hz", how, ("a.wav",), None if rate == 96_001 else 1)
@@ -180,21 +168,14 @@ def headers() -> Iterator[Case]:
     for channels in (0, 2, 3, 255, 256, 1024, 1025, 65_535):
         how = partial(edited, name="a.wav", edit=partial(put, offset=22, form="<H", value=channels))
         yield Case("headers", f"{channels} channels", how, ("a.wav",), None)
-    for size in (0, 1, 17_999, 18_001, 10**6, 19 * 10**8, 22 * 10**8, 3 * 10**9, 42 * 10**8):
-        how = partial(edited, name="a.wav", edit=partial(put, offset=40, form="<I", value=size))
-        status = None if size < 18_000 else 1
-        yield Case("headers", f"{size} bytes of data", how, ("a.wav",), status)
-    for size in (2**31 - 1, 2**32 - 1, 2**31 - 4096):
-        how = partial(edited, name="a.wav", edit=partial(put, offset=40, form="<I", value=size))
-        yield Case("headers", f"{size} bytes: unknown", how, ("a.wav",), 0, frames)
     for bits in (0, 1, 7, 8, 17, 64, 65_535):
         how = partial(edited, name="a.wav", edit=partial(put, offset=34, form="<H", value=bits))
         yield Case("headers", f"{bits} bits", how, ("a.wav",), None)
-    for value in (np.nan, np.inf, -np.inf, 1e10, 3e38):
+    for value in (-np.inf, 1e10, 3e38):
         how = partial(one_value, value=value)
         yield Case("headers", f"a sample of {value}", how, ("a.wav",), 1)
     how = partial(one_value, value=30.0)
-    yield Case("headers", "a sample of 30", how, ("a.wav",), 0, frames)
+    yield Case("headers", "a sample of 30", how, ("a.wav",), 0, 27_000)
 
 
 def one_value(folder: Path, value: float) -> None:
@@ -204,25 +185,8 @@ def one_value(folder: Path, value: float) -> None:
     soundfile.write(folder / "a.wav", x, 16_000, subtype="FLOAT")
 
 
-def valid() -> Iterator[Case]:
-    """Files with nothing wrong: all of them come out whole."""
-    for suffix, how in _FORMATS.items():
-        rates = (
-            (8000, 16_000, 24_000, 48_000) if suffix == "opus" else (8000, 16_000, 22_050, 44_100)
-        )
-        for rate in (*rates, *(() if suffix in ("mp3", "opus") else (96_000,))):
-            for channels in (1, 2):
-                name = f"a.{suffix}"
-                make = partial(write, name=name, samples=rate, rate=rate, channels=channels, **how)
-                margin = 9000 if suffix == "mp3" else 0
-                case = f"{suffix}, {rate} Hz, {channels} channels"
-                yield Case("valid", case, make, (name,), 0, 48_000, margin)
-    for samples in (*range(14), 24, 25, 37, 3999, 4000, 4013, 64_000):
-        make = partial(write, name="a.wav", samples=samples)
-        yield Case("valid", f"{samples} samples", make, ("a.wav",), 0, 3 * samples)
-    for subtype in ("PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW", "IMA_ADPCM"):
-        make = partial(write, name="a.wav", subtype=subtype)
-        yield Case("valid", f"wav, {subtype}", make, ("a.wav",), 0, 27_000, 9000)
+def names() -> Iterator[Case]:
+    """Names that mean something elsewhere."""
     for name in (
         "a b.wav",
         "ä.wav",
@@ -236,40 +200,20 @@ def valid() -> Iterator[Case]:
         make = partial(write, name=name)
         output = name.replace(".wav", "_48k.wav")
         case = (make, ("upsample", "--", name), 0, 27_000, 0, output)
-        yield Case("valid", f"named {name!r}", *case)
-    for name, arguments, output in (
-        ("to flac", ("a.wav", "-o", "b.flac"), "b.flac"),
-        ("to a folder", ("a.wav", "-o", "b/"), "b/a_48k.wav"),
-        ("to a deep folder", ("a.wav", "-o", "b/c/d/"), "b/c/d/a_48k.wav"),
-        ("a folder", ("-r", ".", "-o", "b"), "b/a_48k.wav"),
-        ("24 bits", ("a.wav", "--subtype", "PCM_24"), "a_48k.wav"),
-        ("soxr", ("a.wav", "--resampler", "soxr"), "a_48k.wav"),
-        ("off", ("a.wav", "--keep-lowband", "off"), "a_48k.wav"),
-        ("mono", ("a.wav", "--channels", "mono"), "a_48k.wav"),
-        ("twice, -f", ("a.wav", "-f"), "a_48k.wav"),
-        ("a pattern", ("*.wav",), "a_48k.wav"),
-    ):
-        yield Case("valid", name, partial(write, name="a.wav"), arguments, 0, 27_000, 0, output)
-    for suffix, how in _FORMATS.items():
-        make = partial(write, name=f"a.{suffix}", **how)
-        case = (make, ("-", "-o", "b.wav"), 0, 27_000, 9000 if suffix == "mp3" else 0, "b.wav")
-        yield Case("valid", f"{suffix} by a pipe", *case, stdin=f"a.{suffix}")
+        yield Case("names", repr(name), *case)
 
 
-def by_ffmpeg(folder: Path, name: str, options: str, rate: int, seconds: int = 5) -> None:
-    """A file that ffmpeg makes."""
-    write(folder, "source.flac", seconds * rate, rate)
-    line = ["ffmpeg", "-v", "error", "-i", "source.flac", *options.split()]
-    data = subprocess.run([*line, "-"], cwd=folder, capture_output=True, check=False).stdout
-    if not data:  # a format that has to be wound back
-        subprocess.run([*line, name], cwd=folder, capture_output=True, check=True)
-    else:
-        (folder / name).write_bytes(data)
+def by_ffmpeg(folder: Path, options: str, rate: int) -> None:
+    """An MP3 file of 5 s that ffmpeg makes, as it pipes it."""
+    write(folder, "source.flac", 5 * rate, rate)
+    line = ["ffmpeg", "-v", "error", "-i", "source.flac", *options.split(), "-"]
+    made = subprocess.run(line, cwd=folder, capture_output=True, check=True)
+    (folder / "a.mp3").write_bytes(made.stdout)
     (folder / "source.flac").unlink()
 
 
 def foreign() -> Iterator[Case]:
-    """Valid files of ffmpeg's: MP3 with all kinds of headers, pipes, and what only it can read."""
+    """Valid MP3 files of ffmpeg's, with all kinds of headers."""
     if shutil.which("ffmpeg") is None:
         return
     for rate in (16_000, 22_050, 44_100):
@@ -281,81 +225,33 @@ def foreign() -> Iterator[Case]:
                     "-write_id3v1 1",
                 ):
                     options = f"-c:a libmp3lame {coding} -write_xing {xing} {tag} -f mp3"
-                    make = partial(by_ffmpeg, name="a.mp3", options=options, rate=rate)
+                    make = partial(by_ffmpeg, options=options, rate=rate)
                     case = f"mp3, {rate} Hz, {coding}, xing {xing}, {tag}"
                     yield Case(
                         "foreign", case, make, ("a.mp3",), 0, 240_000, 3 * 1152 * 48_000 // rate
                     )
-    for suffix, options, rate, margin in (
-        ("wav", "-f wav", 16_000, 0),
-        ("flac", "-f flac", 16_000, 0),
-        ("ogg", "-c:a libvorbis -f ogg", 16_000, 3000),
-        ("opus", "-c:a libopus -f ogg", 48_000, 3000),
-        ("aiff", "-f aiff", 16_000, 0),
-        ("m4a", "-c:a aac -f ipod", 16_000, 9000),
-        ("mp4", "-c:a aac -movflags +faststart -f mp4", 44_100, 9000),
-        ("webm", "-c:a libopus -f webm", 48_000, 3000),
-        ("mkv", "-c:a flac -f matroska", 16_000, 0),
-        ("mov", "-c:a pcm_s16le -f mov", 16_000, 0),
-        ("wv", "-c:a wavpack -f wv", 16_000, 0),
-        ("tta", "-c:a tta -f tta", 16_000, 0),
-        ("aac", "-c:a aac -f adts", 16_000, 12_000),
-    ):
-        name = f"a.{suffix}"
-        make = partial(by_ffmpeg, name=name, options=options, rate=rate)
-        yield Case("foreign", f"{suffix} of ffmpeg", make, (name,), 0, 240_000, margin)
-        case = (make, ("-", "-o", "b.wav"), 0, 240_000, margin, "b.wav")
-        yield Case("foreign", f"{suffix} of ffmpeg, by a pipe", *case, stdin=name)
 
 
 def weights() -> Iterator[Case]:
-    """Weights that are cut, changed, too large, or no weights."""
+    """Safetensors that are cut or changed in any place of their header."""
     whole = weights_path("novasr-open").read_bytes()
     tensors = safetensors.numpy.load(whole)
     files: dict[str, bytes] = {
-        "empty": b"",
-        "text": b"no weights",
-        "zeros": bytes(60_000),
         "a header of 2^63 bytes": (2**63 - 1).to_bytes(8, "little") + whole[8:],
         "a header of 0 bytes": bytes(8) + whole[8:],
         "larger than any": whole + bytes(9_000_000),
-        "zip": b"PK\x03\x04" + bytes(900),
-        "pickle": b"\x80\x02cos\nsystem\nX\x05\0\0\0touchq\0\x85R.",
         "json": b'{"conv1": 1}',
-        "safetensors of nothing": safetensors.numpy.save({}),
-        "one tensor": safetensors.numpy.save({"x": np.zeros(3, np.float32)}),
+        "nothing": safetensors.numpy.save({}),
         "another model": safetensors.numpy.save(tensors, {"model": "nonesuch"}),
     }
     for keep in (0.01, 0.1, 0.3, 0.5, 0.9, 0.999):
         files[f"cut at {keep}"] = whole[: int(keep * len(whole))]
     for place in (0.0, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05):
         files[f"header's bit at {place}"] = bytes(flip(bytearray(whole), place))
-    for name in ("conv_pre.weight", "conv1.bias", "activation0.snakebeta.alpha"):
-        large = 6e4 if "alpha" in name else 1e38
-        for what, value in (("NaN", np.nan), ("infinity", np.inf), ("too large", large)):
-            changed = {k: v.astype(np.float32) for k, v in tensors.items()}
-            changed[name] = np.full_like(changed[name], value)
-            files[f"{what} in {name}"] = safetensors.numpy.save(changed)
-        changed = dict(tensors)
-        del changed[name]
-        files[f"without {name}"] = safetensors.numpy.save(changed)
-        for what, value in (
-            ("whole numbers", tensors[name].astype(np.int32)),
-            ("one too many", np.append(tensors[name], tensors[name].flat[0])),
-            ("none", tensors[name].flat[:0].copy()),
-        ):
-            files[f"{what} in {name}"] = safetensors.numpy.save(tensors | {name: value})
     for name, data in files.items():
         for command in (("upsample", "a.wav", "--weights", "w"), ("weights", "show", "w")):
             make = partial(with_weights, data=data)
-            # What is finite, if absurd, may be looked at; a bit of a number may be anything.
-            loose = "too large" in name or "bit" in name
-            if "1e38" in name or ("too large" in name and command[0] == "upsample"):
-                loose = "alpha" not in name
-            status = (
-                None if loose else (2 if command[0] == "weights" or "large in" not in name else 1)
-            )
-            status = None if "too large" in name else status
+            status = None if "bit" in name else 2  # a bit may be part of a number, or of a name
             yield Case("weights", f"{name}: {command[0]}", make, command, status, 27_000)
 
 
@@ -365,55 +261,10 @@ def with_weights(folder: Path, data: bytes) -> None:
     (folder / "w").write_bytes(data)
 
 
-def manifests() -> Iterator[Case]:
-    """Lists of recordings that name what they must not."""
-    rows = {
-        "../": {"source": "a.wav", "target": "../x.flac"},
-        "absolute": {"source": "a.wav", "target": "/x.flac"},
-        "a state's": {"source": "a.wav", "target": ".novasr/x.flac"},
-        "a folder": {"source": "a.wav", "target": "x/"},
-        "another suffix": {"source": "a.wav", "target": "x.wav"},
-        "NUL": {"source": "a.wav", "target": "a\0.flac"},
-        "no source": {"target": "x.flac"},
-        "a number": {"source": 1.5},
-        "a list": ["a.wav"],
-        "null": None,
-        "deep": "[" * 9000,
-    }
-    for name, row in rows.items():
-        text = row if name == "deep" else json.dumps(row)
-        for suffix in ("jsonl", "csv"):
-            make = partial(with_manifest, name=f"m.{suffix}", text=str(text))
-            arguments = ("corpus", f"m.{suffix}", "out")
-            yield Case("manifests", f"{name}, {suffix}", make, arguments, 2, output="none")
-    for name, text in {
-        "empty": "",
-        "not UTF-8": "\udcff",
-        "a quote nobody closes": 'source\n"a.wav\n',
-        "twice": '{"source": "a.wav"}\n{"source": "a.wav"}\n',
-    }.items():
-        make = partial(with_manifest, name="m.jsonl", text=text)
-        yield Case("manifests", name, make, ("corpus", "m.jsonl", "out"), 2, output="none")
-    text = '{"source": "a.wav"}\n{"source": "missing.wav"}\n'
-    make = partial(with_manifest, name="m.jsonl", text=text)
-    case = (make, ("corpus", "m.jsonl", "out", "--format", "wav"), 1, 27_000, 0, "out/a.wav")
-    yield Case("manifests", "one that is missing", *case)
-
-
-def with_manifest(folder: Path, name: str, text: str) -> None:
-    """A sound file and a list."""
-    write(folder, "a.wav")
-    (folder / name).write_text(text, errors="surrogateescape")
-
-
 def usage() -> Iterator[Case]:
     """Words that make no sense."""
     for line in (
-        "",
         "upsmaple a.wav",
-        "nonesuch",
-        "upsample",
-        "a.wav -o x.m4a",
         "a.wav -o noext",
         "a.wav -o",
         "a.wav --format m4a",
@@ -421,21 +272,15 @@ def usage() -> Iterator[Case]:
         "a.wav --keep-lowband x",
         "a.wav --keep-lowband -1",
         "a.wav --keep-lowband nan",
-        "a.wav --threads 0",
         "a.wav --threads x",
         "a.wav --channels 7",
         "a.wav --resampler none",
-        "a.wav --weights none",
         "a.wav --backend none",
         "a.wav --device gpu",
         "a.wav a.wav -o b.wav",
         "*.nothing",
         ".",
-        "- -",
         "a.wav --if-exists maybe",
-        "stream --channels 0",
-        "stream --channels 100000",
-        "stream --rate 7",
         "stream --rate 767999",
         "stream --input x",
         "spectrogram a.wav",
@@ -443,26 +288,20 @@ def usage() -> Iterator[Case]:
         "spectrogram none.wav -o x.png",
         "compare a.wav",
         "compare a.wav none.wav",
-        "weights show none",
         "weights convert a.wav x",
         "export onnx x.txt",
         "verify",
         "verify --command x",
-        "corpus none out",
-        "corpus . .",
     ):
         make = partial(write, name="a.wav")
-        yield Case("usage", line or "nothing", make, tuple(line.split()), 2, output="none")
+        yield Case("usage", line, make, tuple(line.split()), 2, output="none")
 
 
 def streams() -> Iterator[Case]:
     """Bytes of all kinds to `stream`; what comes out goes to a file of the shell's."""
     for name, data in {
-        "nothing": b"",
         "one byte": b"x",
         "noise": np.random.default_rng(0).bytes(99_999),
-        "NaN": np.full(999, np.nan, "<f4").tobytes(),
-        "a wav": b"RIFF" + bytes(9999),
         "zeros": bytes(4_000_000),
     }.items():
         for options in ("", "--input s16", "--channels 2", "--channels 1024", "--rate 44100"):
@@ -473,33 +312,15 @@ def streams() -> Iterator[Case]:
             )
 
 
-def ends() -> Iterator[Case]:
-    """Signals at any moment, full disks, targets that cannot be."""
-    for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        for seconds in (0.15, 0.3, 0.5, 0.8, 1.5):
-            make = partial(write, name="a.wav", samples=3_000_000)
-            case = (make, ("a.wav",), None, 9_000_000)
-            yield Case("ends", f"{sent.name} after {seconds} s", *case, sent=(sent, seconds))
-    for suffix in _FORMATS:
-        for limit in (100, 20_000):
-            make = partial(write, name="a.wav", samples=200_000)
-            case = (make, ("a.wav", "-o", f"b.{suffix}"), 1, None, 0, f"b.{suffix}")
-            yield Case("ends", f"{limit} bytes for {suffix}", *case, limit=limit)
+def targets() -> Iterator[Case]:
+    """Places where no file can be, and links."""
     make = partial(write, name="a.wav", samples=200_000)
     for name, arguments in (
         ("corpus", ("corpus", ".", "/dev/full")),
         ("file", ("a.wav", "-o", "/dev/full/x.wav")),
     ):
-        yield Case("ends", f"no folder: {name}", make, arguments, None, output="none")
-    yield Case("ends", "onto itself", make, ("a.wav", "-o", "a.wav", "-f"), 1, output="none")
-    yield Case("ends", "a second time", twice, ("a.wav",), 1, 3, 0)
-    yield Case("ends", "through a link that leads nowhere", linked, ("b.wav",), 1, output="none")
-
-
-def twice(folder: Path) -> None:
-    """A file whose output is there already."""
-    write(folder, "a.wav")
-    soundfile.write(folder / "a_48k.wav", np.zeros(3), 48_000)
+        yield Case("targets", f"no folder: {name}", make, arguments, None, output="none")
+    yield Case("targets", "a link that leads nowhere", linked, ("b.wav",), 1, output="none")
 
 
 def linked(folder: Path) -> None:
@@ -507,7 +328,7 @@ def linked(folder: Path) -> None:
     os.symlink("nothing.wav", folder / "b.wav")
 
 
-GROUPS = (damaged, headers, valid, foreign, weights, manifests, usage, streams, ends)
+GROUPS = (damaged, headers, names, foreign, weights, usage, streams, targets)
 
 
 def run(case: Case) -> Outcome:
@@ -544,10 +365,6 @@ def _process(case: Case, folder: Path) -> tuple[int | None, str, int]:
             stderr=stderr,
             env=environment | {"PYTHONPATH": str(Path(__file__).parents[1])},
         )
-        if case.limit:  # long before Python has started
-            limits = (case.limit, resource.RLIM_INFINITY)
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limits)
-        sent = case.sent
         end = time.monotonic() + _TIMEOUT
         while True:
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
@@ -559,9 +376,6 @@ def _process(case: Case, folder: Path) -> tuple[int | None, str, int]:
                     stderr.read().decode(errors="replace"),
                     usage.ru_maxrss * 1024,
                 )
-            if sent and time.monotonic() > end - _TIMEOUT + sent[1]:
-                process.send_signal(sent[0])
-                sent = None
             if time.monotonic() > end:
                 process.kill()
                 process.wait()
@@ -582,7 +396,7 @@ def _judge(
     if case.status is not None and status != case.status:
         lines = said.strip().splitlines()
         yield f"status {status}, expected {case.status}: {lines[0] if lines else ''}"
-    if status < 0 and not (case.sent and -status == case.sent[0]):
+    if status < 0:
         yield f"ended by signal {-status}"
     output = folder / case.output
     after = set(files(folder))
@@ -595,12 +409,8 @@ def _judge(
             if not case.frames <= frames <= case.frames + case.margin:
                 yield f"{frames} frames, expected {case.frames}"
     made = after - before
-    if status and case.output in made and case.frames is None:
+    if status and case.output in made:
         yield f"status {status}, and an output"
-    if status and case.output in made and case.frames is not None and case.sent:
-        frames = soundfile.info(output).frames
-        if frames != case.frames:
-            yield f"{frames} of {case.frames} frames under the real name"
     if left := [name for name in made if "part" in name]:
         yield f"left behind: {left[0]}"
 
@@ -633,8 +443,6 @@ def main() -> None:
         "-k", "--only", default="", metavar="WORD", help="cases with it in the name"
     )
     args = parser.parse_args()
-    # Shells have background jobs ignore it, and children would, too.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     cases = [c for group in GROUPS for c in group() if args.only in f"{c.group}, {c.name}"]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         outcomes = list(pool.map(run, cases))

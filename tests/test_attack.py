@@ -12,7 +12,7 @@ SHARE = 8
 
 @pytest.mark.slow
 @pytest.mark.parametrize("group", attack.GROUPS, ids=lambda group: group.__name__)
-def test_attack(group, heeding_ctrl_c):
+def test_attack(group):
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         outcomes = list(pool.map(attack.run, list(group())[::SHARE]))
     assert not [(outcome.case.name, outcome.wrong) for outcome in outcomes if outcome.wrong]
@@ -20,7 +20,7 @@ def test_attack(group, heeding_ctrl_c):
 
 def test_there_are_enough_cases_and_each_has_a_name():
     names = [(case.group, case.name) for group in attack.GROUPS for case in group()]
-    assert len(names) == len(set(names)) >= 350
+    assert len(names) == len(set(names)) >= 250
     assert {group.__name__ for group in attack.GROUPS} >= {group for group, _ in names}
 
 
