@@ -276,7 +276,7 @@ def test_the_command_names_faults_and_fails(weights_file, capsys):
     assert main(["verify", "--command", "true {input} {output}", *common]) == 1
     assert "it fails: it wrote no output" in capsys.readouterr().out
     for arguments, words in (
-        (("--command", "port"), "no {input}"),
+        (("--command", "port"), "must contain {input}"),
         (("--command", "a {input} {output}", "--rate", "48000"), "--format wav"),
         (("--onnx", "nowhere.onnx"), "No such file"),
         (("--command", "./nowhere {input} {output}"), "must name a program, got './nowhere'"),
