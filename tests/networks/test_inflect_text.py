@@ -401,7 +401,7 @@ def test_number_words(number, words, th):
 
 
 def test_numbers_beyond_the_names():
-    with pytest.raises(TextError, match=r"go to 10\^36 - 1, got about 10\^36"):
+    with pytest.raises(TextError, match=r"at most 10\^36 - 1, got about 10\^36"):
         numbers.cardinal(10**36)
     with pytest.raises(TextError, match="from 1001 to 2999, got 3000"):
         numbers.year(3000)

@@ -34,7 +34,7 @@ def cardinal(number: int, joiner: str = " ") -> str:
     ordinals. Raises TextError beyond LARGEST.
     """
     if abs(number) > LARGEST:
-        raise TextError(f"numbers must be at most 10^36 - 1, got 10^{log10(abs(number)):.0f}")
+        raise TextError(f"numbers must be at most 10^36 - 1, got about 10^{log10(abs(number)):.0f}")
     if number < 0:
         return f"minus {cardinal(-number, joiner)}"
     if number < 1000:
