@@ -85,8 +85,8 @@ def weights_are_checked(network: Network) -> None:
     short = name.split(".", 1)[1]  # in a part's own table a part's name is left out
     for bad, words in (
         (None, "missing tensor"),
-        (params[name][:0], "has shape"),
-        (np.full_like(params[name], np.nan), "holds NaN"),
+        (params[name][:0], "must have shape"),
+        (np.full_like(params[name], np.nan), "must be finite"),
     ):
         changed = {n: v for n, v in params.items() if n != name}
         changed |= {} if bad is None else {name: bad}

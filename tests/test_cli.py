@@ -533,7 +533,7 @@ def test_weights_that_cannot_be_used_are_named(cli, weights_file):
         assert (status, out) == (2, "")
         assert "x.bin" in err or "none" in err
     shutil.copy(weights_file, "w.safetensors")
-    assert "give its --licence" in cli("weights", "convert", "w.safetensors", "y.safetensors")[2]
+    assert "give --licence" in cli("weights", "convert", "w.safetensors", "y.safetensors")[2]
     assert tree() == ["w.safetensors", "x.bin"]
 
 

@@ -475,7 +475,7 @@ def test_weights_of_every_layout_are_shown(cli, weights, weights_file, tmp_path)
         assert "licence     not stated" in out
     status, _, err = cli("weights", "show", "flashsr/int4", "--variant", "int8")
     assert status == 2
-    assert "no weights of the variant int8; there are int4" in err
+    assert "variant must be one of int4, got 'int8'" in err
     status, _, err = cli("weights", "convert", "flashsr", "w.safetensors", "--variant", "int8")
     assert (status, "FlashSR as safetensors" in err) == (0, True)
     x = sound(WINDOW)[0]
@@ -506,8 +506,8 @@ def test_bad_files_are_refused_before_anything_large_is_read(weights, weights_fi
         with open(path, "r+b") as file:
             file.truncate(path.stat().st_size * 9 // 10)
 
-    refused("no weights of the variant int8; there are int4", bundle, "int8")
-    refused("no weights of the variant int4; there are full", originals_there, "int4")
+    refused("variant must be one of int4, got 'int8'", bundle, "int8")
+    refused("variant must be one of full, got 'int4'", originals_there, "int4")
     cut_short(bundle / "model.safetensors")
     refused("not a complete file", bundle)
     (bundle / "model.safetensors").unlink()
