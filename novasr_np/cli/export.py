@@ -9,7 +9,6 @@ from ..atomic import atomic_write
 from ..errors import missing_extra
 from ..layers.onnx_nodes import OPSETS
 from ..networks import NETWORKS, Network
-from ..networks.record import Windows
 from .messages import EXIT_DONE, usage, wrote
 from .options import add_if_exists, add_weights, refuse_existing
 
@@ -67,15 +66,15 @@ def _onnx_outputs() -> str:
 def _stablehlo_exceptions() -> str:
     """Notes on the networks whose time is in steps, or whose weights are an argument."""
     steps: dict[int, list[str]] = {}
-    windowed = []
+    large = []
     for network in NETWORKS.values():
-        if isinstance(network.cut, Windows):
-            windowed.append(network.name)
+        if network.weights.store:
+            large.append(network.name)
         elif network.cut.step > 1:
             steps.setdefault(network.cut.step, []).append(network.name)
     notes = [f"time must be a multiple of {n} for {', '.join(of)}" for n, of in steps.items()]
-    if windowed:
-        notes.append(f"{', '.join(windowed)}: windows as input, and the weights as an argument")
+    if large:
+        notes.append(f"{', '.join(large)}: windows as input, and the weights as an argument")
     return "".join(f"; {note}" for note in notes)
 
 
