@@ -34,6 +34,8 @@ class Subject(NamedTuple):
     case: Callable[[Params, float], Case]  # seconds of sound, where there is a choice
     engines: Mapping[str, Engine]  # name -> engine, ours first
     base: str  # of the engines: what the others' speed is relative to
+    # Engine -> the largest error that it may have; for those that are not named 1e-4.
+    most: Mapping[str, float] = {}
     streams: tuple[str, ...] = ()  # weights to time as streams
     # (weights) -> lines on a long sound or text
     long: Callable[[str], Iterator[str]] | None = None

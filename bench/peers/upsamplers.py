@@ -91,6 +91,8 @@ def subject(network: Network) -> Subject:
         case=_case,
         engines=engines,
         base="ONNX Runtime",
+        # torch interpolates at places that are rounded to float32: they drift with the length.
+        most={"torch mirror": 0.1},
         streams=tuple(n for n in sorted(embedded_weights()) if own and n.startswith(own[:6])),
         long=partial(_hour, network) if own else None,
     )
