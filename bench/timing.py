@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cpuinfo
-
 from novasr_np.threads import available_cores
 
 
 def processor() -> str:
+    import cpuinfo  # noqa: PLC0415 (the extra bench brings it)
+
     return cpuinfo.get_cpu_info().get("brand_raw") or platform.machine()
 
 
