@@ -21,10 +21,10 @@ demo: .venv/demo  ## upsample a short clip; demo/ gets the sound and pictures of
 test: .venv/test  ## install what the tests need, run all but the slow ones
 	$(PYTEST) -m "not slow"
 
-# In its prerequisite, too, JAX's programs are compiled as they are for users.
+# JAX's programs are compiled as they are for users then; but for the long tests', which are large.
 test-all: export JAX_DISABLE_MOST_OPTIMIZATIONS = 0
 test-all: test  ## then the slow ones: kills, signals, eight devices
-	$(PYTEST) -m slow
+	JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(PYTEST) -m slow
 
 test-cluster: .venv/cluster  ## corpus jobs on Ray, with actors and a node killed
 	$(BIN)/python -m pytest tests/test_corpus_ray.py

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from conftest import check, runner
 from material import FLASHSR_SMALLEST as SMALLEST
-from material import flashsr_originals, flashsr_random, flashsr_weights, write_bundle, write_flashsr
+from material import flashsr_originals, flashsr_random, write_bundle, write_flashsr
 
 jax = pytest.importorskip("jax", reason="needs the extra jax")
 
@@ -201,13 +201,12 @@ def test_other_rates_lengths_and_dtypes(weights, quick):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["noise", "sweep"])
-def test_thirty_seconds_have_no_seams_unless_windows_do_not_overlap(kind):
+def test_thirty_seconds_have_no_seams_unless_windows_do_not_overlap(weights, kind):
     """At the borders: in level, of 10 ms, within 0.1 dB; from sample to sample within -80 dB.
 
     Measured against what is heard without the border: the window before goes on, or the one behind
     has begun already. `test_windows` has the same with a network whose whole output is known.
     """
-    weights = flashsr_weights()
     n = np.arange(30 * spec.SAMPLE_RATE)
     sweep = 0.5 * np.sin(np.pi * 12_000 / n.size * n**2 / spec.SAMPLE_RATE)  # up to 12 kHz
     x = np.float32(sweep if kind == "sweep" else sound(n.size)[0])[np.newaxis]
