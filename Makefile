@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist
 
 .PHONY: library wasm demo test test-all test-cluster test-browser test-plugins check lint types dist parity bench quality clean
 
@@ -19,18 +19,18 @@ demo: .venv/demo  ## upsample a short clip; demo/ gets the sound and pictures of
 	$(BIN)/python -m bench.demo
 
 test: .venv/test  ## install what the tests need, run all but the slow ones
-	$(PYTEST) -m "not slow"
+	$(PYTEST) loadfile -m "not slow"
 
 # JAX's programs are compiled as they are for users then; but for the long tests', which are large.
 test-all: export JAX_DISABLE_MOST_OPTIMIZATIONS = 0
 test-all: test  ## then the slow ones: kills, signals, eight devices
-	JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(PYTEST) -m slow
+	JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(PYTEST) worksteal -m slow
 
 test-cluster: .venv/cluster  ## corpus jobs on Ray, with actors and a node killed
 	$(BIN)/python -m pytest tests/test_corpus_ray.py
 
 test-browser: .venv/browser  ## the page in headless Chromium, which has to be there
-	$(PYTEST) -m browser tests/test_web.py
+	$(PYTEST) loadfile -m browser tests/test_web.py
 
 test-plugins: .venv/plugins/bin/python  ## the plugin for Open Voice OS, in an environment of its own
 	.venv/plugins/bin/python -m pytest tests/test_plugins.py
