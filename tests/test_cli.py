@@ -638,12 +638,18 @@ def test_signals_while_a_long_file_is_written_leave_no_half_file(
 
 
 @pytest.mark.slow
-def test_ctrl_c_from_the_first_instant_on_is_no_traceback(cli, heeding_ctrl_c):
-    """While modules are imported, and later: no traceback."""
+@pytest.mark.parametrize(
+    ("sent", "status", "count"),
+    [(signal.SIGINT, 130, 26), (signal.SIGTERM, 143, 8), (signal.SIGHUP, 129, 8)],
+)
+def test_a_signal_from_the_first_instant_on_is_no_traceback(
+    cli, heeding_ctrl_c, sent, status, count
+):
+    """While modules are imported, and later: no traceback, and no file but a whole one."""
     speech("a.wav", samples=1_600_000)
     begin = "import sys; from novasr_np.cli import main; print(flush=True); sys.exit(main())"
     # Not quite at once: between the print and `main` the interrupt is still Python's own.
-    for delay in np.linspace(0.005, 0.5, 26):
+    for delay in np.linspace(0.005, 0.5, count):
         process = subprocess.Popen(
             [sys.executable, "-c", begin, "a.wav", "-f"],
             stdout=subprocess.PIPE,
@@ -651,10 +657,11 @@ def test_ctrl_c_from_the_first_instant_on_is_no_traceback(cli, heeding_ctrl_c):
         )
         process.stdout.readline()
         time.sleep(delay)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         _, err = process.communicate(timeout=30)
-        assert process.returncode in (130, -signal.SIGINT, 0), (delay, err)
+        assert process.returncode in (status, -sent, 0), (delay, err)
         assert b"Traceback" not in err, (delay, err)
+        assert set(tree()) <= {"a.wav", "a_48k.wav"}, delay
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no locks here")
