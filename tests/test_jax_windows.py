@@ -51,7 +51,8 @@ def seen(monkeypatch):
     def fold(params, dtype, precision, place):
         return {name: place(np.asarray(value, dtype)) for name, value in params.items()}
 
-    ours = Network("simple", fold, interior, prepare=prepare, rows={"cpu": 1, "gpu": 8, "tpu": 8})
+    rows = {"cpu": 1, "gpu": 8, "tpu": 8}
+    ours = Network("simple", interior, fold, prepare=prepare, rows=rows)
     monkeypatch.setitem(jax_networks.NETWORKS, "simple", ours)
     return seen
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from novasr_np.networks.record import Facts
+from novasr_np.tensors import cast
 
 from ..layers import PRECISIONS
 
@@ -22,6 +23,11 @@ Prepare = Callable[
 ROWS = {"cpu": 4, "gpu": 64, "tpu": 64}
 
 
+def cast_weights(params: Any, dtype: Any, precision: str = "highest", place: Any = None) -> Any:
+    """Cast the weights to `dtype`, on the host, for an interior that takes them as they are."""
+    return cast(params, dtype)
+
+
 class Network(NamedTuple):
     """The functions of a network, under its name in `novasr_np`.
 
@@ -30,12 +36,12 @@ class Network(NamedTuple):
     """
 
     name: str
-    # (params, dtype, precision, place) -> the weights for interior; place puts each on its devices,
-    # and on the host by default
-    fold: Callable[..., Any]
     # (folded, x [B, n + context], *, start=, facts=, precision=) -> y [B, outputs of n], by
     # programs compiled once; x as `prepare` returns it, if there is one
     interior: Callable[..., jax.Array]
+    # (params, dtype, precision, place) -> the weights for interior; place puts each on its devices,
+    # and on the host by default
+    fold: Callable[..., Any] = cast_weights
     # (params, x [..., T], length, *, start=, facts=, precision=) -> y, for padded batches of any
     # lengths; None for a network with windows
     forward: Callable[..., jax.Array] | None = None

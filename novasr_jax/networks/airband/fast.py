@@ -4,19 +4,10 @@ from functools import partial
 from typing import Any
 
 import jax
-import numpy as np
 
 from novasr_np.networks.airband.spec import HOP_IN, OVERLAP, SILENCE, Variant
-from novasr_np.tensors import cast
 
 from .model import keep_silence, made_frames, overlap_add, result, spectra
-
-
-def fold(
-    params: dict[str, Any], dtype: Any = np.float32, precision: str = "highest", place: Any = None
-) -> dict[str, Any]:
-    """Cast the weights to `dtype`, on the host."""
-    return cast(params, dtype)
 
 
 def make_interior(variant: Variant) -> Any:

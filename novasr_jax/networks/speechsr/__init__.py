@@ -10,7 +10,6 @@ from . import fast, model
 NETWORKS = tuple(
     Network(
         name=variant.name,
-        fold=fast.fold,
         interior=fast.make_interior(variant),
         forward=partial(model.forward, variant=variant),
         stages=partial(model.stages, variant=variant),

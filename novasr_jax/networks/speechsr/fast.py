@@ -7,19 +7,10 @@ from functools import partial
 from typing import Any
 
 import jax
-import numpy as np
 
 from novasr_np.networks.speechsr.spec import OUTPUTS, Variant
-from novasr_np.tensors import cast
 
 from .model import forward
-
-
-def fold(
-    params: dict[str, Any], dtype: Any = np.float32, precision: str = "highest", place: Any = None
-) -> dict[str, Any]:
-    """Cast the weights to `dtype`, on the host."""
-    return cast(params, dtype)
 
 
 def make_interior(variant: Variant) -> Any:
