@@ -31,6 +31,7 @@ import numpy as np
 import safetensors.numpy
 import soundfile
 
+from bench.timing import peak
 from novasr_np.weights import weights_path
 
 MAX_MEMORY = 1_000_000_000  # bytes
@@ -352,7 +353,6 @@ def files(folder: Path) -> list[str]:
 
 def _process(case: Case, folder: Path) -> tuple[int | None, str, int]:
     """The exit status (None: it did not end), what was said, and the peak of memory in bytes."""
-
     environment = {k: v for k, v in os.environ.items() if k != "NOVASR_WEIGHTS"}
     with contextlib.ExitStack() as stack:
         stdin = stack.enter_context(open(folder / case.stdin if case.stdin else os.devnull, "rb"))
@@ -365,22 +365,17 @@ def _process(case: Case, folder: Path) -> tuple[int | None, str, int]:
             stderr=stderr,
             env=environment | {"PYTHONPATH": str(Path(__file__).parents[1])},
         )
-        end = time.monotonic() + _TIMEOUT
-        while True:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                process.returncode = os.waitstatus_to_exitcode(status)
-                stderr.seek(0)
-                return (
-                    process.returncode,
-                    stderr.read().decode(errors="replace"),
-                    usage.ru_maxrss * 1024,
-                )
+        end, most = time.monotonic() + _TIMEOUT, 0
+        while process.poll() is None:
+            # Asked again and again, since what wait4() says begins with the memory of this process.
+            most = max(most, peak(process.pid))
             if time.monotonic() > end:
                 process.kill()
                 process.wait()
-                return None, "", 0
+                return None, "", most
             time.sleep(0.005)
+        stderr.seek(0)
+        return process.returncode, stderr.read().decode(errors="replace"), most
 
 
 def _judge(

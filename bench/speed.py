@@ -161,7 +161,7 @@ def measure(subject: peers.Subject, args: argparse.Namespace) -> dict[str, Any]:
         y, taken = _timed(run, x)
         calls.append(taken)
     np.save(args.into, y)
-    return {"before": before, "calls": calls, "memory": peak()}
+    return {"before": before, "calls": calls, "memory": peak() / 1e6}
 
 
 def _timed(run: Any, x: Any) -> tuple[np.ndarray, dict[str, list[float]]]:

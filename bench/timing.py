@@ -44,13 +44,17 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str
         yield f"| {' | '.join(map(str, row))} |"
 
 
-def peak() -> float:
-    """The most memory that this process has held, in MB.
+def peak(process: int | str = "self") -> int:
+    """The most memory that a process has held, in bytes; 0 if it has ended.
 
     Not by `getrusage`, which begins with what the process had that started this one.
     """
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1e3
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    _, found, held = status.partition("VmHWM:")
+    return 1024 * int(held.split()[0]) if found else 0
 
 
 @contextmanager

@@ -138,7 +138,7 @@ def read(weights: str, minutes: int) -> None:
         first = first or time.perf_counter() - start
         if samples > 60 * minutes * wide:
             break
-    print(first, samples / wide / (time.perf_counter() - start), peak())
+    print(first, samples / wide / (time.perf_counter() - start), peak() / 1e6)
 
 
 SUBJECT = Subject(
