@@ -210,18 +210,21 @@ def _report(result: Result, args: argparse.Namespace) -> None:
 
 
 class _Notes:
-    """Notes for the user, before the work, on where a file's sound ends; on the first of several.
+    """Notes for the user, before the work: what a file itself calls for, and where its sound ends.
 
-    With --verbose, on each.
+    The latter on the first of several files, with --verbose on each.
     """
 
     def __init__(self, network: Network, args: argparse.Namespace) -> None:
         self._network = network
-        self._wanted = args.keep_lowband == "auto" and not (args.quiet or args.json)
+        self._loud = not (args.quiet or args.json)
+        self._wanted = args.keep_lowband == "auto" and self._loud
         self._all = args.verbose
         self._told: set[bool] = set()
 
     def __call__(self, result: Result) -> None:
+        if result.notes and self._loud:
+            say(f"{result.source}: {result.notes}")
         found, rate = result.band_edge is not None, result.sample_rate or 0
         # A sound without an end is worth a note only at a rate near the output's.
         if not self._wanted or not (found or 3 * rate > 2 * self._network.rate_out):

@@ -29,6 +29,7 @@ COLUMNS = {
     "target": "string",
     "status": "string",
     "error": "string",
+    "notes": "string",
     "errno": "int64",
     "sample_rate": "int64",
     "channels": "int64",

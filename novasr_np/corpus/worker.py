@@ -22,6 +22,7 @@ _FATAL = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _MEASURED = (
     "error",
     "errno",
+    "notes",
     "sample_rate",
     "channels",
     "audio_seconds",

@@ -49,7 +49,8 @@ class Result:
     Times are in seconds; peak is the largest sample before clipping, full scale 1; saturated is the
     number of saturated samples in the output; errno is the system's error number. band_edge is the
     frequency in Hz at which the source's spectrum ends, if that was looked for and found;
-    kept_below is the frequency in Hz up to which the source's sound was kept.
+    kept_below is the frequency in Hz up to which the source's sound was kept. notes: what the user
+    should know of this source or target, as "3 tracks of sound: the second, its default, is taken".
     """
 
     source: str
@@ -66,6 +67,7 @@ class Result:
     band_edge: float | None = None
     kept_below: float | None = None
     errno: int | None = None
+    notes: str | None = None
 
 
 def convert(
@@ -140,6 +142,7 @@ def _convert(
         result.band_edge, result.kept_below = facts.edge, stream.kept_below
         result.subtype = options.subtype or formats.same_depth(source.subtype, options.format)
         frames = network.duration(source.frames, source.sample_rate)
+        result.notes = "; ".join(source.notes) or None
         begin(result)
         try:
             if target != PIPE:

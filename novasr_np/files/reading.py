@@ -41,7 +41,7 @@ class Source:
     """Open audio file: sample_rate (Hz), channels, frames (number of samples of each channel).
 
     frames is 0 if it is not known before the end. subtype: libsndfile's name of the encoding;
-    tags: title, artist and so on.
+    tags: title, artist and so on. notes: sentences for the user on what is not as it may seem.
     """
 
     def __init__(self, path: Path, file: _Forward | ffmpeg.Decoder) -> None:
@@ -51,6 +51,7 @@ class Source:
         self.frames: int = file.frames
         self.subtype: str = file.subtype
         self.tags = {k: v for k, v in file.copy_metadata().items() if k in _TAGS}
+        self.notes: list[str] = []
         if self.frames == _UNKNOWN_FRAMES:
             self.frames = _count(path)
 
