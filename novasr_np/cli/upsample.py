@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from .. import weights
 from ..dsp.resample import import_soxr
-from ..files import ffmpeg, find, formats
+from ..files import find, formats
 from ..files.convert import Options, Result, convert
 from ..files.reading import duration
 from ..networks import Network
@@ -252,7 +252,7 @@ def _name_passed_over(args: argparse.Namespace, rate_out: int) -> None:
     if kinds and not (args.quiet or args.json):
         hint = " (ffmpeg, once installed, reads some of these)"
         text = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
-        say(f"passed over: {text}{hint if set(kinds) & set(ffmpeg.SUFFIXES) else ''}")
+        say(f"passed over: {text}{hint if any(map(formats.needs_ffmpeg, kinds)) else ''}")
 
 
 def _summarise(results: list[Result], seconds: float, args: argparse.Namespace) -> None:

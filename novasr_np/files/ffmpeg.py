@@ -25,7 +25,7 @@ SUFFIXES = (
 )
 _DEMUXERS = (
     "aac,ac3,aiff,amr,ape,asf,avi,caf,dsf,dts,eac3,flac,flv,gsm,matroska,webm,mov,mp4,m4a,mp3,mpc,"
-    "mpc8,mpeg,mpegts,ogg,rm,tak,tta,w64,wav,wv"
+    "mpc8,mpeg,mpegts,nistsphere,ogg,rm,sox,tak,tta,voc,w64,wav,wv"
 )
 _HEADER = struct.Struct(">4s5I")  # magic, its own size, bytes of samples, coding, Hz, channels
 _FLOAT = np.dtype(">f4")

@@ -16,6 +16,18 @@ FORMATS = {
     "mp3": ((".mp3",), "MP3", "MPEG_LAYER_III"),
     "aiff": ((".aiff", ".aif"), "AIFF", "PCM_16"),
 }
+# Suffixes of other files that are searched for in folders: of what libsndfile reads, and ffmpeg.
+_BY_LIBSNDFILE = (
+    *(".8svx", ".aifc", ".au", ".avr", ".bwf", ".caf", ".htk", ".iff", ".ircam", ".mp1", ".mp2"),
+    *(".nist", ".paf", ".pvf", ".rf64", ".sds", ".sf", ".snd", ".sph", ".svx", ".voc", ".w64"),
+    *(".wave", ".wve"),
+)
+_BY_FFMPEG = (
+    *(".3g2", ".3gp", ".aac", ".ac3", ".alac", ".amr", ".ape", ".asf", ".avi", ".dts", ".eac3"),
+    *(".flv", ".gsm", ".m4a", ".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp4", ".mpc", ".mpeg"),
+    *(".mpg", ".ogv", ".ra", ".rm", ".spx", ".tak", ".ts", ".tta", ".vob", ".weba", ".webm"),
+    *(".wma", ".wmv", ".wv"),
+)
 # libsndfile's subtypes of more than 16 bits -> the subtype written, where a format has it.
 _DEPTHS = {
     "PCM_24": ("PCM_24",),
@@ -42,7 +54,12 @@ def check_format(format: str, subtype: str | None = None) -> tuple[str, str]:
 def suffixes() -> tuple[str, ...]:
     """Suffixes of the files that can be read here, in lower case."""
     own = tuple(suffix for suffixes, _, _ in FORMATS.values() for suffix in suffixes)
-    return own + (ffmpeg.SUFFIXES if ffmpeg.is_installed() else ())
+    return own + _BY_LIBSNDFILE + (_BY_FFMPEG if ffmpeg.is_installed() else ())
+
+
+def needs_ffmpeg(suffix: str) -> bool:
+    """Whether only ffmpeg reads the files of a suffix, in lower case."""
+    return suffix in _BY_FFMPEG
 
 
 def same_depth(subtype: str, format: str) -> str:

@@ -1,19 +1,18 @@
-"""Count the frames of an MP3, and correct its number of frames if that is missing or wrong.
+"""The parts of an MP3, by its frames; and a right number of frames where that is missing or wrong.
 
 libsndfile reads as many samples as the header in a stream's first frame says (Xing, Info, VBRI).
 Without that header it computes the number from the file's size and the first frame's bit rate,
 which loses sound if the bit rate varies, and expects too much if the file has tags. So the frames
 are counted here, by their four-byte headers (ISO 11172-3, 2.4.2.3), and unless the stream has a
-correct header, a first frame with the right number is put before it.
+correct header, a first frame with the right number is put before it. MP3s may be joined by putting
+one behind the other: each is a part, so that the silence that its encoder added is cut off.
 """
 
-import io
 import mmap
-import os
-from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import NamedTuple
 
 from ..errors import AudioError
+from .parts import Held, Part, begins, behind_tags
 
 # kbit/s of Layer III by the header's index; 0 (free) and 15 (forbidden) are not read here.
 _KBITS = {
@@ -22,7 +21,7 @@ _KBITS = {
 }
 _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8000)}
 _SEARCH = 1 << 16  # bytes in which the first frame has to begin
-_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN")  # tags that may follow the last frame
+_RUN = 4  # frames in a row that are no chance
 
 
 class Frame(NamedTuple):
@@ -30,18 +29,8 @@ class Frame(NamedTuple):
 
     length: int  # bytes
     samples: int
-    kind: tuple[int, int]  # version and rate, the same throughout a stream
+    kind: tuple[int, int, bool]  # version, rate, mono: the same throughout a stream
     side: int  # bytes of side information after the header
-
-
-class Layer3(NamedTuple):
-    """Layer III stream in a file."""
-
-    start: int  # byte of its first frame
-    frames: int  # in all, including a first frame that only holds the number
-    n_frames_stated: int | None  # number of frames that the first frame states, if it does
-    missing: int  # bytes missing from the last frame
-    first: bytes  # the first frame's header
 
 
 def frame(header: bytes) -> Frame | None:
@@ -56,61 +45,77 @@ def frame(header: bytes) -> Frame | None:
     length = samples // 8 * 1000 * kbits // _RATES[version][rate] + (header[2] >> 1 & 1)
     is_mono = header[3] >> 6 == 3
     side = (17 if is_mono else 32) if version == 3 else (9 if is_mono else 17)
-    return Frame(length, samples, (version, rate), side)
+    return Frame(length, samples, (version, rate, is_mono), side)
 
 
-def scan(path: Path) -> Layer3 | None:
-    """Count the frames of a file; None if there is no Layer III stream at its beginning.
+def walk(data: mmap.mmap, at: int) -> Held | None:
+    """Walk the frames of Layer III from `at` on; None if none begins near there.
 
-    Raises OSError.
+    A frame that states a number of frames begins a part, and so does one of another kind. Raises
+    AudioError if the last frame is cut off, and the number of frames is not stated.
     """
-    if os.path.getsize(path) == 0:
+    start = _next(data, at, min(len(data), at + _SEARCH), 2)
+    if start is None:
         return None
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        start = _next(data, _behind_tags(data, 0), None, _SEARCH)
-        if start is None:
-            return None
-        first = frame(data[start : start + 4])
-        assert first
-        at, frames, missing = start, 0, 0
-        while True:
-            here = frame(data[at : at + 4])
-            if here is None or here.kind != first.kind:
-                # After the last frame, or damaged: look for the next frame, as a decoder does.
-                is_tag = any(data[at : at + len(tag)] == tag for tag in _TAGS)
-                behind = _behind_tags(data, at)
-                found = None if is_tag else _next(data, behind, first.kind, len(data))
-                if found is None:
-                    break
-                at = found
-                continue
-            frames += 1
-            at += here.length
-            if at > len(data):
-                missing = at - len(data)
+    parts = []
+    while start is not None:
+        stream = _stream(data, start)
+        parts.append(_part(data, stream))
+        start = stream.next
+    # What follows the last frame, and is neither frames nor another container, is no sound.
+    follows = begins(data, behind_tags(data, stream.stop))
+    return Held(parts, stream.stop if follows else len(data))
+
+
+class _Stream(NamedTuple):
+    """Frames of one kind, and where those of the next stream begin, if there is one."""
+
+    start: int
+    stop: int
+    next: int | None
+    frames: int  # in all, including a first frame that only holds the number
+    n_frames_stated: int | None  # number of frames that the first frame states, if it does
+    missing: int  # bytes missing from the last frame
+
+
+def _stream(data: mmap.mmap, start: int) -> _Stream:
+    first = frame(data[start : start + 4])
+    assert first
+    stated = _n_frames_stated(data[start : start + first.length], first)
+    at = stop = start + first.length
+    frames = 1
+    while at < len(data):
+        here = frame(data[at : at + 4])
+        if here is None or here.kind != first.kind:
+            # A tag, damage, or other sound: look for the next frame, as a decoder does.
+            found = _next(data, at, len(data), _RUN)
+            if found is None:
                 break
-        whole = data[start : start + first.length]
-        return Layer3(
-            start, frames, _n_frames_stated(whole, first), missing, data[start : start + 4]
-        )
+            here = frame(data[found : found + 4])
+            assert here
+            if here.kind != first.kind:
+                return _Stream(start, stop, found, frames, stated, 0)
+            at = found
+        if _n_frames_stated(data[at : at + here.length], here) is not None:
+            return _Stream(start, stop, at, frames, stated, 0)
+        frames += 1
+        at = stop = at + here.length
+    missing = max(0, stop - len(data))
+    return _Stream(start, stop - missing, None, frames, stated, missing)
 
 
-def with_header(path: Path, stream: Layer3) -> io.RawIOBase | None:
-    """Open the file behind a first frame with the right number; None if it already has one.
-
-    The caller closes it. Raises AudioError if the stream's last frame is cut off and the number of
-    frames is not stated; OSError.
-    """
+def _part(data: mmap.mmap, stream: _Stream) -> Part:
+    """The part of a stream, with a right first frame before it if it has none."""
     if stream.n_frames_stated is not None and stream.frames <= stream.n_frames_stated + 1:
-        return None
+        return Part(stream.start, stream.stop)
     if stream.missing:
         raise AudioError(f"cut short: {stream.missing} bytes of its last frame are missing")
-    first = frame(stream.first)
+    header = data[stream.start : stream.start + 4]
+    first = frame(header)
     assert first
     is_misstated = stream.n_frames_stated is not None
     start = stream.start + (first.length if is_misstated else 0)
-    new = _telling(stream.first, stream.frames - is_misstated)
-    return _Prefixed(open(path, "rb"), start, new)
+    return Part(start, stream.stop, _telling(header, stream.frames - is_misstated))
 
 
 def _telling(header: bytes, frames: int) -> bytes:
@@ -134,61 +139,15 @@ def _n_frames_stated(data: bytes, first: Frame) -> int | None:
     return None
 
 
-def _behind_tags(data: mmap.mmap, at: int) -> int:
-    """Position after the ID3v2 tags that begin at `at`."""
-    while data[at : at + 3] == b"ID3" and at + 10 <= len(data):
-        size = 0
-        for byte in data[at + 6 : at + 10]:
-            size = size << 7 | byte & 0x7F
-        at += 10 + size + (10 if data[at + 5] & 0x10 else 0)
-    return at
-
-
-def _next(data: mmap.mmap, at: int, kind: tuple[int, int] | None, reach: int) -> int | None:
-    """Find the first frame from `at` on that another frame or the end of the file follows."""
-    end = min(len(data), at + reach)
+def _next(data: mmap.mmap, at: int, end: int, run: int) -> int | None:
+    """Find the first of so many frames of one kind in a row, or of fewer at the end of the file."""
     while (at := data.find(b"\xff", at, end)) >= 0:
-        here = frame(data[at : at + 4])
-        if here and kind in (None, here.kind):
-            following = frame(data[at + here.length : at + here.length + 4])
-            ends = at + here.length == len(data) and kind is not None
-            if ends or (following and following.kind == here.kind):
-                return at
+        kinds: list[tuple[int, int, bool]] = []
+        behind = at
+        while len(kinds) < run and (here := frame(data[behind : behind + 4])):
+            kinds.append(here.kind)
+            behind += here.length
+        if len(set(kinds)) == 1 and (len(kinds) == run or (behind == len(data) and run == _RUN)):
+            return at
         at += 1
     return None
-
-
-class _Prefixed(io.RawIOBase):
-    """Stream of some bytes, then those of a file from `start` on."""
-
-    def __init__(self, file: IO[bytes], start: int, prefix: bytes) -> None:
-        self._file, self._start, self._prefix = file, start, prefix
-        self._size = len(prefix) + os.fstat(file.fileno()).st_size - start
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        if self._at < len(self._prefix):
-            data = self._prefix[self._at : self._at + len(buffer)]
-        else:
-            self._file.seek(self._start + self._at - len(self._prefix))
-            data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()

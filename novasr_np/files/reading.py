@@ -1,29 +1,26 @@
 """Read sound files completely and checked, by libsndfile, or by ffmpeg for other formats."""
 
 import os
-import re
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from ..errors import AudioError
-from . import ffmpeg, mpeg, ogg
+from . import containers, ffmpeg, formats
 from .formats import BLOCK, message_of, path_name
+from .parts import Part, PartFile
 
 # Tags of a file that are kept.
 _TAGS = (
     *("title", "artist", "album", "tracknumber", "date"),
     *("genre", "copyright", "license", "comment"),
 )
-# A program that writes WAV to a pipe cannot know its size, and states the largest there is: near
-# 2 GB (sox, arecord) or 4 GB (ffmpeg).
-_UNKNOWN_SIZES = (1 << 31, 1 << 32)
-_UNKNOWN_MARGIN = 4096  # bytes
-_UNKNOWN_FORMAT = 1  # libsndfile's number of that error
+_UNKNOWN_FORMAT, _SYSTEM_ERROR = 1, 2  # libsndfile's numbers of these errors
 _UNKNOWN_FRAMES = (1 << 63) - 1  # libsndfile's number for a FLAC stream without a length
 
 
@@ -44,64 +41,84 @@ class Source:
     tags: title, artist and so on. notes: sentences for the user on what is not as it may seem.
     """
 
-    def __init__(self, path: Path, file: _Forward | ffmpeg.Decoder) -> None:
-        self._path, self._file = path, file
+    def __init__(
+        self,
+        path: Path,
+        file: "_Forward | ffmpeg.Decoder",
+        parts: list[Part],
+        refused: Exception | None = None,
+    ) -> None:
+        """refused: why libsndfile does not read it whole, if it is ffmpeg's."""
+        self._path, self._file, self._parts, self._refused = path, file, parts, refused
         self.sample_rate: int = file.samplerate
         self.channels: int = file.channels
         self.frames: int = file.frames
         self.subtype: str = file.subtype
         self.tags = {k: v for k, v in file.copy_metadata().items() if k in _TAGS}
         self.notes: list[str] = []
-        if self.frames == _UNKNOWN_FRAMES:
-            self.frames = _count(path)
 
     def blocks(self, frames: int = BLOCK) -> Iterator[np.ndarray]:
         """Yield all samples in order, [channels, <= frames], float32 with full scale 1.
 
         Raises AudioError if the file is damaged or cut short, at the latest at its end.
         """
+        if isinstance(self._file, ffmpeg.Decoder):
+            seconds = sum(part.seconds for part in self._parts)
+            try:
+                yield from self._whole(self._file, seconds, frames)
+            except AudioError as error:
+                if isinstance(self._refused, _BeyondError):
+                    raise AudioError(f"{self._refused}: {error}") from error
+                raise
+            return
+        for number, part in enumerate(self._parts):
+            with nullcontext(self._file) if number == 0 else _open(self._path, part) as file:
+                yield from self._whole(file, part.seconds, frames)
+
+    def _whole(
+        self, file: "_Forward | ffmpeg.Decoder", seconds: Fraction | int, frames: int
+    ) -> Iterator[np.ndarray]:
+        """Yield the samples of an open file. seconds: how long it has to last, by its container."""
         there = 0
         try:
-            while len(block := self._file.read(frames, "float32", always_2d=True)):
+            while len(block := file.read(frames, "float32", always_2d=True)):
                 there += len(block)
                 yield block.T
         except soundfile.LibsndfileError as error:
             raise _unreadable(error) from error
-        if there < self.frames:
-            raise AudioError(f"cut short: {there} of {self.frames} samples are there")
-        if self._file.format == "OGG":
-            length = ogg.length(self._path, self.sample_rate, self.subtype == "OPUS")
-            if length is None:
-                raise AudioError(f"cut short: the Ogg stream has no end after {there} samples")
-            if there < length:
-                raise AudioError(f"damaged: {there} of {length} samples can be decoded")
+        if file.frames != _UNKNOWN_FRAMES and there < file.frames:
+            raise AudioError(f"cut short: {there} of {file.frames} samples are there")
+        if there < (expected := int(seconds * self.sample_rate)):
+            raise AudioError(f"damaged: {there} of {expected} samples can be decoded")
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[Source]:
-    """Open an audio file, by ffmpeg if libsndfile does not know its format.
+    """Open an audio file, by ffmpeg if libsndfile does not read it whole.
 
-    Raises AudioError if it is not audio or its header promises more than it has; OSError if it
+    Raises AudioError if it is not audio or does not hold what its header promises; OSError if it
     cannot be opened.
     """
-    with open(path, "rb"):  # for the system's error if the file is missing or forbidden
-        pass
+    held = containers.walk(path)
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(_Forward(path_name(path)))
-            stream = mpeg.scan(path) if file.format == "MP3" else None
-            if stream and (raw := mpeg.with_header(path, stream)):
-                stack.enter_context(raw)
-                file = stack.enter_context(_Forward(raw))
-        except (soundfile.LibsndfileError, TypeError) as error:
-            if getattr(error, "code", None) != _UNKNOWN_FORMAT or os.path.getsize(path) == 0:
+            if held.beyond:
+                raise _BeyondError(held.beyond)
+            source = Source(path, stack.enter_context(_open(path, held.parts[0])), held.parts)
+            if len(held.parts) > 1 or source.frames == _UNKNOWN_FRAMES:
+                source.frames = _count(path, held.parts)
+        except (_BeyondError, soundfile.LibsndfileError, TypeError) as error:
+            if getattr(error, "code", None) == _SYSTEM_ERROR or os.path.getsize(path) == 0:
                 raise _unreadable(error) from error
             if not ffmpeg.is_installed():
-                raise AudioError(f"{_unreadable(error)} {_hint(path)}") from error
-            yield Source(path, stack.enter_context(ffmpeg.decoding(path)))
-            return
-        _refuse_cut_header(file)
-        yield Source(path, file)
+                raise AudioError(f"{_unreadable(error)}{_hint(path, error)}") from error
+            file = stack.enter_context(ffmpeg.decoding(path))
+            source = Source(path, file, held.parts, error)
+        yield source
+
+
+class _BeyondError(Exception):
+    """A file holds what libsndfile does not read whole."""
 
 
 def read(path: Path) -> tuple[np.ndarray, int]:
@@ -147,45 +164,43 @@ def duration(path: Path) -> float:
     return 0.0 if info.frames == _UNKNOWN_FRAMES else info.frames / info.samplerate
 
 
-def _count(path: Path) -> int:
-    """Count the samples of each channel by reading the whole file. Raises AudioError."""
+def _open(path: Path, part: Part) -> _Forward:
+    """Open a part of a file; one that is the whole file by its name, which is faster."""
+    if not part.head and part.start == 0 and part.stop == os.path.getsize(path):
+        return _Forward(path_name(path))
+    return _Forward(PartFile(path, part))
+
+
+def _count(path: Path, parts: list[Part]) -> int:
+    """Count the samples of each channel in all parts, by reading those that do not state it.
+
+    Raises _BeyondError if they differ in rate or channels, AudioError if they are damaged.
+    """
+    count, kinds = 0, dict[tuple[int, int], None]()  # in their order
     try:
-        with _Forward(path_name(path)) as file:
-            return sum(iter(lambda: len(file.read(BLOCK, "float32", always_2d=True)), 0))
+        for part in parts:
+            with _open(path, part) as file:
+                kinds[file.samplerate, file.channels] = None
+                if file.frames == _UNKNOWN_FRAMES:
+                    count += sum(iter(lambda: len(file.read(BLOCK, "float32", always_2d=True)), 0))
+                else:
+                    count += file.frames
     except soundfile.LibsndfileError as error:
         raise _unreadable(error) from error
+    if len(kinds) > 1:
+        found = " and ".join(f"{rate} Hz with {n} channel{'s' * (n > 1)}" for rate, n in kinds)
+        raise _BeyondError(f"joined recordings of different kinds, {found}")
+    return count
 
 
-def _refuse_cut_header(file: soundfile.SoundFile) -> None:
-    """Raise AudioError if libsndfile's log says that a header promises more than is there.
-
-    The log is for people, and its wording may change: the patterns here fit libsndfile 1.1 and 1.2,
-    and tests would fail with another.
-    """
-    log = file.extra_info
-    for promised, there in re.findall(
-        r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", log
-    ):
-        if int(there) < int(promised) and not _is_unknown(int(promised)):
-            raise AudioError(f"cut short: {there} of {promised} bytes of samples are there")
-    if found := re.search(r"Calculated frame count (\d+) does not match value .* of (\d+)", log):
-        raise AudioError(f"cut short: {found[1]} of {found[2]} samples are there")
-    if file.frames == 0 and "Unknown chunk marker" in log:
-        raise AudioError("its header says 0 samples, but data follow: an unfinished recording")
-
-
-def _is_unknown(size: int) -> bool:
-    """Whether a size in a WAV header is the mark of a size unknown to its writer."""
-    return any(abs(size - mark) <= _UNKNOWN_MARGIN for mark in _UNKNOWN_SIZES)
-
-
-def _hint(path: Path) -> str:
-    """Advice for a file that only ffmpeg reads; empty for any other."""
-    if path.suffix.lower() not in ffmpeg.SUFFIXES:
+def _hint(path: Path, error: Exception) -> str:
+    """Advice for a file that only ffmpeg reads; empty for what is hardly one."""
+    is_unknown = getattr(error, "code", None) == _UNKNOWN_FORMAT
+    if is_unknown and not formats.needs_ffmpeg(path.suffix.lower()):
         return ""
     wav = shlex.quote(f"{path.stem}.wav")
-    return f"Install ffmpeg, or: ffmpeg -i {shlex.quote(path.name)} {wav}"
+    return f" Install ffmpeg, or: ffmpeg -i {shlex.quote(path.name)} {wav}"
 
 
 def _unreadable(error: BaseException) -> AudioError:
-    return AudioError(f"not audio that libsndfile can read whole: {message_of(error)}")
+    return AudioError(f"not audio that libsndfile can read whole: {message_of(error).rstrip('.')}.")
