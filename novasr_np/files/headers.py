@@ -22,8 +22,14 @@ def walk_flac(data: mmap.mmap, at: int) -> Held:
 
     A stream whose header says fewer samples than its frames hold gets a header that says nothing.
     """
-    marks = (data.find(b"fLaC" + kind + b"\0\0\x22", at + _STREAMINFO) for kind in (b"\0", b"\x80"))
-    end = min((mark for mark in marks if mark >= 0), default=len(data))
+    end = at
+    while (end := data.find(b"fLaC", end + 1)) >= 0:
+        if data[end + 4 : end + 8] in (
+            b"\0\0\0\x22",
+            b"\x80\0\0\x22",
+        ):  # its first block of metadata
+            break
+    end = len(data) if end < 0 else end
     stated = int.from_bytes(data[at + 21 : at + 26], "big") & (1 << 36) - 1
     if stated and _last_sample(data, at, end) > stated:
         head = bytearray(data[at : at + _STREAMINFO])
