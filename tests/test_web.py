@@ -461,6 +461,8 @@ def broken_files(folder: Path) -> dict[str, str]:
         "noise.wav": np.random.default_rng(0).bytes(5000),
         "noise.mp3": np.random.default_rng(1).bytes(5000),
         "cut.wav": good[:-100],
+        "half.wav": good[:40] + (4000).to_bytes(4, "little") + good[44:],
+        "two.wav": good + good,
         "header.wav": good[:30],
         "cut.flac": flac[: len(flac) // 2],
         "text.flac": b"no sound at all",
@@ -477,12 +479,26 @@ def broken_files(folder: Path) -> dict[str, str]:
         "noise.mp3": "Expected WAV, FLAC",
         "text.flac": "Expected WAV, FLAC",
         "header.wav": "damaged",
-        "cut.wav": "cut short: 3950 of 4000",
+        "cut.wav": "cut short: 7900 of 8000 bytes",
+        "half.wav": "says 4000 bytes of samples, but 4000 more follow",
+        "two.wav": "more follow",
         "cut.flac": "",
         "nan.wav": "sample 7 is NaN",
         "slow.wav": "999 Hz",
         "zero.wav": "0 channels",
     }
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [0, 2_000_000_000, 0xFFFF_FFFF])
+def test_a_size_that_stands_for_unknown(tab, tmp_path, size):
+    speech(tmp_path / "x.wav")
+    data = bytearray((tmp_path / "x.wav").read_bytes())
+    data[40:44] = size.to_bytes(4, "little")
+    (tmp_path / "x.wav").write_bytes(data)
+    tab.give(tmp_path / "x.wav")
+    tab.done()
+    assert tab.page.evaluate("novasr.result.total") == 3 * 4000
 
 
 @pytest.mark.browser

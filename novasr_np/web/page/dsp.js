@@ -299,7 +299,7 @@ function readWav(bytes) {
   let format = null;
   for (let at = 12; at + 8 <= bytes.length;) {
     const name = ascii(bytes, at, 4), body = at + 8;
-    let size = view.getUint32(at + 4, true);
+    const size = view.getUint32(at + 4, true);
     if (name === "fmt " && size >= 16 && body + size <= bytes.length) {
       let code = view.getUint16(body, true);
       if (code === 0xfffe && size >= 26) code = view.getUint16(body + 24, true);
@@ -314,13 +314,8 @@ function readWav(bytes) {
       if (!format) break;
       const read = sampleReader(format.code, format.bits);
       if (!read) return null;
-      const width = format.count * (format.bits / 8), there = bytes.length - body;
-      // Written to a pipe, when its length was not known.
-      if (Math.abs(size - 2 ** 31) <= 4096 || size >= 2 ** 32 - 4096) size = there;
-      if (size > there) {
-        throw new Error(`The file is cut short: ${Math.floor(there / width)} of ${Math.floor(size / width)} samples are there.`);
-      }
-      const samples = Math.floor(size / width);
+      const width = format.count * (format.bits / 8);
+      const samples = Math.floor(soundSize(bytes, view, body, size) / width);
       const channels = Array.from({ length: format.count }, (_, c) => {
         const x = new Float32Array(samples), step = format.bits / 8;
         for (let t = 0, i = body + c * step; t < samples; t++, i += width) x[t] = read(view, i);
@@ -331,6 +326,29 @@ function readWav(bytes) {
     at = body + size + (size & 1);
   }
   throw new Error("The WAV file is damaged: it has no sound data.");
+}
+
+// The bytes of samples from `body` on, of which the header says `size`: as in files/chunks.py.
+function soundSize(bytes, view, body, size) {
+  const there = bytes.length - body;
+  if (size <= there && chunksFollow(bytes, view, body + size)) return size;
+  // Marks of a size that its writer did not know.
+  const marks = [1e9, 2 ** 30, 2e9, 2 ** 31, 4e9, 2 ** 32];
+  if (size === 0 || marks.some((mark) => Math.abs(size - mark) <= 4096)) return there;
+  if (size > there) throw new Error(`The file is cut short: ${there} of ${size} bytes of samples are there.`);
+  throw new Error(`Its header says ${size} bytes of samples, but ${there - size} more follow: a recording that was never finished, or several in one file. The command novasr says what to do.`);
+}
+
+// Whether nothing follows but chunks, tags and a little filling.
+function chunksFollow(bytes, view, at) {
+  if (at & 1 && bytes[at] === 0) at++;
+  while (at + 8 <= bytes.length && /^[ -~]{4}$/.test(ascii(bytes, at, 4)) && ascii(bytes, at, 4) !== "RIFF") {
+    const end = at + 8 + view.getUint32(at + 4, true);
+    if (end > bytes.length) break;
+    at = end + (end & 1 && bytes[end] === 0 ? 1 : 0);
+  }
+  const rest = bytes.subarray(at);
+  return /^(TAG|ID3|APETAGEX)/.test(ascii(rest, 0, 8)) || (rest.length <= 4096 && rest.every((byte) => !byte));
 }
 
 function sampleReader(code, bits) {
