@@ -205,13 +205,41 @@ def test_an_ogg_file_without_one_of_its_pages(place, path):
         read(path)
 
 
+# The beginnings of containers that only ffmpeg reads.
+FIRST = {
+    "mp4": b"\0\0\0\x1cftypM4A \0\0\2\0",
+    "mkv": b"\x1aE\xdf\xa3\x8fB\x86\x81\x01B\x82\x88matroska",
+    "wma": bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"),
+    "flv": b"FLV\x01\x04\0\0\0\x09\0\0\0\0",
+    "tta": b"TTA1\x01\0\x01\0",
+    "amr": b"#!AMR\n",
+}
+
+
+@pytest.mark.parametrize("first", FIRST.values(), ids=FIRST)
+def test_a_second_recording_that_ffmpeg_would_leave_out_is_named(first, path):
+    path.write_bytes(first + bytes(1000) + first + bytes(1000))
+    with pytest.raises(AudioError, match=f"a second .* begins at byte {len(first) + 1000}"):
+        containers.walk(path)
+    path.write_bytes(first + bytes(1000) + first[:5] + bytes(1000))
+    assert len(containers.walk(path).parts) == 1
+
+
+@pytest.mark.parametrize("other", [{"rate": 8000}, {"channels": 2}])
+def test_of_joined_wav_files_ffmpeg_would_read_the_first(other, path):
+    """So it is not asked, be it there or not."""
+    path.write_bytes(made(path, "wav") + made(path, "wav", **other))
+    with pytest.raises(AudioError, match="2 files were joined"):
+        read(path)
+
+
 def test_a_voc_file_of_several_blocks_is_not_read_in_part(path, monkeypatch):
     soundfile.write(path, speech_like(RATE), RATE, "PCM_16", format="VOC")
     data, want = path.read_bytes(), read(path)[0]
     more = data[:-1] + b"\x02" + (2000).to_bytes(3, "little") + bytes(2000) + b"\0"
     path.write_bytes(more)
     monkeypatch.setattr(ffmpeg, "is_installed", lambda: False)
-    with pytest.raises(AudioError, match="several blocks"):
+    with pytest.raises(AudioError, match="in several blocks"):
         read(path)
     monkeypatch.undo()
     if shutil.which("ffmpeg"):

@@ -137,5 +137,5 @@ def walk_voc(data: mmap.mmap, at: int) -> Held:
             )
         sounds += kind in (1, 2, 3, 9)  # of two kinds of header, continued, silence
         end += 4 + size
-    beyond = "a VOC file of several blocks" if sounds != 1 else None
+    beyond = "its sound stands in several blocks of VOC" if sounds != 1 else None
     return Held([Part(at, min(len(data), end + 1))], min(len(data), end + 1), beyond=beyond)

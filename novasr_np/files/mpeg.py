@@ -9,6 +9,7 @@ one behind the other: each is a part, so that the silence that its encoder added
 """
 
 import mmap
+from fractions import Fraction
 from typing import NamedTuple
 
 from ..errors import AudioError
@@ -21,6 +22,7 @@ _KBITS = {
 }
 _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8000)}
 _SEARCH = 1 << 16  # bytes in which the first frame has to begin
+_CUT = 6  # frames that a decoder may cut off, as what the encoder put before and behind the sound
 _RUN = 4  # frames in a row that are no chance
 
 
@@ -106,16 +108,20 @@ def _stream(data: mmap.mmap, start: int) -> _Stream:
 
 def _part(data: mmap.mmap, stream: _Stream) -> Part:
     """The part of a stream, with a right first frame before it if it has none."""
-    if stream.n_frames_stated is not None and stream.frames <= stream.n_frames_stated + 1:
-        return Part(stream.start, stream.stop)
-    if stream.missing:
-        raise AudioError(f"cut short: {stream.missing} bytes of its last frame are missing")
     header = data[stream.start : stream.start + 4]
     first = frame(header)
     assert first
+    seconds = Fraction(
+        max(0, stream.frames - _CUT) * first.samples, _RATES[first.kind[0]][first.kind[1]]
+    )
+    if stream.n_frames_stated is not None and stream.frames <= stream.n_frames_stated + 1:
+        return Part(stream.start, stream.stop, seconds=seconds)
+    if stream.missing:
+        raise AudioError(f"cut short: {stream.missing} bytes of its last frame are missing")
     is_misstated = stream.n_frames_stated is not None
     start = stream.start + (first.length if is_misstated else 0)
-    return Part(start, stream.stop, _telling(header, stream.frames - is_misstated))
+    head = _telling(header, stream.frames - is_misstated)
+    return Part(start, stream.stop, head, seconds)
 
 
 def _telling(header: bytes, frames: int) -> bytes:

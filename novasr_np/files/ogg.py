@@ -102,7 +102,7 @@ def walk(data: mmap.mmap, at: int) -> Held:
             raise AudioError(f"cut short: the Ogg stream has no end before byte {stop}")
         inside = [s for s in streams.values() if not s.head.startswith(_ASIDE)]
         if len(inside) != 1 or inside[0].kind is None:
-            beyond = "an Ogg file with more than one stream of Vorbis, Opus or FLAC"
+            beyond = "its Ogg streams are more or other than one of Vorbis, Opus or FLAC"
             parts.append(Part(start, stop))
             continue
         parts.append(Part(start, stop, seconds=inside[0].seconds()))

@@ -110,6 +110,10 @@ def reading(path: Path) -> Iterator[Source]:
         except (_BeyondError, soundfile.LibsndfileError, TypeError) as error:
             if getattr(error, "code", None) == _SYSTEM_ERROR or os.path.getsize(path) == 0:
                 raise _unreadable(error) from error
+            # Of joined files ffmpeg may read the first only: it is asked if their length is known.
+            if len(held.parts) > 1 and not all(part.seconds for part in held.parts):
+                said = f"{_unreadable(error)} {len(held.parts)} files were joined: split it"
+                raise AudioError(said) from error
             if not ffmpeg.is_installed():
                 raise AudioError(f"{_unreadable(error)}{_hint(path, error)}") from error
             file = stack.enter_context(ffmpeg.decoding(path))
@@ -189,7 +193,7 @@ def _count(path: Path, parts: list[Part]) -> int:
         raise _unreadable(error) from error
     if len(kinds) > 1:
         found = " and ".join(f"{rate} Hz with {n} channel{'s' * (n > 1)}" for rate, n in kinds)
-        raise _BeyondError(f"joined recordings of different kinds, {found}")
+        raise _BeyondError(f"its recordings are of different kinds, {found}")
     return count
 
 
@@ -203,4 +207,6 @@ def _hint(path: Path, error: Exception) -> str:
 
 
 def _unreadable(error: BaseException) -> AudioError:
+    if isinstance(error, _BeyondError):
+        return AudioError(f"{error}.")
     return AudioError(f"not audio that libsndfile can read whole: {message_of(error).rstrip('.')}.")
