@@ -8,6 +8,7 @@ from conftest import check, speech_like
 
 from novasr_np import Stream, resample, upsample
 from novasr_np.dsp import crossover
+from novasr_np.dsp import resample as resampling
 from novasr_np.dsp.band import edge
 from novasr_np.dsp.crossover import Crossover, highest
 
@@ -26,6 +27,8 @@ def test_the_page_has_the_same_slope():
     page = Path(crossover.__file__).parents[1] / "web/page/dsp.js"
     assert f"const STEEPNESS = {crossover._STEEPNESS};" in page.read_text()
     assert f"attenuation = {crossover._ATTENUATION})" in page.read_text()
+    assert f"const STEEP = {resampling._TRANSITION};" in page.read_text()
+    assert f"attenuation = {resampling._ATTENUATION})" in page.read_text()
 
 
 @pytest.mark.parametrize("rate", RATES)

@@ -34,7 +34,7 @@ _CHOOSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 class Options:
     """Options for all files of a run."""
 
-    resampler: str = "upstream"
+    resampler: str = "auto"
     keep_lowband: str | float | bool | None = None  # as for `novasr_np.upsample`
     channels: str = "each"  # each, first or mono
     format: str = "wav"  # a key of formats.FORMATS

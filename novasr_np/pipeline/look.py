@@ -18,7 +18,7 @@ def look(
     sample_rate: int,
     channels: int,
     *,
-    resampler: str = "upstream",
+    resampler: str = "auto",
     keep_lowband: Any = None,
     dtype: Any = np.float32,
 ) -> Facts:
