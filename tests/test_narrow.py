@@ -1,8 +1,11 @@
 """Sound narrower than the networks were made for: nothing mirrored, and what is said of it."""
 
+import json
+
 import numpy as np
 import pytest
-from conftest import check, speech, speech_like
+import soundfile
+from conftest import check, runner, speech, speech_like
 
 from novasr_np import Stream, resample, upsample
 from novasr_np.cli import corpus, run
@@ -70,3 +73,20 @@ def test_corpora_know_a_resampler_by_its_own_name(monkeypatch, tmp_path):
         _, task, _ = corpus._prepare(run._parser().parse_args(["corpus", *options]))
         hashes[name] = task.settings
     assert hashes["auto"] == hashes["steep"] != hashes["upstream"]
+
+
+def test_what_ends_too_low_is_told_before_the_work(monkeypatch, tmp_path, capfd):
+    monkeypatch.chdir(tmp_path)
+    for name, rate in (("a", 8000), ("b", 8000), ("c", 14_000)):
+        soundfile.write(f"{name}.wav", speech_like(100, rate), rate)
+    wide = resample(np.random.default_rng(0).normal(0, 0.1, 8000), 8000, "steep", 48_000)
+    soundfile.write("d.wav", wide, 48_000)
+    cli = runner(capfd, "upsample", "--weights", AIRBAND)
+    said = "its sound ends at 4 kHz, and airband-live is made for sound up to 8 kHz: little is"
+    for names, count in (("a", 1), ("ab", 1), ("c", 0), ("d", 1)):
+        status, _, err = cli(*[f"{name}.wav" for name in names], "-f")
+        assert (status, err.count(said), "is new" in err) == (0, count, False)
+    assert cli("a.wav", "b.wav", "-f", "-v")[2].count(said) == 2
+    assert said not in cli("a.wav", "-f", "-q")[2]
+    (file,) = json.loads(cli("a.wav", "-f", "--json")[1])["files"]
+    assert file["notes"].startswith(said)

@@ -7,6 +7,7 @@ const MIN_RATE = 1000, MAX_RATE = 768000;
 const MAX_LEVEL = 1e9; // far beyond any sound
 const STEEPNESS = 7; // the crossover's frequency in widths of its transition, as in dsp/crossover.py
 const STEEP = 0.08; // of half the lower rate, the steep resampler's transition, as in dsp/resample.py
+const LOWEST_END = 0.875 * RATE_IN / 2; // Hz, of a sound that is wide enough, as in pipeline/look.py
 
 const ceilDiv = (a, b) => Math.ceil(a / b);
 const gcd = (a, b) => (b ? gcd(b, a % b) : a);
