@@ -25,7 +25,7 @@ def speech(seconds: int) -> np.ndarray:
     clips = []
     for path in sorted((SHARED / "speech" / "eval").glob("*.flac")):
         x, rate = soundfile.read(path, dtype="float32")
-        clips.append(resample(x, rate))
+        clips.append(resample(x, rate, "upstream"))
     if not clips:
         sys.exit(f"no speech in {SHARED}: set NOVASR_SHARED to the folder with it")
     return np.resize(np.concatenate(clips), 16_000 * seconds)

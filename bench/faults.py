@@ -38,7 +38,7 @@ def main() -> None:
     wide = upsample(x, weights=params)
     rows["another resampler (soxr) from 48 kHz"] = (
         forward(params, resample(wide, 3 * rate, "soxr")),
-        forward(params, resample(wide, 3 * rate)),
+        forward(params, resample(wide, 3 * rate, "upstream")),
     )
     table = ["| deviation | SNR, dB | LSD |", "|---|---:|---:|"]
     for words, (y, want) in rows.items():

@@ -25,7 +25,7 @@ def upsample(
     sample_rate: int | None = None,
     *,
     weights: WeightsLike = None,
-    resampler: str = "upstream",
+    resampler: str = "auto",
     keep_lowband: str | float | bool | None = None,
     batch: int | None = None,
     segment: int | None = None,

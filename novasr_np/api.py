@@ -21,7 +21,7 @@ def upsample(
     sample_rate: int | None = None,
     *,
     weights: WeightsLike = None,
-    resampler: str = "upstream",
+    resampler: str = "auto",
     keep_lowband: str | float | bool | None = None,
     threads: int | None = None,
     options: Mapping[str, Any] | None = None,
@@ -31,13 +31,13 @@ def upsample(
     x [..., T]: float32, float64 (full scale is 1) or int16 samples at `sample_rate` Hz, with a
     separate channel at each leading index. sample_rate: None for the network's input rate, 16 kHz.
     weights: a name, a path or loaded ones (`load_weights`); they determine which network runs.
-    resampler: the one that brings another rate to 16 kHz (`resample`). keep_lowband: Hz below which
-    x itself is kept, in place of the network's output; "auto" for 7/8 of the highest frequency at
-    `sample_rate`, or at which the sound ends, which is looked for at rates above the network's;
-    None for the network's default: "auto" with airband, nothing with the others. True means "auto",
-    False nothing. threads: number of threads that share the network's work, None for one on each
-    core; the result is the same to the byte. options: the network's, by name, such as
-    ``{"seed": 1}`` for FlashSR.
+    resampler: the one that brings another rate to the network's (`resample`); "auto" for the
+    network's own, which is "steep" for airband. keep_lowband: Hz below which x itself is kept, in
+    place of the network's output; "auto" for 7/8 of the highest frequency at `sample_rate`, or at
+    which the sound ends, which is looked for at rates above the network's; None for the network's
+    default: "auto" with airband, nothing with the others. True means "auto", False nothing.
+    threads: number of threads that share the network's work, None for one on each core; the result
+    is the same to the byte. options: the network's, by name, such as ``{"seed": 1}`` for FlashSR.
 
     Returns [..., ceil(48000 T / sample_rate)] at 48 kHz, so exactly 3T samples for 16 kHz: float64
     for float64, else float32. |y| <= 1 for the network alone, while a low band that is kept keeps
@@ -84,7 +84,7 @@ class Stream:
         sample_rate: int | None = None,
         channels: int = 1,
         *,
-        resampler: str = "upstream",
+        resampler: str = "auto",
         keep_lowband: str | float | bool | None = None,
         dtype: Any = np.float32,
         threads: int | None = 1,
@@ -156,22 +156,24 @@ class Stream:
 
 
 def resample(
-    x: Any, sample_rate: int, resampler: str = "upstream", new_rate: int | None = None
+    x: Any, sample_rate: int, resampler: str = "auto", new_rate: int | None = None
 ) -> np.ndarray:
     """Resample to the default network's input rate, as the first step of `upsample` does.
 
     x [..., T] float32 or float64 at `sample_rate` Hz -> [..., ceil(new_rate T / sample_rate)] at
     `new_rate` Hz, None for 16 kHz, in the same dtype. If the two rates are equal, x is returned
     as it is.
-    resampler: "upstream" or "hann" (`dsp.resample`; their stop bands are leaky, as the originals'
-    are), or "soxr" (steep, quality VHQ, needs the extra ``soxr``).
+    resampler: "steep"; "upstream", which NovaSR's original has, or "hann", FlashSR's, both leaky
+    (`dsp.resample`); "soxr" (steep, quality VHQ, needs the extra ``soxr``); or "auto", the default
+    network's own: "steep".
 
     Raises ValueError for another resampler or a rate out of range, TypeError for a rate that is no
     whole number or another dtype, ModuleNotFoundError if soxr is chosen but not installed.
     """
+    network = default_network()
     if new_rate is None:
-        new_rate = default_network().rate_in
-    return resampling.resample(x, sample_rate, new_rate, resampler)
+        new_rate = network.rate_in
+    return resampling.resample(x, sample_rate, new_rate, network.resampler(resampler))
 
 
 def stages(weights: WeightsLike, x: Any) -> Iterator[tuple[str, np.ndarray]]:

@@ -178,7 +178,7 @@ def test_another_resampler_is_named(ours):
     assert (right.grade, right.faults) == ("float32", [])
     other = verify(lambda x, rate: NOVASR(signal.resample_poly(x, 1, 3), 16_000), ours, [case])
     assert other.grade == WRONG
-    assert other.faults == ["another resampler than the original's"]
+    assert other.faults == ["another resampler than upstream"]
 
 
 def test_ports_that_fail_are_wrong_and_say_why(ours):

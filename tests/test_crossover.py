@@ -8,8 +8,10 @@ from conftest import check, speech_like
 
 from novasr_np import Stream, resample, upsample
 from novasr_np.dsp import crossover
+from novasr_np.dsp import resample as resampling
 from novasr_np.dsp.band import edge
 from novasr_np.dsp.crossover import Crossover, highest
+from novasr_np.pipeline import look
 
 RATES = [8000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 8_009]
 
@@ -26,6 +28,9 @@ def test_the_page_has_the_same_slope():
     page = Path(crossover.__file__).parents[1] / "web/page/dsp.js"
     assert f"const STEEPNESS = {crossover._STEEPNESS};" in page.read_text()
     assert f"attenuation = {crossover._ATTENUATION})" in page.read_text()
+    assert f"LOWEST_END = {look._LOWEST_END} * RATE_IN / 2;" in page.read_text()
+    assert f"const STEEP = {resampling._TRANSITION};" in page.read_text()
+    assert f"attenuation = {resampling._ATTENUATION})" in page.read_text()
 
 
 @pytest.mark.parametrize("rate", RATES)

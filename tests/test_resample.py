@@ -39,7 +39,7 @@ def test_formula(resampler, rate, samples):
     check(resample(x.astype(np.float32), rate, resampler), want, 5e-6)
 
 
-@pytest.mark.parametrize("resampler", ["upstream", "soxr"])
+@pytest.mark.parametrize("resampler", ["upstream", "steep", "soxr"])
 @pytest.mark.parametrize("rate", [8000, 15999, 16000, 22051, 44100, 48000, 192000])
 def test_lengths_and_channels(rate, resampler):
     if resampler == "soxr":
@@ -52,7 +52,7 @@ def test_lengths_and_channels(rate, resampler):
         check(y[1], resample(x[1], rate, resampler), 1e-6)
 
 
-@pytest.mark.parametrize("resampler", ["upstream", "soxr"])
+@pytest.mark.parametrize("resampler", ["upstream", "steep", "soxr"])
 @pytest.mark.parametrize("rate", [8000, 24000, 44100, 48000, 22051])
 def test_a_tone_stays_in_place(rate, resampler):
     """440 Hz for a second lands on the same sine at 16 kHz: no delay, no gain."""
@@ -63,6 +63,32 @@ def test_a_tone_stays_in_place(rate, resampler):
     y = resample(tone, rate, resampler)
     inside = slice(200, -200)
     check(y[inside], want[inside], 1e-3)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 44100])
+def test_steep_is_kaisers_sinc(rate):
+    """A windowed sinc as plain sums: 120 dB from half the lower rate on, flat up to 0.92 of it."""
+    x = np.random.default_rng(rate).normal(size=400)
+    half = min(rate, 16_000) / 2
+    seconds = (120 - 7.95) / (2.285 * 2 * np.pi * 0.08 * half) / 2
+    beta = 0.1102 * (120 - 8.7)
+    t = np.arange(math.ceil(400 * 16_000 / rate))[:, np.newaxis] / 16_000 - np.arange(400) / rate
+    window = np.i0(beta * np.sqrt(np.maximum(0, 1 - (t / seconds) ** 2))) / np.i0(beta)
+    h = np.where(abs(t) <= seconds, window, 0) * 2 * 0.96 * half * np.sinc(2 * 0.96 * half * t)
+    check(resample(x, rate, "steep"), h @ x / rate, 1e-12)
+
+
+@pytest.mark.parametrize("rate", [6000, 8000, 11025, 12000, 15900, 22050, 44100, 48000])
+def test_nothing_is_mirrored_by_the_default(rate):
+    """Up to 0.92 of half the lower rate all passes, from there on nothing, down to -100 dB."""
+    half = min(rate, 16_000) / 2
+    hertz, gain = np.array([[0.3, 0.9, 1.02, 1.3], [1, 1, 0, 0]])
+    for tone, kept in zip(hertz * half, gain, strict=True):
+        if tone < rate / 2:
+            x = np.sin(2 * np.pi * tone * np.arange(rate // 4) / rate)
+            y = resample(x, rate)
+            want = kept * np.sin(2 * np.pi * tone * np.arange(len(y)) / 16_000)
+            check(y[500:-500], want[500:-500], 1e-5, f"{tone} Hz")
 
 
 def test_sixteen_kilohertz_is_returned_as_it_is():

@@ -328,6 +328,7 @@ def test_equals_the_command(tab, cli, tmp_path, weights, rate, samples):
     file = speech("in.wav", rate, samples=samples, subtype="FLOAT")
     tab.give(file, weights)
     tab.done()
+    assert ("little is restored" in tab.status()) == (rate < 14_000)
     path = tab.download(tmp_path)
     assert path.name == "in_48k.wav"
     got, got_rate = soundfile.read(path, dtype="float32", always_2d=True)

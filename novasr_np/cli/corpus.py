@@ -166,7 +166,8 @@ def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], Task, Engine
                 f"inside {args.source}"
             )
     options = Options(
-        resampler=args.resampler,
+        # By its own name, which the settings' hash has
+        resampler=loaded.network.resampler(args.resampler),
         keep_lowband=args.keep_lowband,
         channels=args.channels,
         format=args.format,

@@ -48,10 +48,11 @@ def add_network(parser: argparse.ArgumentParser, default: str = weights.DEFAULT)
     add_weights(parser, default)
     parser.add_argument(
         "--resampler",
-        choices=RESAMPLERS,
-        default="upstream",
-        help="resampler that converts the input to the network's sampling rate; default: upstream, "
-        "that of the original",
+        choices=("auto", *RESAMPLERS),
+        default="auto",
+        help="resampler that converts the input to the network's sampling rate: steep, upstream "
+        "(NovaSR's original's, leaky), hann (FlashSR's) or soxr; default: auto, the network's own, "
+        "which is steep for airband",
     )
     parser.add_argument(
         "--keep-lowband",

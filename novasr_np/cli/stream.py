@@ -9,7 +9,8 @@ import numpy as np
 
 from ..api import Stream
 from ..files.signals import deferred_signals
-from ..weights import LIVE
+from ..pipeline.look import narrow_note
+from ..weights import LIVE, load_weights
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
 from .options import add_network, positive
 
@@ -66,9 +67,11 @@ def add(commands: Any) -> None:
 
 def _main(args: argparse.Namespace) -> int:
     try:
+        loaded = load_weights(LIVE if args.weights is None else args.weights)
+        rate = loaded.network.rate_in if args.rate is None else args.rate
         stream = Stream(
-            args.weights,
-            args.rate,
+            loaded,
+            rate,
             args.channels,
             resampler=args.resampler,
             keep_lowband=args.keep_lowband,
@@ -76,6 +79,8 @@ def _main(args: argparse.Namespace) -> int:
         )
     except (OSError, ValueError, ModuleNotFoundError, MemoryError) as error:
         usage(error)
+    if narrow := narrow_note(loaded.network, rate, None):
+        say(f"standard input: {narrow}")
     dtype, out = _RAW[args.input], _RAW[args.output]
     frame = dtype.itemsize * args.channels
     rest, begun = b"", False

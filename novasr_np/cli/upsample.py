@@ -18,6 +18,7 @@ from ..files import find, formats
 from ..files.convert import Options, Result, convert
 from ..files.reading import duration
 from ..networks import Network
+from ..pipeline.look import narrow_note
 from ..pipeline.runner import Runner
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
 from .options import (
@@ -212,7 +213,7 @@ def _report(result: Result, args: argparse.Namespace) -> None:
 class _Notes:
     """Notes for the user, before the work: what a file itself calls for, and where its sound ends.
 
-    The latter on the first of several files, with --verbose on each.
+    The latter on the first of several files of a kind, with --verbose on each.
     """
 
     def __init__(self, network: Network, args: argparse.Namespace) -> None:
@@ -220,18 +221,21 @@ class _Notes:
         self._loud = not (args.quiet or args.json)
         self._wanted = args.keep_lowband == "auto" and self._loud
         self._all = args.verbose
-        self._told: set[bool] = set()
+        self._told: set[str] = set()
 
     def __call__(self, result: Result) -> None:
-        if result.notes and self._loud:
-            say(f"{result.source}: {result.notes}")
         found, rate = result.band_edge is not None, result.sample_rate or 0
+        narrow = narrow_note(self._network, rate, result.band_edge)
+        notes = result.notes.split("; ") if result.notes else []
+        if narrow and not self._is_new("narrow"):
+            notes = [note for note in notes if note != narrow]
+        if notes and self._loud:
+            say(f"{result.source}: {'; '.join(notes)}")
         # A sound without an end is worth a note only at a rate near the output's.
-        if not self._wanted or not (found or 3 * rate > 2 * self._network.rate_out):
+        if narrow or not self._wanted or not (found or 3 * rate > 2 * self._network.rate_out):
             return
-        if found in self._told and not self._all:
+        if not self._is_new("found" if found else "full"):
             return
-        self._told.add(found)
         kept = f"{(result.kept_below or 0) / 1000:.3g} kHz"
         if found:
             end = f"{(result.band_edge or 0) / 1000:.3g} kHz"
@@ -244,6 +248,11 @@ class _Notes:
                 f"{result.source}: has sound up to {rate / 2000:.3g} kHz, and all below {kept} "
                 "is kept: hardly anything will change (--keep-lowband 7000 renews all above 7 kHz)"
             )
+
+    def _is_new(self, kind: str) -> bool:
+        is_new = self._all or kind not in self._told
+        self._told.add(kind)
+        return is_new
 
 
 def _name_passed_over(args: argparse.Namespace, rate_out: int) -> None:

@@ -59,7 +59,7 @@ def explain(
     if found and before > MATCH_DB:
         return found
     if case.rate != network.rate_in:
-        return [*found, Finding("resampler", "another resampler than the original's")]
+        return [*found, Finding("resampler", f"another resampler than {network.own_resampler}")]
     candidates = list(_explanations(y, truth, network))
     candidates += _known_faults(case, y, before, params, network, suspects)
     best, finding = max(candidates, default=(-np.inf, None))

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..samples import ceil_div
-from .polyphase import Polyphase, kernels
-from .sinc import kaiser, kaiser_beta, windowed_sinc
+from .polyphase import Polyphase, low_pass
 
 _ATTENUATION = 100  # dB, in the stop band
 # The crossover's frequency in widths of the transition. The page has the same (web/page/dsp.js),
@@ -61,8 +60,8 @@ class Crossover:
     def __init__(
         self, hertz: float, sample_rate: int, rate_out: int, channels: int, dtype: Any
     ) -> None:
-        self._input = _low_pass(hertz, sample_rate, rate_out, channels, dtype)
-        self._network = _low_pass(hertz, rate_out, rate_out, channels, dtype)
+        self._input = _filter(hertz, sample_rate, rate_out, channels, dtype)
+        self._network = _filter(hertz, rate_out, rate_out, channels, dtype)
         self.sample_rate, self.rate_out = sample_rate, rate_out
         self._waiting = [np.zeros((channels, 0), dtype)] * 3
 
@@ -87,24 +86,11 @@ class Crossover:
         return y + (low_of_input - low_of_network)
 
 
-def _low_pass(
-    hertz: float, sample_rate: int, rate_out: int, channels: int, dtype: Any
-) -> Polyphase:
+def _filter(hertz: float, sample_rate: int, rate_out: int, channels: int, dtype: Any) -> Polyphase:
     o = sample_rate // math.gcd(sample_rate, rate_out)
     return Polyphase(_table(hertz, sample_rate, rate_out, np.dtype(dtype)), o, channels)
 
 
 @lru_cache(maxsize=2)
 def _table(hertz: float, sample_rate: int, rate_out: int, dtype: np.dtype) -> np.ndarray:
-    """Make a windowed sinc from any rate to rate_out, by Kaiser's rules for beta and length."""
-    transition = hertz / _STEEPNESS  # Hz, the full width
-    half = (_ATTENUATION - 7.95) / (2.285 * 2 * np.pi * transition) / 2  # s
-    beta = kaiser_beta(_ATTENUATION)
-
-    def h(distance: np.ndarray) -> np.ndarray:
-        t = distance / sample_rate  # s
-        return windowed_sinc(2 * hertz * t, kaiser(t / half, beta)) * 2 * hertz / sample_rate
-
-    divisor = math.gcd(sample_rate, rate_out)
-    o, n = sample_rate // divisor, rate_out // divisor
-    return kernels(o, n, h, half * sample_rate, dtype)
+    return low_pass(hertz, hertz / _STEEPNESS, _ATTENUATION, sample_rate, rate_out, dtype)

@@ -1,5 +1,6 @@
 """Filter from one sampling rate to another, chunk by chunk."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from .. import blas
 from ..samples import ceil_div
+from .sinc import kaiser, kaiser_beta, windowed_sinc
 
 # Up to this number of phases a filter is a matrix that gives some hundred outputs at a time; with
 # more, the matrix would be too large.
@@ -106,6 +108,26 @@ class Polyphase:
         channel, item = x.strides
         shape, strides = (len(x), count, width), (channel, hop * item, item)
         return np.ndarray(shape, x.dtype, x, strides=strides)
+
+
+def low_pass(
+    hertz: float, transition: float, attenuation: float, sample_rate: int, new_rate: int, dtype: Any
+) -> np.ndarray:
+    """Table for `Polyphase` of a windowed sinc, by Kaiser's rules for beta and length.
+
+    hertz: where half of the sound passes, in the middle of a transition of `transition` Hz;
+    attenuation: dB beyond it, at least 50. Raises ValueError as `kernels`.
+    """
+    half = (attenuation - 7.95) / (2.285 * 2 * np.pi * transition) / 2  # s
+    beta = kaiser_beta(attenuation)
+
+    def h(distance: np.ndarray) -> np.ndarray:
+        t = distance / sample_rate  # s
+        return windowed_sinc(2 * hertz * t, kaiser(t / half, beta)) * 2 * hertz / sample_rate
+
+    divisor = math.gcd(sample_rate, new_rate)
+    o, n = sample_rate // divisor, new_rate // divisor
+    return kernels(o, n, h, half * sample_rate, dtype)
 
 
 def kernels(

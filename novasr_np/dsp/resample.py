@@ -1,4 +1,7 @@
-"""Resample from any rate, with the filters that the published weights were trained with, or soxr.
+"""Resample from any rate, with a steep filter, the filters of the networks' originals, or soxr.
+
+"steep" is a windowed sinc by Kaiser's rules (`polyphase.low_pass`), whose stop band begins at half
+the lower of the two rates. So nothing is mirrored there, neither up nor down.
 
 The originals resample with torchaudio's windowed sinc. With both rates divided by their
 greatest common divisor (o in, n out) output m lies at input time ``c = m o / n``, and
@@ -11,30 +14,35 @@ reader has torchaudio's default, "hann": ``cos(pi t / 12)^2`` in place of the qu
 """
 
 import math
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from ..errors import missing_extra
 from ..samples import ceil_div, whole_number
-from .polyphase import ChunkFilter, Polyphase, kernels
+from .polyphase import ChunkFilter, Polyphase, kernels, low_pass
 from .sinc import hann, kaiser, windowed_sinc
 
-RESAMPLERS = ("upstream", "hann", "soxr")
+RESAMPLERS = ("steep", "upstream", "hann", "soxr")
 MIN_RATE, MAX_RATE = 1_000, 768_000  # Hz
 
 ZERO_CROSSINGS = 6  # on either side
 ROLLOFF = 0.99
 KAISER_BETA = 14.769656459379492
 
+# Of "steep"; the page has the same (web/page/dsp.js). 120 dB below full scale is less than the
+# weakest sound that airband hears (`FLOOR` of its spec).
+_ATTENUATION = 120  # dB
+_TRANSITION = 0.08  # of half the lower rate
+
 
 def resample(x: Any, sample_rate: int, new_rate: int, resampler: str = "upstream") -> np.ndarray:
     """x [..., T] at `sample_rate` Hz -> [..., ceil(new_rate T / sample_rate)] at `new_rate` Hz.
 
     x is float32 or float64 and keeps its dtype. At the new rate already it is returned as it is.
-    resampler: "upstream" or "hann" (above; their stop bands are leaky, as the originals' are), or
-    "soxr" (steep, quality VHQ, needs the extra ``soxr``).
+    resampler: "steep", "upstream" or "hann" (above; the stop bands of the last two are leaky, as
+    the originals' are), or "soxr" (steep, quality VHQ, needs the extra ``soxr``).
 
     Raises ValueError for another resampler or a rate that `make` refuses, TypeError for a rate that
     is no whole number or another dtype, ModuleNotFoundError if soxr is chosen but not installed.
@@ -69,7 +77,8 @@ def make(name: str, sample_rate: int, new_rate: int, channels: int, dtype: Any) 
         return Soxr(sample_rate, new_rate, channels, dtype)
     divisor = math.gcd(sample_rate, new_rate)
     o, n = sample_rate // divisor, new_rate // divisor
-    return Polyphase(_torchaudio(name, o, n, np.dtype(dtype)), o, channels)
+    table = _steep if name == "steep" else partial(_torchaudio, name)
+    return Polyphase(table(o, n, np.dtype(dtype)), o, channels)
 
 
 def check_rate(sample_rate: Any) -> int:
@@ -136,6 +145,14 @@ def _soxr_latency(sample_rate: int, new_rate: int) -> int:
         given += len(stream.resample_chunk(silence))
         most = max(most, taken - given * sample_rate // new_rate)
     return most
+
+
+@lru_cache(maxsize=8)
+def _steep(o: int, n: int, dtype: np.dtype) -> np.ndarray:
+    """Make the table of the steep filter."""
+    half = min(o, n) / 2
+    transition = _TRANSITION * half
+    return low_pass(half - transition / 2, transition, _ATTENUATION, o, n, dtype)
 
 
 @lru_cache(maxsize=8)

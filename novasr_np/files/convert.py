@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import AudioError, message
-from ..pipeline.look import look
+from ..pipeline.look import look, narrow_note
 from ..pipeline.runner import Runner
 from ..pipeline.upsampler import Upsampler
 from ..samples import check_levels, count_saturated
@@ -34,7 +34,7 @@ _CHOOSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 class Options:
     """Options for all files of a run."""
 
-    resampler: str = "upstream"
+    resampler: str = "auto"
     keep_lowband: str | float | bool | None = None  # as for `novasr_np.upsample`
     channels: str = "each"  # each, first or mono
     format: str = "wav"  # a key of formats.FORMATS
@@ -142,7 +142,8 @@ def _convert(
         result.band_edge, result.kept_below = facts.edge, stream.kept_below
         result.subtype = options.subtype or formats.same_depth(source.subtype, options.format)
         frames = network.duration(source.frames, source.sample_rate)
-        result.notes = "; ".join(source.notes) or None
+        narrow = narrow_note(network, source.sample_rate, facts.edge)
+        result.notes = "; ".join([*source.notes, *([narrow] if narrow else [])]) or None
         begin(result)
         try:
             if target != PIPE:

@@ -252,11 +252,11 @@ class Network:
     # (options by name or None, cut) -> all options; raises TypeError, ValueError
     check_options: Callable[[Mapping[str, Any] | None, Any], Any] | None = None
     keeps_low_band: bool = False  # True if the output contains the input's low band by design
-    own_resampler: str = "upstream"  # the resampler of the network's original
+    own_resampler: str = "steep"  # or that of the network's original, if its weights expect it
 
     def resampler(self, name: str) -> str:
-        """Name in `dsp.resample` for the user's `name`; "upstream" is the original's."""
-        return self.own_resampler if name == "upstream" else name
+        """Name in `dsp.resample` for the user's `name`; "auto" is the network's own."""
+        return self.own_resampler if name == "auto" else name
 
     def choose(self, options: Mapping[str, Any] | None) -> Any:
         """Complete the given options with the defaults; None for a network without options.

@@ -20,7 +20,7 @@ def upsample_arrays(
     clips: Sequence[np.ndarray],
     sample_rate: int,
     *,
-    resampler: str = "upstream",
+    resampler: str = "auto",
     keep_lowband: Any = None,
 ) -> list[np.ndarray]:
     """Upsample clips [..., T] (`samples.as_audio`) to [..., ceil(T rate_out / sample_rate)] each.

@@ -10,6 +10,7 @@ from ..dsp import resample as resampling
 from ..networks.record import Facts, Network
 
 _EDGE_SECONDS = 300  # of a sound, used to find where its band ends
+_LOWEST_END = 7 / 8  # of half a network's rate; the page has the same (web/page/dsp.js)
 
 
 def look(
@@ -18,7 +19,7 @@ def look(
     sample_rate: int,
     channels: int,
     *,
-    resampler: str = "upstream",
+    resampler: str = "auto",
     keep_lowband: Any = None,
     dtype: Any = np.float32,
 ) -> Facts:
@@ -39,6 +40,22 @@ def look(
         resampled = _resampled(blocks(), resampling.make(by, *rates, channels, dtype), facts, dtype)
         facts = network.needs(facts, resampled, network.cut)
     return facts
+
+
+def narrow_note(network: Network, sample_rate: int, edge: float | None) -> str | None:
+    """Say that a sound ends too low for the network; None if it does not.
+
+    Little is restored of a sound that ends below 7/8 of the highest frequency that the network was
+    made for. sample_rate, edge: as in `Facts`.
+    """
+    highest = network.rate_in / 2
+    end = min(sample_rate / 2, highest if edge is None else edge)
+    if network.rate_in == network.rate_out or end >= _LOWEST_END * highest:
+        return None
+    return (
+        f"its sound ends at {end / 1000:.3g} kHz, and {network.name} is made for sound up to "
+        f"{highest / 1000:g} kHz: little is restored above"
+    )
 
 
 def low_band_end(network: Network, keep_lowband: Any, facts: Facts) -> float | None:

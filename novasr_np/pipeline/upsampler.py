@@ -29,7 +29,7 @@ class Upsampler:
         runner: Runner,
         facts: Facts,
         *,
-        resampler: str = "upstream",
+        resampler: str = "auto",
         keep_lowband: Any = None,
         whole_blocks: bool = False,
     ) -> None:

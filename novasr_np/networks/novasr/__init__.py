@@ -44,5 +44,6 @@ NETWORK = Network(
         interior=fast.interior,
         scratch=fast.scratch,
     ),
+    own_resampler="upstream",
     ports=Ports(spec.SELF_TEST, faults.FAULTS, to_onnx.export),
 )

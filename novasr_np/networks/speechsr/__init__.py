@@ -55,6 +55,7 @@ def _network(variant: spec.Variant) -> Network:
             interior=partial(fast.interior, variant),
             scratch=partial(fast.scratch, variant),
         ),
+        own_resampler="upstream",
         ports=Ports(variant.self_test, to_onnx=to_onnx.export if variant is spec.TO_48K else None),
     )
 

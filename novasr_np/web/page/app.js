@@ -194,6 +194,8 @@ function finish(seconds) {
 // What becomes of a recording's own sound, as the command says it.
 function note() {
   const { edge, kept, rate } = result, kHz = (hertz) => `${+(hertz / 1000).toPrecision(3)} kHz`;
+  const end = edge ?? Math.min(rate, RATE_IN) / 2;
+  if (end < LOWEST_END) return `Its sound ends at ${kHz(end)}, and the network is made for sound up to ${kHz(RATE_IN / 2)}: little is restored above.`;
   if (edge !== null) return `Its sound ends at ${kHz(edge)}: all below ${kHz(kept)} stays, what is above is new.`;
   if (rate > 2 * RATE_IN) return `It has sound up to ${kHz(rate / 2)}, so hardly anything changes: to hear what the network can do, first cut it to 16 kHz.`;
   return `Its own sound below ${kHz(kept ?? Math.min(rate, RATE_IN) / 2)} stays, what is above is new.`;

@@ -6,6 +6,8 @@ const RATE_IN = 16000, RATE_OUT = 48000; // Hz, of the networks
 const MIN_RATE = 1000, MAX_RATE = 768000;
 const MAX_LEVEL = 1e9; // far beyond any sound
 const STEEPNESS = 7; // the crossover's frequency in widths of its transition, as in dsp/crossover.py
+const STEEP = 0.08; // of half the lower rate, the steep resampler's transition, as in dsp/resample.py
+const LOWEST_END = 0.875 * RATE_IN / 2; // Hz, of a sound that is wide enough, as in pipeline/look.py
 
 const ceilDiv = (a, b) => Math.ceil(a / b);
 const gcd = (a, b) => (b ? gcd(b, a % b) : a);
@@ -43,7 +45,7 @@ function makeFilter(rate, newRate, h, half) {
   return { o, n, taps, table, before: width, spectra: new Map() };
 }
 
-// The resampler of the original: a windowed sinc of 6 zero crossings.
+// The resampler of NovaSR's original: a windowed sinc of 6 zero crossings.
 function upstreamFilter(rate, newRate) {
   const scale = 0.99 * Math.min(1, newRate / rate), beta = 14.769656459379492;
   return makeFilter(rate, newRate, (d) => {
@@ -60,6 +62,12 @@ function lowPass(rate, newRate, hertz, transition = hertz / STEEPNESS, attenuati
     const t = d / rate;
     return sinc(2 * hertz * t) * kaiser(t / half, beta) * 2 * hertz / rate;
   }, half * rate);
+}
+
+// The steep resampler: nothing passes from half the lower rate on.
+function steepFilter(rate, newRate, attenuation = 120) {
+  const half = Math.min(rate, newRate) / 2;
+  return lowPass(rate, newRate, half * (1 - STEEP / 2), half * STEEP, attenuation);
 }
 
 const turns = new Map(); // size -> cos and sin of an FFT

@@ -20,6 +20,7 @@ class Engine { // one for each channel, all in one memory
     if (this.kind === 0) {
       throw new Error("This is no set of weights that the page knows. It takes a .safetensors file of NovaSR or airband, whole and unchanged in shape.");
     }
+    this.resampler = this.kind === NOVASR ? upstreamFilter : steepFilter; // that of its record
     this.latency = wasm.novasr_latency(this.kind);
     const size = align(wasm.novasr_memory(this.kind));
     const first = align(bytes + weights.length);
@@ -46,7 +47,7 @@ class Engine { // one for each channel, all in one memory
 function upsample({ module, weights, channels, rate, narrow }) {
   const engine = new Engine(module, weights, channels.length);
   if (narrow) { // as if it had been recorded at 16 kHz
-    const filterIn = upstreamFilter(rate, RATE_IN);
+    const filterIn = engine.resampler(rate, RATE_IN);
     channels = channels.map((x) => filter(filterIn, x, 0, ceilDiv(x.length * RATE_IN, rate)));
     rate = RATE_IN;
   }
@@ -57,9 +58,8 @@ function upsample({ module, weights, channels, rate, narrow }) {
   const kept = keeps ? keptBelow(edge, rate) : null;
   postMessage({ total, rate, edge, kept });
 
-  const half = Math.min(rate, RATE_OUT) / 2;
-  const toHeard = rate === RATE_IN ? null : upstreamFilter(rate, RATE_IN);
-  const toPlayed = rate === RATE_OUT ? null : lowPass(rate, RATE_OUT, half * 0.96, half * 0.08, 80);
+  const toHeard = rate === RATE_IN ? null : engine.resampler(rate, RATE_IN);
+  const toPlayed = rate === RATE_OUT ? null : steepFilter(rate, RATE_OUT, 80);
   const lowOfInput = keeps ? lowPass(rate, RATE_OUT, kept) : null;
   const outputs = channels.map((x) => new Output(x, total, lowOfInput, keeps && lowPass(RATE_OUT, RATE_OUT, kept)));
   let given = 0, pieces = channels.map(() => []);
@@ -104,7 +104,7 @@ class Output {
 // A microphone's sound, from the audio thread and back to it.
 function live({ module, weights, port }) {
   const engine = new Engine(module, weights, 1);
-  const heard = new Stream(upstreamFilter(RATE_OUT, RATE_IN));
+  const heard = new Stream(engine.resampler(RATE_OUT, RATE_IN));
   port.onmessage = ({ data }) => {
     const y = engine.push(0, heard.push(data));
     if (y.length) port.postMessage(y, [y.buffer]);
