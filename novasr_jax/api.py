@@ -1,6 +1,6 @@
 """Public functions: upsample arrays, and run the bare network, in JAX."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -36,16 +36,16 @@ def upsample(
     """Upsample speech at any rate to 48 kHz, as `novasr_np.upsample` does, in batches on devices.
 
     x [..., T]: float32, float64 (full scale is 1) or int16 samples at `sample_rate` Hz, with a
-    separate channel at each leading index; or a list or tuple of such arrays, of any lengths, which
-    then share the batches. sample_rate: None for the network's input rate. weights, resampler,
-    keep_lowband, options: as for `novasr_np.upsample` (the low band is kept on the host). batch:
-    rows over all devices, which for FlashSR are windows; segment: input samples for each row, None
-    for FlashSR; a device's memory depends only on these two. precision: of the large products,
-    "highest" (float32), "high" (TF32 or three bfloat16 passes), "fp16" or "bf16". devices: "cpu",
-    "gpu", "tpu", or some of ``jax.devices()``; None for all of JAX's default kind.
+    separate channel at each leading index; or a list, tuple or iterator of such arrays, of any
+    lengths, which then share the batches. sample_rate: None for the network's input rate. weights,
+    resampler, keep_lowband, options: as for `novasr_np.upsample` (the low band is kept on the
+    host). batch: rows over all devices, which for FlashSR are windows; segment: input samples for
+    each row, None for FlashSR; a device's memory depends only on these two. precision: of the large
+    products, "highest" (float32), "high" (TF32 or three bfloat16 passes), "fp16" or "bf16".
+    devices: "cpu", "gpu", "tpu", or some of ``jax.devices()``; None for all of JAX's default kind.
 
-    Returns numpy [..., ceil(48000 T / sample_rate)] at 48 kHz, for a list a list: float32, or
-    float64 for a float64 x if JAX's 64-bit mode is on.
+    Returns numpy [..., ceil(48000 T / sample_rate)] at 48 kHz, for several arrays a list:
+    float32, or float64 for a float64 x if JAX's 64-bit mode is on.
 
     Defined as `forward` of the 16 kHz samples, with NovaSR followed by two zeros, cut to that
     length.
@@ -54,7 +54,7 @@ def upsample(
     precision or device; WeightsError as `load_weights` does; MemoryError if a batch does not fit a
     device.
     """
-    several = isinstance(x, (list, tuple))
+    several = isinstance(x, (list, tuple, Iterator))
     clips = [check_levels(as_audio(clip)) for clip in (x if several else [x])]
     loaded = load_weights(weights)
     floats = [np.float64 if clip.dtype == np.float64 else np.float32 for clip in clips]

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from novasr_np.pipeline.runner import Runner
+from novasr_np.samples import switch
 from novasr_np.weights import Weights
 
 from . import compute
@@ -54,7 +55,7 @@ class Backend:
             precision=self.precision,
             devices=self.device,
         )
-        batcher = Batcher(partial(compute.run, model)) if self.shared else None
+        batcher = Batcher(partial(compute.run, model)) if switch("shared", self.shared) else None
         hop = network.cut.hop(options, model.segment)
         return Runner(
             network,

@@ -10,7 +10,7 @@ from .networks.record import Facts
 from .pipeline.arrays import upsample_arrays
 from .pipeline.backend import Backend
 from .pipeline.upsampler import Upsampler
-from .samples import as_audio, as_float, check_levels, whole_number
+from .samples import as_audio, as_float, check_levels, switch, whole_number
 from .weights import LIVE, WeightsLike, as_weights, default_network, load_weights
 
 MAX_CHANNELS = 1024  # of a stream, as of libsndfile's files
@@ -91,7 +91,7 @@ class Stream:
     ) -> None:
         self.channels = whole_number("channels", channels)
         if self.channels > MAX_CHANNELS:
-            raise ValueError(f"channels must be at most {MAX_CHANNELS}, got {channels}")
+            raise ValueError(f"channels must be at most {MAX_CHANNELS}, got {self.channels}")
         self._runner = Backend(threads).open(
             load_weights(LIVE if weights is None else weights), dtype
         )
@@ -127,6 +127,7 @@ class Stream:
         infinity (with its place in the stream), or a chunk after the last; TypeError for a dtype
         that is not float32, float64 or int16. A refused chunk leaves the stream as it was.
         """
+        last = switch("last", last)
         if self._ended:
             raise ValueError("the stream has ended: its last chunk was pushed, open a new one")
         chunk = check_levels(as_audio(chunk), self._n_pushed)
@@ -168,7 +169,8 @@ def resample(
     network's own: "steep".
 
     Raises ValueError for another resampler or a rate out of range, TypeError for a rate that is no
-    whole number or another dtype, ModuleNotFoundError if soxr is chosen but not installed.
+    whole number, another dtype or a scalar, ModuleNotFoundError if soxr is chosen but not
+    installed.
     """
     network = default_network()
     if new_rate is None:

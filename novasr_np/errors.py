@@ -24,3 +24,11 @@ def message(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return str(error) or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Escape what does not print, as Python's ``repr`` does; the result is one line.
+
+    A terminal would obey control characters, and marks of direction would reorder the line.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -12,6 +12,7 @@ import numpy as np
 from .dsp.resample import resample
 from .pipeline.arrays import run_bare
 from .pipeline.backend import Backend
+from .samples import check_levels, switch
 from .weights import load_weights
 
 
@@ -58,13 +59,13 @@ class FastSR:
     attribute; the computation is in float32, which on a CPU is faster and more exact. device:
     accepted, but always "cpu".
 
-    Raises WeightsError and OSError as `load_weights` does.
+    Raises WeightsError and OSError as `load_weights` does, TypeError unless half is True or False.
     """
 
     def __init__(self, ckpt_path: Any = None, half: bool = True, device: str | None = None) -> None:
         loaded = load_weights(_OURS if ckpt_path is None else ckpt_path)
         self.network = loaded.network
-        self.half = half
+        self.half = switch("half", half)
         self.device = "cpu"
         self.hps: dict[str, Any] = {}
         self._runner = self._backend().open(loaded)
@@ -87,15 +88,18 @@ class FastSR:
         """Run the bare network on [B, 1, T]: [B, 1, 3T - 4] for NovaSR, and [1, 3T - 4] for B = 1.
 
         lowres_wav: anything with ``__array__``, such as a torch tensor in a CPU's memory. Raises
-        ValueError for another shape.
+        ValueError for another shape, NaN or infinity, TypeError for what is no array.
         """
         y = self.model(lowres_wav)
         return y[0] if len(y) == 1 else y
 
     def model(self, x: Any) -> Tensor:
         """Run the network as `infer` does, but return [B, 1, 3T - 4] for B = 1 as well."""
-        x = np.asarray(x, np.float32)
+        try:
+            x = np.asarray(x, np.float32)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"samples must be an array [B, 1, T]: {error}") from error
         least = self.network.cut.min_samples
         if x.ndim != 3 or x.shape[1] != 1 or x.shape[2] < least:
             raise ValueError(f"samples must be [B, 1, T], T at least {least}, got shape {x.shape}")
-        return run_bare(self._runner, x[:, 0])[:, np.newaxis].view(Tensor)
+        return run_bare(self._runner, check_levels(x)[:, 0])[:, np.newaxis].view(Tensor)

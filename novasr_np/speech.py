@@ -9,6 +9,7 @@ import numpy as np
 
 from .api import Stream
 from .networks.voices import NATURAL, VOICES, Reading, Speech, Voice, find
+from .samples import whole_number
 from .weights import DEFAULT, default_network
 
 WIDE = default_network().rate_out  # Hz
@@ -49,10 +50,10 @@ def say(
     that was cut off.
 
     Raises ValueError for another rate, a speed, pitch or energy outside 0.25 .. 4, or a text with
-    nothing to say, TypeError if `text` is not a str, WeightsError and OSError as
-    `networks.inflect.load.load`.
+    nothing to say, TypeError if `text` is not a str or a number is none, WeightsError and OSError
+    as `networks.inflect.load.load`.
     """
-    rate = find(weights).sample_rate if sample_rate is None else sample_rate
+    rate = _rate(find(weights), sample_rate)
     speech = Speech(speed, pitch, energy, mode, pronouncer)
     parts = []
     for sentence in spoken(text, weights=weights, sample_rate=rate, speech=speech):
@@ -75,15 +76,20 @@ def spoken(
     the last ones in an additional part. Memory does not grow with the text's length.
     """
     voice = find(weights)
-    rates = (voice.sample_rate, WIDE)
-    if sample_rate is not None and sample_rate not in rates:
-        raise ValueError(f"sample_rate must be one of {rates}, got {sample_rate!r}")
+    rate = _rate(voice, sample_rate)
     voice.text.read("", speech.mode, speech.pronouncer)  # refuses a wrong mode before weights
     prepared = voice.prepare(voice.weights.load(weights))
     sentences = _sentences(text, voice, prepared, speech)
-    if sample_rate in (None, voice.sample_rate):
-        return sentences
-    return _upsampled(sentences, voice.sample_rate)
+    return sentences if rate == voice.sample_rate else _upsampled(sentences, voice.sample_rate)
+
+
+def _rate(voice: Voice, sample_rate: Any) -> int:
+    """Check the rate asked for, in Hz; None is the voice's own."""
+    rates = (voice.sample_rate, WIDE)
+    rate = rates[0] if sample_rate is None else whole_number("sample_rate", sample_rate, least=None)
+    if rate not in rates:
+        raise ValueError(f"sample_rate must be one of {rates}, got {rate}")
+    return rate
 
 
 def _upsampled(sentences: Iterator[Sentence], sample_rate: int) -> Iterator[Sentence]:

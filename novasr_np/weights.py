@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def weights_path(source: str | os.PathLike[str] | None) -> Path:
         source = DEFAULT
     if not isinstance(source, (str, os.PathLike)):
         hint = ""
-        if isinstance(source, int):
+        if isinstance(source, Real):
             hint = f"; give a sampling rate by name, sample_rate={source}"
         raise TypeError(f"weights must be a name, a path or a tree of arrays, got {source!r}{hint}")
     embedded, name = embedded_weights(), os.fspath(source)
@@ -192,7 +193,7 @@ def save_weights(
         if dtype is None:
             exact = all((v.astype(np.float16) == v).all() for v in tensors.values())
             dtype = np.float16 if exact else np.float32
-        if dtype not in (np.float16, np.float32):
+        if np.dtype(dtype) not in (np.float16, np.float32):
             raise ValueError(f"dtype must be float16 or float32, got {np.dtype(dtype)}")
         stored = {name: value.astype(dtype) for name, value in tensors.items()}
         tensors = check(stored, network.weights.tensors, network.name)

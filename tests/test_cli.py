@@ -328,12 +328,6 @@ def test_what_recursion_passes_over_is_named(cli, monkeypatch, ffmpeg):
     assert "1 *_48k" in err
 
 
-def test_control_characters_stay_out_of_the_terminal(cli):
-    status, _, err = cli("\x1b]0;own\a.wav")
-    assert status == 1
-    assert err.startswith(r"novasr: \x1b]0;own\x07.wav: No such file")
-
-
 @pytest.mark.parametrize(
     ("subtype", "format", "want"),
     [

@@ -57,6 +57,8 @@ def test_a_list_gives_a_list(params):
         assert y.dtype == np.float32
         check(y, novasr_np.upsample(x, weights=params), 1e-5)
     assert upsample([], weights=params, **SHAPE) == []
+    for x, y in zip(ys, upsample(iter(clips), weights=params, **SHAPE), strict=True):
+        np.testing.assert_array_equal(x, y)
 
 
 def test_jax_arrays_are_taken(params):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from novasr_np.networks.record import Facts
+from novasr_np.samples import as_array
 from novasr_np.tensors import cast
 
 from ..layers import PRECISIONS
@@ -60,7 +61,8 @@ def checked(x: Any, least: int, precision: str) -> jax.Array:
     Raises TypeError if it is neither float32 nor float64, ValueError for fewer than `least` samples
     or an unknown precision.
     """
-    x = jnp.asarray(x)
+    # An array that JAX traces has no values for numpy.
+    x = x if isinstance(x, jax.Array) else jnp.asarray(as_array("the network's input", x))
     if x.dtype not in (jnp.float32, jnp.float64):
         raise TypeError(f"the network's input must be float32 or float64, got {x.dtype}")
     if x.ndim == 0 or x.shape[-1] < least:

@@ -1,14 +1,13 @@
 """`novasr compare`: measure how one recording differs from another."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from ..dsp import spectrum
 from ..errors import AudioError
 from ..files.reading import first_channel
-from .messages import EXIT_DONE, usage
+from .messages import EXIT_DONE, show, show_json, usage
 
 
 def add(commands: Any) -> None:
@@ -40,17 +39,17 @@ def _main(args: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         usage(error)
     if args.json:
-        print(json.dumps(report | {"sample_rate": rate}, indent=1))
+        show_json(report | {"sample_rate": rate})
         return EXIT_DONE
     lengths = " and ".join(map(str, report["lengths"]))
-    print(f"{lengths} samples at {rate} Hz, {report['samples']} of them compared")
-    print(_delay(report["delay"]))
-    print(f"gain {_number(report['gain'], '.4f')}, SNR {_number(report['snr_db'], '.1f')} dB")
-    print(f"{'Hz':>15} {'level, dB':>10} {'LSD':>6}")
+    show(f"{lengths} samples at {rate} Hz, {report['samples']} of them compared")
+    show(_delay(report["delay"]))
+    show(f"gain {_number(report['gain'], '.4f')}, SNR {_number(report['snr_db'], '.1f')} dB")
+    show(f"{'Hz':>15} {'level, dB':>10} {'LSD':>6}")
     for row in report["bands"]:
         low, high = row["hz"]
-        print(f"{low:>7}..{high:<6} {_number(row['level_db'], '+.2f'):>10} {row['lsd']:>6.2f}")
-    print(f"{'all':>15} {'':>10} {report['lsd']:>6.2f}")
+        show(f"{low:>7}..{high:<6} {_number(row['level_db'], '+.2f'):>10} {row['lsd']:>6.2f}")
+    show(f"{'all':>15} {'':>10} {report['lsd']:>6.2f}")
     return EXIT_DONE
 
 

@@ -3,14 +3,11 @@
 import argparse
 import dataclasses
 import importlib.util
-import json
 import os
 import sys
 import time
 from functools import partial
 from typing import Any
-
-from tqdm import tqdm
 
 from .. import weights
 from ..corpus import ledger, local, manifest
@@ -21,7 +18,7 @@ from ..errors import message, missing_extra
 from ..files import formats
 from ..files.convert import Options
 from ..threads import available_cores
-from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
+from .messages import EXIT_DONE, EXIT_SOME_FAILED, Bar, say, show, show_json, usage
 from .options import add_backend, add_choices, add_network, backend, choices, positive
 
 _FILES_AT_ONCE = 16  # for JAX: enough to fill a batch while other files are read and written
@@ -127,7 +124,7 @@ def _main(args: argparse.Namespace) -> int:
             progress(result)
         if args.dry_run:
             for row in left if not (args.json or args.quiet) else ():
-                print(f"{row.source} -> {os.path.join(args.target, row.target)}")
+                show(f"{row.source} -> {os.path.join(args.target, row.target)}")
             return EXIT_SOME_FAILED if plan.refused else EXIT_DONE
         try:
             with ledger.Ledger(args.target) as log:
@@ -223,7 +220,7 @@ class _Progress:
         self._saturated = 0
         self.done = self.failed = 0
         hidden = args.quiet or args.json or args.dry_run or not sys.stderr.isatty()
-        self._bar = tqdm(
+        self._bar = Bar(
             total=len(plan.refused) + len(left), unit=" files", leave=False, disable=hidden
         )
 
@@ -258,7 +255,7 @@ class _Progress:
                 "x_real_time": self._seconds / seconds,
                 "saturated": self._saturated,
             }
-            print(json.dumps(summary, indent=2))
+            show_json(summary)
         elif self._args.dry_run:
             say(
                 f"{self._files} to do, {self._plan.done} done, {before} failed before, "

@@ -1,11 +1,10 @@
 """`novasr doctor`: check this installation."""
 
 import argparse
-import json
 from typing import Any
 
 from ..conformance import self_test
-from .messages import EXIT_DONE, EXIT_SOME_FAILED, say
+from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, show, show_json
 
 
 def add(commands: Any) -> None:
@@ -25,16 +24,16 @@ def add(commands: Any) -> None:
 def _main(args: argparse.Namespace) -> int:
     report = self_test.examine()
     if args.json:
-        print(json.dumps(report, indent=1))
+        show_json(report)
     else:
         for title, values in report.items():
             if isinstance(values, dict):
-                print(title.replace("_", " "))
+                show(title.replace("_", " "))
                 for name, value in values.items():
-                    print(f"  {name.replace('_', ' '):20} {_text(value)}")
+                    show(f"  {name.replace('_', ' '):20} {_text(value)}")
         for problem in report["problems"]:
             say(f"novasr: {problem}")
-        print("something is wrong" if report["problems"] else "all is well")
+        show("something is wrong" if report["problems"] else "all is well")
     return EXIT_SOME_FAILED if report["problems"] else EXIT_DONE
 
 

@@ -1,26 +1,55 @@
-"""Exit statuses and messages."""
+"""Exit statuses, and all text that goes to the standard streams, made printable.
 
+Names, metadata and messages may come from files of anybody; no other module of `cli` prints.
+"""
+
+import argparse
 import contextlib
+import json
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from ..errors import message
+from ..errors import message, printable
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
-def say(text: str) -> None:
-    """Write a message to standard error; if that fails, the work goes on.
+class Bar(tqdm):
+    """Progress bar on standard error."""
 
-    Control characters, which a file's name may contain, are escaped, as a terminal would obey them.
-    """
-    text = "".join(c if c >= " " and c != "\x7f" else repr(c)[1:-1] for c in text)
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
+class Parser(argparse.ArgumentParser):
+    """Parser of the command line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Report wrong usage, and exit with status 2."""
+        super().error(printable(message))
+
+
+def say(text: str) -> None:
+    """Write a message, one line, to standard error; if that fails, the work goes on."""
     with contextlib.suppress(OSError):
-        tqdm.write(text, file=sys.stderr)
+        tqdm.write(printable(text), file=sys.stderr)
         sys.stderr.flush()
+
+
+def show(*lines: str, flush: bool = False) -> None:
+    """Write lines to standard output. Raises OSError if that fails."""
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:  # what the output cannot encode is escaped, too, as on standard error
+        text = printable(line).encode(encoding, "backslashreplace").decode(encoding)
+        print(text, flush=flush)
+
+
+def show_json(value: Any) -> None:
+    """Write a value as JSON, in ASCII, to standard output. Raises OSError if that fails."""
+    print(json.dumps(value, indent=2))
 
 
 def wrote(path: str, what: str) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ from . import (
     weights,
 )
 from . import say as speech
-from .messages import EXIT_INTERRUPTED, EXIT_SOME_FAILED, say, usage
+from .messages import EXIT_INTERRUPTED, EXIT_SOME_FAILED, Parser, say, usage
 
 # In the order of the help.
 # fmt: off
@@ -58,7 +59,9 @@ def run(argv: Sequence[str] | None, interrupt: Any) -> int:
         for name in ("SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
-        status = options.main(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: say(f"novasr: {message}")
+            status = options.main(options)
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
@@ -119,7 +122,7 @@ def _open_null(number: int, flags: int) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="novasr",
         description="Upsample speech to 48 kHz.",
         epilog=_EXAMPLES,

@@ -180,10 +180,10 @@ def _show(voice: Voice, text: str, args: argparse.Namespace) -> int:
     for part in [text] if whole else front_end.sentences(text, front_end.max_tokens, None):
         reading = front_end.read(part, args.mode, None)
         if args.phones:
-            print(reading.transcript)
+            messages.show(reading.transcript)
         if args.ids:
             for name, ids in reading.ids.items():
-                print(f"{name:8}", *ids)
+                messages.show(" ".join([f"{name:8}", *map(str, ids)]))
         for name, lost in (
             ("spelled by its letters", reading.spelled),
             ("no sound", reading.unspoken),

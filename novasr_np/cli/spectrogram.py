@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..errors import printable
 from ..files.plot import plot_spectrograms
 from .messages import EXIT_DONE, usage, wrote
 from .options import add_if_exists, refuse_existing
@@ -29,7 +30,7 @@ def _main(args: argparse.Namespace) -> int:
         if not args.output.lower().endswith(".png"):
             raise ValueError(f"the output's name must end in .png, got {args.output!r}")
         refuse_existing(args.output, args.if_exists)
-        plot_spectrograms(Path(args.output), {name: Path(name) for name in args.file})
+        plot_spectrograms(Path(args.output), {printable(name): Path(name) for name in args.file})
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     wrote(args.output, f"{len(args.file)} spectrogram{'s'[: len(args.file) > 1]}")

@@ -2,15 +2,12 @@
 
 import argparse
 import dataclasses
-import json
 import os
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from .. import weights
 from ..dsp.resample import import_soxr
@@ -20,7 +17,7 @@ from ..files.reading import duration
 from ..networks import Network
 from ..pipeline.look import narrow_note
 from ..pipeline.runner import Runner
-from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
+from .messages import EXIT_DONE, EXIT_SOME_FAILED, Bar, say, show_json, usage
 from .options import (
     add_backend,
     add_choices,
@@ -185,11 +182,11 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Run
     return pairs, options, chosen.open(loaded)
 
 
-def _progress_bar(pairs: list[tuple[str, str]], args: argparse.Namespace) -> tqdm:
+def _progress_bar(pairs: list[tuple[str, str]], args: argparse.Namespace) -> Bar:
     """Progress bar in seconds of audio, on a terminal only."""
     hidden = args.quiet or args.json or not sys.stderr.isatty()
     total = 0.0 if hidden else sum(duration(Path(source)) for source, _ in pairs)
-    return tqdm(
+    return Bar(
         total=total,
         unit=" s",
         leave=False,
@@ -277,7 +274,7 @@ def _summarise(results: list[Result], seconds: float, args: argparse.Namespace) 
             "saturated": sum(r.saturated for r in results),
         }
         files = [dataclasses.asdict(result) for result in results]
-        print(json.dumps({"files": files, "summary": summary}, indent=2))
+        show_json({"files": files, "summary": summary})
     elif not args.quiet:
         text = ", ".join(f"{n} {state}" for state, n in counts.items() if n) or "nothing done"
         say(f"{text}: {_speed(results)}")

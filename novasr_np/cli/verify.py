@@ -1,7 +1,6 @@
 """`novasr verify`: check whether a port of the network is right, and find its faults."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from .. import weights
 from ..conformance import kit, ports
 from ..conformance.cases import LONG_SECONDS, cases
 from ..conformance.verify import GRADES, ORDER, Outcome, Report, verify
-from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
+from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, show, show_json, usage
 from .options import add_weights, number, positive
 
 _LONG_ONNX, _TIMEOUT = 30, 600  # s
@@ -116,7 +115,7 @@ def _main(args: argparse.Namespace) -> int:
         table or (lambda _: None),
     )
     if table is None:
-        print(json.dumps(report.as_dict(), indent=1))
+        show_json(report.as_dict())
     else:
         table.end(report)
     reached = ORDER.index(report.grade) <= ORDER.index(args.require)
@@ -138,7 +137,7 @@ class _Table:
 
     def __init__(self) -> None:
         self._short: list[Outcome] = []
-        print(
+        show(
             f"{'case':24} {'length':>9} {'max-abs':>8} {'SNR':>6} {'delay':>6} {'gain':>8} "
             f"{'mean':>8}  grade",
             flush=True,
@@ -149,16 +148,16 @@ class _Table:
             self._short.append(outcome)
             return
         self._end_of_short()
-        print(_line(outcome, outcome.case), flush=True)
+        show(_line(outcome, outcome.case), flush=True)
 
     def end(self, report: Report) -> None:
         self._end_of_short()
-        print("\n".join(["", f"verdict: {report.grade}", *(f"  {f}" for f in report.faults)]))
+        show("", f"verdict: {report.grade}", *(f"  {fault}" for fault in report.faults))
 
     def _end_of_short(self) -> None:
         if self._short:
             worst = max(self._short, key=lambda o: (ORDER.index(o.grade), o.max_abs or 0))
-            print(_line(worst, f"{len(self._short)} lengths, worst {worst.samples}"), flush=True)
+            show(_line(worst, f"{len(self._short)} lengths, worst {worst.samples}"), flush=True)
             self._short = []
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from .. import weights
 from ..networks.voices import voice_at
-from .messages import EXIT_DONE, usage, wrote
+from .messages import EXIT_DONE, show, usage, wrote
 from .options import add_if_exists, add_variant, refuse_existing
 
 
@@ -42,7 +42,7 @@ def _show(args: argparse.Namespace) -> int:
             lines = list(weights.describe_weights(args.file, args.variant))
     except (OSError, ValueError) as error:
         usage(error)
-    print("\n".join(lines))
+    show(*lines)
     return EXIT_DONE
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import missing_extra
+from ..errors import missing_extra, printable
 from ..files.reading import read
 from ..files.writing import writing
 from .verify import Port
 
 FORMATS = ("raw", "wav")
 _DTYPES = {"tensor(float16)": np.float16, "tensor(float)": np.float32, "tensor(double)": np.float64}
+_FATAL = 4  # ONNX Runtime's level of messages
 _MESSAGE_LENGTH = 200  # characters of an error message that are shown
 
 
@@ -81,7 +82,9 @@ def onnx(path: str) -> Port:
         raise missing_extra("--onnx needs ONNX Runtime", "onnx") from error
     model = Path(path).read_bytes()
     try:
-        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _FATAL  # errors are raised, and the rest quotes the model
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has an exception for each fault of a model
         raise ValueError(f"{path}: {error}") from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
@@ -139,7 +142,6 @@ def _run(line: list[str], timeout: float, messages: Path) -> None:
 
 
 def _one_line(text: str) -> str:
-    """Make a message one line without control characters."""
+    """Make a message one line of limited length."""
     line = " ".join(text.split())
-    shown = line if len(line) <= _MESSAGE_LENGTH else f"{line[:_MESSAGE_LENGTH]} ..."
-    return "".join(c if c.isprintable() else "?" for c in shown)
+    return printable(line if len(line) <= _MESSAGE_LENGTH else f"{line[:_MESSAGE_LENGTH]} ...")

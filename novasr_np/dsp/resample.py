@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import missing_extra
-from ..samples import ceil_div, whole_number
+from ..samples import as_array, ceil_div, whole_number
 from .polyphase import ChunkFilter, Polyphase, kernels, low_pass
 from .sinc import hann, kaiser, windowed_sinc
 
@@ -45,17 +45,19 @@ def resample(x: Any, sample_rate: int, new_rate: int, resampler: str = "upstream
     the originals' are), or "soxr" (steep, quality VHQ, needs the extra ``soxr``).
 
     Raises ValueError for another resampler or a rate that `make` refuses, TypeError for a rate that
-    is no whole number or another dtype, ModuleNotFoundError if soxr is chosen but not installed.
+    is no whole number, another dtype or a scalar, ModuleNotFoundError if soxr is chosen but not
+    installed.
     """
-    x = np.asarray(x)
-    if x.ndim == 0 or x.dtype not in (np.float32, np.float64):
-        raise TypeError(f"x must be float32 or float64 [..., T], got {x.dtype} {x.shape}")
+    x = as_array("x", x)
+    if x.ndim == 0:
+        raise TypeError(f"x must be float32 or float64 [..., T], got a scalar, {x}")
+    sample_rate, new_rate = check_rate(sample_rate), check_rate(new_rate, "new_rate")
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     stream = make(resampler, sample_rate, new_rate, len(rows), x.dtype)
     if isinstance(stream, Unchanged):
         return x
     if len(rows) == 0:
-        length = ceil_div(x.shape[-1] * new_rate, int(sample_rate))
+        length = ceil_div(x.shape[-1] * new_rate, sample_rate)
         return np.zeros((*x.shape[:-1], length), x.dtype)
     y = stream.push(rows, last=True)
     return y.reshape(*x.shape[:-1], y.shape[-1])
@@ -81,14 +83,12 @@ def make(name: str, sample_rate: int, new_rate: int, channels: int, dtype: Any) 
     return Polyphase(table(o, n, np.dtype(dtype)), o, channels)
 
 
-def check_rate(sample_rate: Any) -> int:
+def check_rate(rate: Any, name: str = "sampling rate") -> int:
     """Check a sampling rate in Hz, and return it. Raises as `make`."""
-    sample_rate = whole_number("sample rate", sample_rate, least=None)
-    if not MIN_RATE <= sample_rate <= MAX_RATE:
-        raise ValueError(
-            f"sampling rate must be from {MIN_RATE} to {MAX_RATE} Hz, got {sample_rate}"
-        )
-    return sample_rate
+    rate = whole_number(name, rate, least=None)
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise ValueError(f"{name} must be from {MIN_RATE} to {MAX_RATE} Hz, got {rate}")
+    return rate
 
 
 class Unchanged:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ..samples import ceil_div, whole_number
+from ..samples import as_array, ceil_div, whole_number
 
 Params = dict[str, Any]
 
@@ -34,10 +34,7 @@ def checked(x: Any, least: int) -> np.ndarray:
     Raises TypeError if it is neither float32 nor float64, ValueError for fewer than `least`
     samples.
     """
-    x = np.asarray(x)
-    x = x.astype(x.dtype.newbyteorder("="), copy=False)
-    if x.dtype not in (np.float32, np.float64):
-        raise TypeError(f"the network's input must be float32 or float64, got {x.dtype}")
+    x = as_array("the network's input", x)
     if x.ndim == 0 or x.shape[-1] < least:
         raise ValueError(
             f"the input's last axis must have at least {least} samples, got shape {x.shape}"

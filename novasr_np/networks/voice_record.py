@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ..samples import number
 from .record import Params
 
 LEAST, MOST = 0.25, 4.0  # of speed, pitch and energy
@@ -17,8 +18,8 @@ class Speech:
     """Manner of speaking, relative to the voice's default.
 
     speed, pitch, energy: factors; speed 2 is twice as fast, and pitch is that of the rise and fall.
-    mode, pronouncer: as `FrontEnd.read` takes them. Raises ValueError for a speed, pitch or energy
-    outside 0.25 .. 4.
+    mode, pronouncer: as `FrontEnd.read` takes them. Raises TypeError for a speed, pitch or energy
+    that is no number, ValueError for one outside 0.25 .. 4.
     """
 
     speed: float = 1.0
@@ -29,9 +30,10 @@ class Speech:
 
     def __post_init__(self) -> None:
         for name in ("speed", "pitch", "energy"):
-            value = getattr(self, name)
-            if not (isinstance(value, (int, float)) and LEAST <= value <= MOST):
-                raise ValueError(f"{name} must be from {LEAST} to {MOST}, got {value!r}")
+            value = number(name, getattr(self, name))
+            if not LEAST <= value <= MOST:
+                raise ValueError(f"{name} must be from {LEAST} to {MOST}, got {value}")
+            object.__setattr__(self, name, value)
 
     @property
     def length(self) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import blas
 from ..networks.record import LayerStream, Network
-from ..samples import whole_number
+from ..samples import float_type, whole_number
 from ..tensors import check_finite, check_output
 from ..threads import Threads
 from ..weights import Weights
@@ -41,9 +41,7 @@ class Backend:
         options.
         """
         network, compute = weights.network, weights.network.compute
-        options = network.choose(self.options)
-        if dtype not in (np.float32, np.float64):
-            raise TypeError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
+        options, dtype = network.choose(self.options), float_type(dtype)
         hop = network.cut.hop(options)
         block = hop if self.block is None else whole_number("block", self.block)
         threads = Threads(self.threads)

@@ -8,6 +8,7 @@ import numpy as np
 from ..dsp import band, crossover
 from ..dsp import resample as resampling
 from ..networks.record import Facts, Network
+from ..samples import number, scalar
 
 _EDGE_SECONDS = 300  # of a sound, used to find where its band ends
 _LOWEST_END = 7 / 8  # of half a network's rate; the page has the same (web/page/dsp.js)
@@ -80,11 +81,12 @@ def _keep(network: Network, keep_lowband: Any, facts: Facts) -> Any:
     """Resolve the default: "auto", Hz, or None for nothing."""
     if keep_lowband is None:
         keep_lowband = network.keeps_low_band
-    if isinstance(keep_lowband, (bool, np.bool_)):
+    keep_lowband = scalar(keep_lowband)
+    if isinstance(keep_lowband, bool):
         keep_lowband = "auto" if keep_lowband else None
-    is_number = isinstance(keep_lowband, (int, float, np.integer, np.floating))
-    if not (keep_lowband is None or is_number or keep_lowband == "auto"):
-        raise TypeError(f"keep_lowband must be 'auto', Hz or None, got {keep_lowband!r}")
+    is_word = isinstance(keep_lowband, str) and keep_lowband == "auto"
+    if not (keep_lowband is None or is_word):
+        keep_lowband = number("keep_lowband", keep_lowband, "'auto', Hz or None")
     has_it = network.keeps_low_band and facts.sample_rate <= network.rate_in
     return None if has_it and keep_lowband == "auto" else keep_lowband
 

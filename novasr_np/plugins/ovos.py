@@ -12,7 +12,7 @@ from typing import Any
 
 from ovos_plugin_manager.templates.transformers import TTSTransformer
 
-from ..errors import message
+from ..errors import message, printable
 from ..files.convert import Options, convert
 from ..files.find import target_suffix
 from ..files.reading import reading
@@ -58,7 +58,7 @@ class NovaSRTransformer(TTSTransformer):
             problem = result.error
         except Exception as error:  # whatever the error, the voice has to speak
             problem = message(error)
-        _log.warning("%s stays as it is: %s", wav_file, problem)
+        _log.warning("%s", printable(f"{wav_file} stays as it is: {problem}"))
         return wav_file, context
 
     def default_shutdown(self) -> None:

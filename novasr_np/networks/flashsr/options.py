@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ...errors import missing_extra
-from ...samples import whole_number
+from ...samples import number, scalar, switch, whole_number
 from ..record import Option, Windows
 from .sampler import SCHEDULES
 from .spec import HIGHEST, LAST, ROW, SAMPLE_RATE
@@ -35,29 +35,37 @@ def checked(options: Mapping[str, Any] | None, cut: Windows) -> Settings:
         names = ", ".join(Settings._fields)
         raise TypeError(f"an option of FlashSR must be one of {names}, got {min(unknown)!r}")
     o = Settings(**(options or {}))
-    whole_number("seed", o.seed, least=0)
-    if whole_number("timestep", o.timestep, least=0) > LAST:
-        raise ValueError(f"timestep must be from 0 to {LAST}, got {o.timestep}")
+    seed, timestep = (whole_number(n, getattr(o, n), least=0) for n in ("seed", "timestep"))
+    if timestep > LAST:
+        raise ValueError(f"timestep must be from 0 to {LAST}, got {timestep}")
     for name, known in (("schedule", tuple(SCHEDULES)), ("condition", ("mean", "sample"))):
         if getattr(o, name) not in known:
             raise ValueError(f"{name} must be one of {known}, got {getattr(o, name)!r}")
-    overlap = 0 if o.exact_windows else whole_number("overlap", o.overlap, least=0)
+    exact_windows = switch("exact_windows", o.exact_windows)
+    overlap = 0 if exact_windows else whole_number("overlap", o.overlap, least=0)
     if overlap % ROW or 2 * overlap > cut.length:
         raise ValueError(
             f"overlap must be a multiple of {ROW} samples (80 ms) and at most half a window, "
-            f"{cut.length // 2}, got {o.overlap}"
+            f"{cut.length // 2}, got {overlap}"
         )
     fade = overlap * 5 // 7 if o.fade is None else whole_number("fade", o.fade)
     if overlap and not 0 < fade <= overlap:
-        raise ValueError(f"fade must be from 1 to the overlap, {overlap} samples, got {o.fade}")
-    if o.low_pass not in ("off", "auto"):
-        if isinstance(o.low_pass, (str, bool)) or not isinstance(o.low_pass, (int, float)):
-            raise TypeError(f"low_pass must be 'off', 'auto' or Hz, got {o.low_pass!r}")
-        if not 1 <= o.low_pass <= HIGHEST:
-            raise ValueError(f"low_pass must be from 1 to {HIGHEST} Hz, got {o.low_pass}")
-    if o.low_pass != "off" and importlib.util.find_spec("scipy") is None:
+        raise ValueError(f"fade must be from 1 to the overlap, {overlap} samples, got {fade}")
+    low_pass = scalar(o.low_pass)
+    if not (isinstance(low_pass, str) and low_pass in ("off", "auto")):
+        low_pass = number("low_pass", low_pass, "'off', 'auto' or Hz")
+        if not 1 <= low_pass <= HIGHEST:
+            raise ValueError(f"low_pass must be from 1 to {HIGHEST} Hz, got {low_pass}")
+    if low_pass != "off" and importlib.util.find_spec("scipy") is None:
         raise missing_extra("low_pass needs scipy", "flashsr")
-    return o._replace(overlap=overlap, fade=fade)
+    return o._replace(
+        seed=seed,
+        timestep=timestep,
+        overlap=overlap,
+        fade=fade,
+        exact_windows=exact_windows,
+        low_pass=low_pass,
+    )
 
 
 def _number(text: str) -> float:
