@@ -113,6 +113,10 @@ def test_exact_refuses_what_has_no_name():
         to_ids("5" * 5000, "exact")
 
 
+_LAKHS = "one million, two hundred thirty-four thousand, five hundred sixty-seven"
+_NO_FRACTIONS = (
+    "twenty-four seven, one hundred twenty over eighty, one slash two slash twenty twenty-four"
+)
 # What the original says -> what is meant. None: fixed is tested alone.
 DIFFERENCES = [
     ("1:25", "one hundred twenty-five", "one twenty-five"),
@@ -171,6 +175,32 @@ DIFFERENCES = [
     ("a@b.org", "a@b.org", "a at b dot org"),
     ("straße, æon", "straße, æon", "strasse, aeon"),
     ("½ or 2½", "½ or two½", "one half or two and one half"),
+    ("1,000,000", "one million", "one million"),
+    ("1 000 000 or 1\u202f000", None, "one million or one thousand"),
+    ("1'500 or 12,34,567.", None, "one thousand, five hundred or " + _LAKHS + "."),
+    ("$1 000 or 12 000km", None, "one thousand dollars or twelve thousand kilometers"),
+    (
+        "+44 20 7946 0958",
+        None,
+        "plus four four, two zero, seven nine four six, zero nine five eight",
+    ),
+    ("(800) 555 0199.", None, "eight zero zero, five five five, zero one nine nine."),
+    ("01 23 45 67 89", None, "zero one, two three, four five, six seven, eight nine"),
+    ("2 of 1/2", "two of one/two", "two of one half"),
+    (
+        "3 3/4, 3-1/2 or -⅜",
+        None,
+        "three and three quarters, three and one half or minus three eighths",
+    ),
+    ("1/2 kg or £2½", None, "one half of a kilogram or two and one half pounds"),
+    ("24/7, 120/80, 1/2/2024", None, _NO_FRACTIONS),
+    ("At 10:30: lunch", "at ten thirty, lunch", "At ten thirty, lunch"),
+    ("10.30 am\u20135 p.m.", None, "ten thirty ay m to five p m."),
+    ("10:30-11:45", None, "ten thirty to eleven forty-five"),
+    ("$5\u201310 or 5%\u201310%", None, "five dollars to ten or five percent to ten percent"),
+    ("4x or 1.5x", "fourx or one point fivex", "four times or one point five times"),
+    ("4x4 or 1920 x 1080", None, "four by four or nineteen twenty by ten eighty"),
+    ("4x + 1 and 0x1f", None, "four x plus one and zero x one f"),
 ]
 
 
@@ -228,7 +258,7 @@ def test_every_word_that_numbers_and_signs_bring_has_a_sound():
     text = "1234567890" * 3 + " " + " ".join(f"{10**k}th 1{'0' * k}" for k in range(36))
     text += " " + " ".join(fixed._SIGNS) + ". 2.5" + " 2.5".join(fixed._UNITS)
     text += " " + " ".join(f"{sign}2.50 {sign}1.01 {sign}3 million" for sign in fixed._CURRENCIES)
-    text += " " + ". ".join([*fixed._TITLES, *fixed._ENDINGS]) + ". " + " ".join(fixed._FRACTIONS)
+    text += " " + ". ".join([*fixed._TITLES, *fixed._ENDINGS]) + ". " + " ".join("½⅓⅔¼¾⅕⅐⅛⅒↉")
     text += " https://a.b/c-d_e?f=g&h%20~i+j:80@k"
     spoken = say(text)
     assert {word.lower() for word in spoken.spelled} <= {"https"}
