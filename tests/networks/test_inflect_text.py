@@ -398,13 +398,52 @@ def test_long_sentences_are_cut_at_pauses_then_at_words():
     assert len(list(sentences("z" * 1000, pronouncer=PLAIN))) > 1
 
 
+def test_a_long_text_in_parts_is_read_as_its_sentences_are():
+    said = (
+        'Dr. Brown paid $1,000.50 at 5 p.m. on Main St. today. "Why 3 3/4?" he asked Mr. Ng... No!'
+    )
+    for between in ("\n\n", " "):  # the second text may be cut after "today." alone
+        text = between.join([said] * 200)
+        want = list(sentences(said)) * 200
+        assert list(sentences(text)) == want
+        assert list(sentences(text[i : i + 7] for i in range(0, len(text), 7))) == want
+
+
+@pytest.mark.parametrize(
+    "part", ["a", "7", "1,000,", "\U0001f600", "e\u0301", " ", "\n", "no stop "]
+)
+def test_an_endless_text_is_spoken_as_it_comes(part):
+    """The end is never waited for, and nothing is lost on the way to it."""
+
+    def parts():
+        for _ in range(12):
+            yield part * (1000 // len(part))
+        yield "Now.\n\n" + "Then. " * 3000
+        raise AssertionError("more was read than needed")
+
+    found = []
+    for sentence in sentences(parts(), pronouncer=PLAIN):
+        assert len(say(sentence).phone_ids) <= MAX_TOKENS
+        found.append(sentence)
+        if sentence.startswith("Then"):
+            break
+    said = " ".join(found).partition("Now")[0]
+    if part == "7":
+        assert said.count("seven") == 12_000
+    elif part != "1,000,":
+        kept = re.sub("[^a-z\U0001f600]", "", part)
+        assert not kept or said.replace(" ", "").count(kept) == 12 * (1000 // len(part))
+
+
 def test_bad_arguments():
     with pytest.raises(TypeError, match="text must be a str, got bytes"):
         to_ids(b"Hello")
     with pytest.raises(ValueError, match="mode must be one of fixed, exact, got 'other'"):
         to_ids("Hello", "other")
-    with pytest.raises(TypeError, match="text must be a str, got NoneType"):
+    with pytest.raises(TypeError, match="text must be a str or strings, got NoneType"):
         sentences(None)
+    with pytest.raises(TypeError, match="a part of a text must be a str, got int"):
+        list(sentences([5]))
     with pytest.raises(TypeError, match=r"max_tokens must be an int, got 2\.5"):
         sentences("Hello", 2.5)
     with pytest.raises(ValueError, match="max_tokens must be at least 64, got 5"):

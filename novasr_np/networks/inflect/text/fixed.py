@@ -226,8 +226,11 @@ def words(text: str) -> list[str]:
 
 def _characters(text: str) -> str:
     """Replace characters by plain quotes, ASCII digits and letters without accents."""
+    text = text.translate(_PLAIN)
+    if text.isascii():
+        return text
     text = re.sub(rf"(?<=[\d{_VULGAR}])(?=[{_VULGAR}])", " ", text)  # NFKC decomposes 2½ to 21/2
-    text = unicodedata.normalize("NFKC", text.translate(_PLAIN)).translate(_PLAIN)
+    text = unicodedata.normalize("NFKC", text).translate(_PLAIN)
     text = "".join(_digit(c) for c in text if unicodedata.category(c) != "Cf")
     bare = re.sub("([A-Za-z])[\u0300-\u036f]+", r"\1", unicodedata.normalize("NFD", text))
     return unicodedata.normalize("NFC", bare)
