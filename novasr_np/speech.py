@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,8 @@ from .samples import whole_number
 from .weights import DEFAULT, default_network
 
 WIDE = default_network().rate_out  # Hz
+MAX_EXACT = 10_000  # characters of an utterance, of which the first few hundred are spoken
+_MAX_TOLD = 200  # characters of what was not said
 RATES = (*(voice.sample_rate for voice in VOICES.values()), WIDE)
 
 
@@ -44,6 +46,7 @@ def say(
     network. speed, pitch, energy: factors relative to the network's own; speed 2 is twice as fast,
     and pitch is that of the rise and fall. mode, pronouncer: as for `networks.inflect.text.to_ids`;
     "exact" takes the text as one utterance, as the original does, and cuts it off at 14.93 s.
+    It may have at most 10,000 characters.
 
     Each sentence is scaled to a mean level of -20 dB of full scale, as the original scales an
     utterance. A warning tells of words that had to be spelled, characters without sound, and text
@@ -64,7 +67,7 @@ def say(
 
 
 def spoken(
-    text: str,
+    text: str | Iterable[str],
     *,
     weights: Any = None,
     sample_rate: int | None = None,
@@ -72,8 +75,9 @@ def spoken(
 ) -> Iterator[Sentence]:
     """Speak a text sentence by sentence, and yield each as soon as it is computed.
 
-    Arguments and errors as for `say`, which joins the samples. At 48 kHz they come 0.65 s late, and
-    the last ones in an additional part. Memory does not grow with the text's length.
+    Arguments and errors as for `say`, which joins the samples. A text may also come in parts, of
+    any lengths, which are taken as they are needed: memory does not grow with its length. At 48 kHz
+    the samples come 0.65 s late, and the last ones in an additional part.
     """
     voice = find(weights)
     rate = _rate(voice, sample_rate)
@@ -99,27 +103,49 @@ def _upsampled(sentences: Iterator[Sentence], sample_rate: int) -> Iterator[Sent
         yield Sentence("", None, stream.push(np.zeros(0, np.float32), last=True))
 
 
-def _sentences(text: str, voice: Voice, prepared: Any, speech: Speech) -> Iterator[Sentence]:
+def utterance(text: str | Iterable[str]) -> str:
+    """Join the parts of a text for exact mode.
+
+    Raises ValueError for more than MAX_EXACT characters, TypeError for what is no text.
+    """
+    if isinstance(text, bytes) or not isinstance(text, Iterable):
+        raise TypeError(f"text must be a str or strings, got {type(text).__name__}")
+    whole = ""
+    for part in [text] if isinstance(text, str) else text:
+        whole += part
+        if len(whole) > MAX_EXACT:
+            raise ValueError(f"a text must have at most {MAX_EXACT:,} characters in exact mode")
+    return whole
+
+
+def _sentences(
+    text: str | Iterable[str], voice: Voice, prepared: Any, speech: Speech
+) -> Iterator[Sentence]:
     if speech.mode == "exact":
-        yield from _utterance(text, voice, prepared, speech)
+        yield from _utterance(utterance(text), voice, prepared, speech)
         return
     found = False
-    silent: list[str] = []
+    silent = ""
     # An utterance has a limited number of frames, so slow speech has room for fewer tokens.
     most = math.floor(voice.text.max_tokens * min(1.0, 1 / speech.length))
     most = max(voice.text.min_tokens, most)
     for sentence in voice.text.sentences(text, most, speech.pronouncer):
         for part in _utterance(sentence, voice, prepared, speech):
             if part.samples.size == 0:
-                silent += [part.text]
+                if len(silent) <= _MAX_TOLD:
+                    silent = f"{silent} {part.text[:_MAX_TOLD]}".lstrip()
                 continue
-            lost = [f"not said: {' '.join(silent)}"] if silent else []
-            silent, found = [], True
+            lost = [f"not said: {_shortened(silent)}"] if silent else []
+            silent, found = "", True
             yield part._replace(lost="; ".join([*lost, part.lost] if part.lost else lost))
     if not found:
-        raise ValueError(f"the text must have something to say, got {text[:60]!r}")
+        raise ValueError(f"the text must have something to say, got {_shortened(silent)!r}")
     if silent:
-        yield Sentence("", None, np.zeros(0, np.float32), f"not said: {' '.join(silent)}")
+        yield Sentence("", None, np.zeros(0, np.float32), f"not said: {_shortened(silent)}")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_TOLD else f"{text[:_MAX_TOLD]} ..."
 
 
 def _utterance(text: str, voice: Voice, prepared: Any, speech: Speech) -> Iterator[Sentence]:

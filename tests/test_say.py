@@ -117,8 +117,10 @@ def test_bad_arguments(params, monkeypatch):
     ):
         with pytest.raises(error, match=words):
             say("Hello.", **{"weights": params, **options})
-    with pytest.raises(TypeError, match="str"):
+    with pytest.raises(TypeError, match="text must be a str or strings, got int"):
         say(5, weights=params)
+    with pytest.raises(ValueError, match="at most 10,000 characters in exact mode"):
+        say("a" * 10_001, weights=params, mode="exact")
 
 
 def test_the_command_writes_a_file(cli, params, tmp_path):
@@ -152,6 +154,16 @@ def test_the_command_shows_phones_and_ids(cli):
     assert status == 0
     assert out.startswith("_ hh ah0 l ow1 . _\nphone    0 0 0 49 0 23 ")
     assert "no sound: 😀" in err
+
+
+def test_the_command_reads_a_text_in_blocks(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr("novasr_np.cli.say._BLOCK", 3)
+    path = tmp_path / "text.txt"
+    for end, status, words in ((b"", 0, ""), (b"\xc3", 2, "text.txt: byte 12 is not UTF-8 text")):
+        path.write_bytes("Héllo\u2026 A.".encode() + end)
+        found, out, err = cli("say", "--phones", "--file", path)
+        assert (found, out) == (status, "" if end else "_ hh ah0 l ow1 . _\n_ ey1 . _\n")
+        assert words in err
 
 
 def test_a_voice_is_a_record(cli, tmp_path, monkeypatch):

@@ -1,13 +1,14 @@
 """`novasr say`: text to speech."""
 
 import argparse
+import codecs
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -23,6 +24,8 @@ _PLAYERS = (
     ("ffplay", *("-v", "error", "-nodisp", "-autoexit", "-f", "s16le", "-ar", "{rate}", "-")),
     ("play", *("-q", "-t", "raw", "-e", "signed", "-b", "16", "-c", "1", "-r", "{rate}", "-")),
 )
+
+_BLOCK = 1 << 16  # bytes of a text that are read at once
 
 
 def add(commands: Any) -> None:
@@ -97,36 +100,51 @@ def add(commands: Any) -> None:
 
 def _main(args: argparse.Namespace) -> int:
     try:
-        text = _text(args)
-        if args.phones or args.ids:
-            return _show(find(args.weights), text, args)
-        manner = Speech(args.speed, args.pitch, args.energy, args.mode)
-        sentences = speech.spoken(text, weights=args.weights, sample_rate=args.rate, speech=manner)
-        if args.play:
-            return _play(sentences, args.rate)
-        if args.output == "-":
-            for y in _samples(sentences):
-                sys.stdout.buffer.write(_as_16_bits(y))
-                sys.stdout.buffer.flush()
-            return EXIT_DONE
-        return _write(sentences, args)
+        with _text(args) as text:
+            return _say(text, args)
     except (OSError, ValueError) as error:
         usage(error)
 
 
-def _text(args: argparse.Namespace) -> str:
-    """Read the text to speak. Raises OSError, and ValueError for bytes that are not UTF-8."""
+def _say(text: Iterable[str], args: argparse.Namespace) -> int:
+    if args.phones or args.ids:
+        return _show(find(args.weights), text, args)
+    manner = Speech(args.speed, args.pitch, args.energy, args.mode)
+    sentences = speech.spoken(text, weights=args.weights, sample_rate=args.rate, speech=manner)
+    if args.play:
+        return _play(sentences, args.rate)
+    if args.output == "-":
+        for y in _samples(sentences):
+            sys.stdout.buffer.write(_as_16_bits(y))
+            sys.stdout.buffer.flush()
+        return EXIT_DONE
+    return _write(sentences, args)
+
+
+@contextmanager
+def _text(args: argparse.Namespace) -> Iterator[Iterable[str]]:
+    """Open the text to speak, in parts. Raises OSError, and ValueError in a part as `_decoded`."""
     if args.file:
-        data = Path(args.file).read_bytes()
+        with open(args.file, "rb") as file:
+            yield _decoded(file, args.file)
     elif args.text == "-":
-        data = sys.stdin.buffer.read()
+        yield _decoded(sys.stdin.buffer, "standard input")
     else:
-        return args.text
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        name = args.file or "standard input"
-        raise ValueError(f"{name}: byte {error.start} is not UTF-8 text") from error
+        yield [args.text]
+
+
+def _decoded(file: IO[bytes], name: str) -> Iterator[str]:
+    """Yield a file's text in parts. Raises ValueError for bytes that are not UTF-8."""
+    decoder, position, data = codecs.getincrementaldecoder("utf-8")(), 0, b" "
+    while data:
+        data = file.read(_BLOCK)
+        waiting = len(decoder.getstate()[0])
+        try:
+            yield decoder.decode(data, final=not data)
+        except UnicodeDecodeError as error:
+            start = position - waiting + error.start
+            raise ValueError(f"{name}: byte {start} is not UTF-8 text") from error
+        position += len(data)
 
 
 def _samples(sentences: Iterator[speech.Sentence]) -> Iterator[np.ndarray]:
@@ -174,10 +192,13 @@ def _play(sentences: Iterator[speech.Sentence], rate: int) -> int:
     return EXIT_DONE
 
 
-def _show(voice: Voice, text: str, args: argparse.Namespace) -> int:
-    whole = args.mode == "exact"
+def _show(voice: Voice, text: Iterable[str], args: argparse.Namespace) -> int:
     front_end = voice.text
-    for part in [text] if whole else front_end.sentences(text, front_end.max_tokens, None):
+    if args.mode == "exact":
+        parts = iter([speech.utterance(text)])
+    else:
+        parts = front_end.sentences(text, front_end.max_tokens, None)
+    for part in parts:
         reading = front_end.read(part, args.mode, None)
         if args.phones:
             messages.show(reading.transcript)

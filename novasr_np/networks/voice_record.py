@@ -1,6 +1,6 @@
 """The record of a voice: all that `speech` and the commands know about it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -74,8 +74,8 @@ class FrontEnd(NamedTuple):
     modes: tuple[str, ...]  # "fixed": as the text is meant; "exact": as the original reads it
     min_tokens: int  # smallest limit for the tokens of a sentence
     max_tokens: int  # limit for the tokens of a sentence at the voice's default speed
-    # (text, max_tokens, pronouncer) -> sentences, in words
-    sentences: Callable[[str, int, Any], Iterator[str]]
+    # (a text or its parts, max_tokens, pronouncer) -> sentences, in words
+    sentences: Callable[[str | Iterable[str], int, Any], Iterator[str]]
     # (text, mode, pronouncer) -> `Reading`; raises ValueError for an unknown mode
     read: Callable[[str, str, Any], Any]
 

@@ -113,6 +113,10 @@ def test_exact_refuses_what_has_no_name():
         to_ids("5" * 5000, "exact")
 
 
+_LAKHS = "one million, two hundred thirty-four thousand, five hundred sixty-seven"
+_NO_FRACTIONS = (
+    "twenty-four seven, one hundred twenty over eighty, one slash two slash twenty twenty-four"
+)
 # What the original says -> what is meant. None: fixed is tested alone.
 DIFFERENCES = [
     ("1:25", "one hundred twenty-five", "one twenty-five"),
@@ -171,6 +175,32 @@ DIFFERENCES = [
     ("a@b.org", "a@b.org", "a at b dot org"),
     ("straße, æon", "straße, æon", "strasse, aeon"),
     ("½ or 2½", "½ or two½", "one half or two and one half"),
+    ("1,000,000", "one million", "one million"),
+    ("1 000 000 or 1\u202f000", None, "one million or one thousand"),
+    ("1'500 or 12,34,567.", None, "one thousand, five hundred or " + _LAKHS + "."),
+    ("$1 000 or 12 000km", None, "one thousand dollars or twelve thousand kilometers"),
+    (
+        "+44 20 7946 0958",
+        None,
+        "plus four four, two zero, seven nine four six, zero nine five eight",
+    ),
+    ("(800) 555 0199.", None, "eight zero zero, five five five, zero one nine nine."),
+    ("01 23 45 67 89", None, "zero one, two three, four five, six seven, eight nine"),
+    ("2 of 1/2", "two of one/two", "two of one half"),
+    (
+        "3 3/4, 3-1/2 or -⅜",
+        None,
+        "three and three quarters, three and one half or minus three eighths",
+    ),
+    ("1/2 kg or £2½", None, "one half of a kilogram or two and one half pounds"),
+    ("24/7, 120/80, 1/2/2024", None, _NO_FRACTIONS),
+    ("At 10:30: lunch", "at ten thirty, lunch", "At ten thirty, lunch"),
+    ("10.30 am\u20135 p.m.", None, "ten thirty ay m to five p m."),
+    ("10:30-11:45", None, "ten thirty to eleven forty-five"),
+    ("$5\u201310 or 5%\u201310%", None, "five dollars to ten or five percent to ten percent"),
+    ("4x or 1.5x", "fourx or one point fivex", "four times or one point five times"),
+    ("4x4 or 1920 x 1080", None, "four by four or nineteen twenty by ten eighty"),
+    ("4x + 1 and 0x1f", None, "four x plus one and zero x one f"),
 ]
 
 
@@ -228,7 +258,7 @@ def test_every_word_that_numbers_and_signs_bring_has_a_sound():
     text = "1234567890" * 3 + " " + " ".join(f"{10**k}th 1{'0' * k}" for k in range(36))
     text += " " + " ".join(fixed._SIGNS) + ". 2.5" + " 2.5".join(fixed._UNITS)
     text += " " + " ".join(f"{sign}2.50 {sign}1.01 {sign}3 million" for sign in fixed._CURRENCIES)
-    text += " " + ". ".join([*fixed._TITLES, *fixed._ENDINGS]) + ". " + " ".join(fixed._FRACTIONS)
+    text += " " + ". ".join([*fixed._TITLES, *fixed._ENDINGS]) + ". " + " ".join("½⅓⅔¼¾⅕⅐⅛⅒↉")
     text += " https://a.b/c-d_e?f=g&h%20~i+j:80@k"
     spoken = say(text)
     assert {word.lower() for word in spoken.spelled} <= {"https"}
@@ -368,13 +398,52 @@ def test_long_sentences_are_cut_at_pauses_then_at_words():
     assert len(list(sentences("z" * 1000, pronouncer=PLAIN))) > 1
 
 
+def test_a_long_text_in_parts_is_read_as_its_sentences_are():
+    said = (
+        'Dr. Brown paid $1,000.50 at 5 p.m. on Main St. today. "Why 3 3/4?" he asked Mr. Ng... No!'
+    )
+    for between in ("\n\n", " "):  # the second text may be cut after "today." alone
+        text = between.join([said] * 200)
+        want = list(sentences(said)) * 200
+        assert list(sentences(text)) == want
+        assert list(sentences(text[i : i + 7] for i in range(0, len(text), 7))) == want
+
+
+@pytest.mark.parametrize(
+    "part", ["a", "7", "1,000,", "\U0001f600", "e\u0301", " ", "\n", "no stop "]
+)
+def test_an_endless_text_is_spoken_as_it_comes(part):
+    """The end is never waited for, and nothing is lost on the way to it."""
+
+    def parts():
+        for _ in range(12):
+            yield part * (1000 // len(part))
+        yield "Now.\n\n" + "Then. " * 3000
+        raise AssertionError("more was read than needed")
+
+    found = []
+    for sentence in sentences(parts(), pronouncer=PLAIN):
+        assert len(say(sentence).phone_ids) <= MAX_TOKENS
+        found.append(sentence)
+        if sentence.startswith("Then"):
+            break
+    said = " ".join(found).partition("Now")[0]
+    if part == "7":
+        assert said.count("seven") == 12_000
+    elif part != "1,000,":
+        kept = re.sub("[^a-z\U0001f600]", "", part)
+        assert not kept or said.replace(" ", "").count(kept) == 12 * (1000 // len(part))
+
+
 def test_bad_arguments():
     with pytest.raises(TypeError, match="text must be a str, got bytes"):
         to_ids(b"Hello")
     with pytest.raises(ValueError, match="mode must be one of fixed, exact, got 'other'"):
         to_ids("Hello", "other")
-    with pytest.raises(TypeError, match="text must be a str, got NoneType"):
+    with pytest.raises(TypeError, match="text must be a str or strings, got NoneType"):
         sentences(None)
+    with pytest.raises(TypeError, match="a part of a text must be a str, got int"):
+        list(sentences([5]))
     with pytest.raises(TypeError, match=r"max_tokens must be an int, got 2\.5"):
         sentences("Hello", 2.5)
     with pytest.raises(ValueError, match="max_tokens must be at least 64, got 5"):

@@ -11,7 +11,8 @@ import unicodedata
 from . import numbers
 from .numbers import cardinal, digits, minutes, ordinal, year
 
-_WHOLE = r"(?:\d{1,3}(?:,\d{3})+(?![,\d])|\d+)"
+# Thousands in groups, also as in India: 12,34,567.
+_WHOLE = r"(?:(?:\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3})(?![,\d])|\d+)"
 _NUMBER = rf"(?:{_WHOLE}(?:\.\d+)?|\.\d+)"
 _NOT_INSIDE = r"(?<![\w.,])"  # a number begins here
 
@@ -56,17 +57,10 @@ _PLAIN = str.maketrans(
     }
 )
 
-_FRACTIONS = {
-    "½": "one half",
-    "⅓": "one third",
-    "⅔": "two thirds",
-    "¼": "one quarter",
-    "¾": "three quarters",
-    "⅛": "one eighth",
-    "⅜": "three eighths",
-    "⅝": "five eighths",
-    "⅞": "seven eighths",
-}
+_VULGAR = "\u00bc-\u00be\u2150-\u215f\u2189"  # fractions that are one character
+# Denominators that are no ordinals.
+_PARTS = {2: ("half", "halves"), 4: ("quarter", "quarters")}
+_PAIRS = {(9, 11), (24, 7)}  # not fractions
 
 # Sign -> unit, units, part, parts.
 _CURRENCIES = {
@@ -121,6 +115,7 @@ _UNITS = {
     "¢": "cent",
 }
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
+_HALF = r"\s?([ap])(?:\.\s?m\b\.?|m\b)"  # of the day
 
 # Before a name; the full stop is part of the abbreviation.
 _TITLES = {
@@ -231,12 +226,11 @@ def words(text: str) -> list[str]:
 
 def _characters(text: str) -> str:
     """Replace characters by plain quotes, ASCII digits and letters without accents."""
-    text = re.sub(
-        f"(\\d?)([{''.join(_FRACTIONS)}])",
-        lambda m: f"{m[1]} and {_FRACTIONS[m[2]]} " if m[1] else f" {_FRACTIONS[m[2]]} ",
-        text,
-    )
-    text = unicodedata.normalize("NFKC", text.translate(_PLAIN)).translate(_PLAIN)
+    text = text.translate(_PLAIN)
+    if text.isascii():
+        return text
+    text = re.sub(rf"(?<=[\d{_VULGAR}])(?=[{_VULGAR}])", " ", text)  # NFKC decomposes 2½ to 21/2
+    text = unicodedata.normalize("NFKC", text).translate(_PLAIN)
     text = "".join(_digit(c) for c in text if unicodedata.category(c) != "Cf")
     bare = re.sub("([A-Za-z])[\u0300-\u036f]+", r"\1", unicodedata.normalize("NFD", text))
     return unicodedata.normalize("NFC", bare)
@@ -265,33 +259,82 @@ def _addresses(text: str) -> str:
     )
 
 
-def _times(text: str) -> str:
-    """ "1:25", "5:30 p.m.", "7 am", "1:02:03"."""
-    half = r"\s?([ap])(?:\.\s?m\b\.?|m\b)"
+def _telephones(text: str) -> str:
+    """Read telephone and card numbers digit by digit, with a pause between the groups.
+
+    "555-1234", "(800) 555 0199", "+44 20 7946 0958", "01 23 45 67 89", "4111 1111 1111 1111"; a
+    zero or a plus begins those whose groups have any lengths.
+    """
+    return re.sub(
+        rf"(?<![\w.,-])(?<!{_SIGN})(?:"
+        r"(?:\+\d{1,3}[ .-]?|1[ .-])?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4}"
+        r"|(?:1-)?\d{3}[ -]\d{4}"
+        r"|\+\d{10,15}"
+        r"|(?=(?:\D{0,2}\d){8})\+\d{1,3}(?: ?\(\d{1,4}\) ?\d{1,9})?(?:[ -]\d{1,9}){1,6}"
+        r"|(?=(?:\D?\d){9})0\d{1,4}([ -])\d{2,8}(?:\1\d{2,8}){0,5}"
+        r"|\(0\d{1,4}\) ?\d{3,4} ?\d{3,4}"
+        r"|\d{4}([ -])\d{4}\2\d{4}\2\d{4}"
+        r"|\d{3}-\d{2}-\d{4}"
+        r")(?![\w-]|[ .]\d)",
+        lambda m: (
+            ("plus " if m[0].startswith("+") else "")
+            + ", ".join(digits(group) for group in re.findall(r"\d+", m[0]))
+        ),
+        text,
+    )
+
+
+def _groups(text: str) -> str:
+    """Write groups of thousands with commas: "1 000 000", "1'000", "1_000"."""
+    return re.sub(
+        r"(?<![\w.,'])[1-9]\d{0,2}([ '_])\d{3}(?:\1\d{3})*(?![\d_']|[ ,]\d)",
+        lambda m: m[0].replace(m[1], ","),
+        text,
+    )
+
+
+def _ranges(text: str) -> str:
+    """Read an en dash between amounts, and a hyphen between times, as "to"."""
+    half = r"\d\s?[ap]\.?m\b\.?"
     text = re.sub(
-        rf"(?<![\w.:,])(2[0-4]|[01]?\d):([0-5]\d)(?::([0-5]\d))?(?![:\d])(?:{half})?",
-        lambda m: _time(m) + _stop_after(m),
+        rf"(\d(?:%|\s?(?:{_UNIT}))?|{half})\s?\u2013\s?(?={_SIGN}?\.?\d)",
+        r"\1 to ",
         text,
         flags=re.IGNORECASE,
     )
     return re.sub(
-        rf"(?<![\w.:,])(1[0-2]|0?[1-9]){half}",
-        lambda m: f"{cardinal(int(m[1]))} {_letters(m[2] + 'm')}{_stop_after(m)}",
+        rf"(:\d\d|{half})\s?-\s?(?=\d)",
+        r"\1 to ",
         text,
         flags=re.IGNORECASE,
     )
 
 
-def _time(match: re.Match) -> str:
-    hour, minute = int(match[1]), int(match[2])
-    said = [cardinal(hour)]
-    if match[3]:
-        said += [minutes(minute), minutes(int(match[3]))]
-    elif minute:
-        said.append(minutes(minute))
-    elif not match[4]:
-        said.append("o'clock" if 0 < hour <= 12 else "hundred")
-    return " ".join([*said, *([_letters(match[4] + "m")] if match[4] else [])])
+def _times(text: str) -> str:
+    """ "1:25", "5:30 p.m.", "10.30 pm", "7 am", "1:02:03"."""
+    text = re.sub(
+        rf"(?<![\w.:,])(2[0-4]|[01]?\d):([0-5]\d)(?::([0-5]\d))?(?!:?\d)(?:{_HALF})?",
+        lambda m: _time(m[1], m[2], m[3], m[4]) + _stop_after(m),
+        text,
+        flags=re.IGNORECASE,
+    )
+    return re.sub(
+        rf"(?<![\w.:,])(1[0-2]|0?[1-9])(?:\.([0-5]\d))?{_HALF}",
+        lambda m: _time(m[1], m[2] or "0", None, m[3]) + _stop_after(m),
+        text,
+        flags=re.IGNORECASE,
+    )
+
+
+def _time(hour: str, minute: str, second: str | None, half: str | None) -> str:
+    said = [cardinal(int(hour))]
+    if second:
+        said += [minutes(int(minute)), minutes(int(second))]
+    elif int(minute):
+        said.append(minutes(int(minute)))
+    elif not half:
+        said.append("o'clock" if 0 < int(hour) <= 12 else "hundred")
+    return " ".join([*said, *([_letters(half + "m")] if half else [])])
 
 
 def _stop_after(match: re.Match) -> str:
@@ -303,6 +346,54 @@ def _stop_after(match: re.Match) -> str:
 def _stop_at_end(match: re.Match) -> str:
     """Full stop of an abbreviation, if the text ends there; else empty."""
     return "." if match[0].endswith(".") and _END.match(match.string, match.end()) else ""
+
+
+def _multiples(text: str) -> str:
+    """ "4x" is four times, "1920x1080" and "4 x 4" are by; "4x + 1" and "0x1f" are neither."""
+    text = re.sub(r"(?<=\d)(?<!\b0)\s?x\s?(?=\.?\d)", " by ", text, flags=re.IGNORECASE)
+    return re.sub(
+        r"(?<=\d)x(?!\w|\s?[=+*/^]|\s-\s)",
+        " times",
+        text,
+        flags=re.IGNORECASE,
+    )
+
+
+def _fractions(text: str) -> str:
+    """ "1/2", "3 3/4", "2½ km", "$1½ million"; "1/2/2024" and "01/02" are none."""
+    return re.sub(
+        rf"(?<![\w.,/\u2044])(-?)(?:({_SIGN})\s?)?(?:(\d{{1,3}}(?:,\d{{3}})*)[ -])?"
+        r"(0|[1-9]\d{0,3})([/\u2044])([1-9]\d{0,4})(?:st|nd|rd|th)?(?![\d/\u2044]|[.,]\d)"
+        rf"(?:{_SCALE}|\s?({_UNIT})(?![\w°])\.?)?",
+        _mixed,
+        text,
+        flags=re.IGNORECASE,
+    )
+
+
+def _mixed(match: re.Match) -> str:
+    """Read a number and a fraction, either of which may be missing, with what they count."""
+    minus, sign, whole, n, mark, m, long_scale, short_scale, unit = match.groups()
+    said = [_fraction(int(n), int(m), is_pair=mark == "/" and not whole)]
+    if whole:
+        said = [_count(whole), *(["and"] if int(n) < int(m) else []), *said]
+    if scale := long_scale or short_scale:
+        said.append(_SCALES[scale.lower()])
+    if sign or unit:
+        one, many = _CURRENCIES[sign][:2] if sign else (_unit(unit, True), _unit(unit, False))
+        is_part = not whole and not scale and int(n) < int(m)
+        said.append(f"of {'an' if one[0] in 'aio' else 'a'} {one}" if is_part else many)
+    return f"{' minus' * bool(minus)} {' '.join(said)} {_stop_after(match)}"
+
+
+def _fraction(n: int, m: int, is_pair: bool) -> str:
+    """Read n/m: "three quarters", "seven tenths", "one twenty over eighty"; 50/50 is a pair."""
+    if is_pair and (n == m or (n, m) in _PAIRS):
+        return f"{cardinal(n)} {cardinal(m)}"
+    if m == 1 or (n > m > 10) or (m > 100 and m not in (1000, 10_000)):
+        return f"{cardinal(n)} over {cardinal(m)}"
+    one, many = _PARTS.get(m) or (ordinal(m), f"{ordinal(m)}s")
+    return f"{cardinal(n)} {one if n == 1 else many}"
 
 
 def _money(text: str) -> str:
@@ -337,18 +428,6 @@ def _amount(sign: str, currency: str, number: str, scale: str | None) -> str:
     if f:
         said.append(f"{cardinal(f)} {part if f == 1 else parts}")
     return f"{minus}{' '.join(said)} "
-
-
-def _telephones(text: str) -> str:
-    """ "555-1234", "+1 (800) 555-0199": digit by digit, a pause between the groups."""
-    return re.sub(
-        r"(?<![\w.,-])(?:\+\d{1,3}[ -]?|1-)?(?:\(\d{3}\)\s?|\d{3}[ -])?\d{3}-\d{4}(?![\w-])",
-        lambda m: (
-            ("plus " if m[0].startswith("+") else "")
-            + ", ".join(digits(group) for group in re.findall(r"\d+", m[0]))
-        ),
-        text,
-    )
 
 
 def _measures(text: str) -> str:
@@ -428,8 +507,7 @@ def _decades(text: str) -> str:
 
 
 def _between_numbers(text: str) -> str:
-    """Read signs between two numbers: a range's dash, minus, times, a ratio's colon."""
-    text = re.sub(r"(?<=\d)\s?\u2013\s?(?=\.?\d)", " to ", text)
+    """Read signs between two numbers: minus, times, a ratio's colon."""
     text = re.sub(r"(?<=\d) - (?=\.?\d)", " minus ", text)
     text = re.sub(r"(?<=\d)\s?\*\s?(?=\.?\d)", " times ", text)
     text = re.sub(r"(?<=\d):(?=\d)", " to ", text)
@@ -517,9 +595,13 @@ _RULES = (
     _characters,
     _lines,
     _addresses,
-    _times,
-    _money,
     _telephones,
+    _groups,
+    _ranges,
+    _times,
+    _multiples,
+    _fractions,
+    _money,
     _measures,
     _abbreviations,
     _initials,
