@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from ..errors import AudioError
-from . import ffmpeg, mpeg, ogg
+from . import ffmpeg, layout, mpeg, ogg
 from .formats import BLOCK, message_of, path_name
 
 # Tags of a file that are kept.
@@ -40,14 +40,16 @@ class _Forward(soundfile.SoundFile):
 class Source:
     """Open audio file: sample_rate (Hz), channels, frames (number of samples of each channel).
 
-    frames is 0 if it is not known before the end. subtype: libsndfile's name of the encoding;
-    tags: title, artist and so on. notes: sentences for the user on what is not as it may seem.
+    frames is 0 if it is not known before the end. layout: the speakers that the channels are for,
+    as in `layout`. subtype: libsndfile's name of the encoding; tags: title, artist and so on.
+    notes: sentences for the user on what is not as it may seem.
     """
 
     def __init__(self, path: Path, file: _Forward | ffmpeg.Decoder) -> None:
         self._path, self._file = path, file
         self.sample_rate: int = file.samplerate
         self.channels: int = file.channels
+        self.layout, self._order = layout.of(path, file)
         self.frames: int = file.frames
         self.subtype: str = file.subtype
         self.tags = {k: v for k, v in file.copy_metadata().items() if k in _TAGS}
@@ -58,13 +60,14 @@ class Source:
     def blocks(self, frames: int = BLOCK) -> Iterator[np.ndarray]:
         """Yield all samples in order, [channels, <= frames], float32 with full scale 1.
 
+        Channels are in the order of WAVE's mask, whatever the file's order is.
         Raises AudioError if the file is damaged or cut short, at the latest at its end.
         """
         there = 0
         try:
             while len(block := self._file.read(frames, "float32", always_2d=True)):
                 there += len(block)
-                yield block.T
+                yield block.T[self._order]
         except soundfile.LibsndfileError as error:
             raise _unreadable(error) from error
         if there < self.frames:
