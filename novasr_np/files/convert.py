@@ -17,7 +17,7 @@ from ..pipeline.look import look, narrow_note
 from ..pipeline.runner import Runner
 from ..pipeline.upsampler import Upsampler
 from ..samples import check_levels, count_saturated
-from . import formats
+from . import formats, layout
 from .find import PIPE
 from .reading import Source, reading
 from .signals import deferred_signals
@@ -124,7 +124,11 @@ def _convert(
     network = runner.network
     with reading(path) as source:
         result.sample_rate = source.sample_rate
-        result.channels = source.channels if options.channels == "each" else 1
+        is_each = options.channels == "each"
+        result.channels = source.channels if is_each else 1
+        result.subtype = options.subtype or formats.same_depth(source.subtype, options.format)
+        speakers = source.layout if is_each else layout.MONO
+        _, note = layout.place(speakers, result.channels, options.format, result.subtype)
         # A header is completed at the end, but a pipe cannot be rewound: spool, then send.
         final = Path(spool, "output") if target == PIPE else Path(target)
         keep, by = options.keep_lowband, options.resampler
@@ -140,10 +144,9 @@ def _convert(
         # As outputs come: a network whose layers hold their frames (airband) computes least so.
         stream = Upsampler(runner, facts, resampler=by, keep_lowband=keep)
         result.band_edge, result.kept_below = facts.edge, stream.kept_below
-        result.subtype = options.subtype or formats.same_depth(source.subtype, options.format)
         frames = network.duration(source.frames, source.sample_rate)
         narrow = narrow_note(network, source.sample_rate, facts.edge)
-        result.notes = "; ".join([*source.notes, *([narrow] if narrow else [])]) or None
+        result.notes = "; ".join(filter(None, [*source.notes, note, narrow])) or None
         begin(result)
         try:
             if target != PIPE:
@@ -158,6 +161,7 @@ def _convert(
                     result.subtype,
                     frames,
                     source.tags,
+                    speakers,
                 ) as file,
             ):
                 for y in _upsampled(source, stream, result.channels, options, runner):

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from ..errors import AudioError
-from . import containers, ffmpeg, formats
+from . import containers, ffmpeg, formats, layout
 from .formats import BLOCK, message_of, path_name
 from .parts import Part, PartFile
 
@@ -37,8 +37,9 @@ class _Forward(soundfile.SoundFile):
 class Source:
     """Open audio file: sample_rate (Hz), channels, frames (number of samples of each channel).
 
-    frames is 0 if it is not known before the end. subtype: libsndfile's name of the encoding;
-    tags: title, artist and so on. notes: sentences for the user on what is not as it may seem.
+    frames is 0 if it is not known before the end. layout: the speakers that the channels are for,
+    as in `layout`. subtype: libsndfile's name of the encoding; tags: title, artist and so on.
+    notes: sentences for the user on what is not as it may seem.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Source:
         self._path, self._file, self._parts, self._refused = path, file, parts, refused
         self.sample_rate: int = file.samplerate
         self.channels: int = file.channels
+        self.layout, self._order = layout.of(path, file)
         self.frames: int = file.frames
         self.subtype: str = file.subtype
         self.tags = {k: v for k, v in file.copy_metadata().items() if k in _TAGS}
@@ -60,6 +62,7 @@ class Source:
     def blocks(self, frames: int = BLOCK) -> Iterator[np.ndarray]:
         """Yield all samples in order, [channels, <= frames], float32 with full scale 1.
 
+        Channels are in the order of WAVE's mask, whatever the file's order is.
         Raises AudioError if the file is damaged or cut short, at the latest at its end.
         """
         if isinstance(self._file, ffmpeg.Decoder):
@@ -83,7 +86,7 @@ class Source:
         try:
             while len(block := file.read(frames, "float32", always_2d=True)):
                 there += len(block)
-                yield block.T
+                yield block.T[self._order]
         except soundfile.LibsndfileError as error:
             raise _unreadable(error) from error
         if file.frames != _UNKNOWN_FRAMES and there < file.frames:
@@ -180,11 +183,14 @@ def _count(path: Path, parts: list[Part]) -> int:
 
     Raises _BeyondError if they differ in rate or channels, AudioError if they are damaged.
     """
-    count, kinds = 0, dict[tuple[int, int], None]()  # in their order
+    count, kinds = 0, dict[str, None]()  # in their order
     try:
         for part in parts:
             with _open(path, part) as file:
-                kinds[file.samplerate, file.channels] = None
+                n = file.channels
+                # The order of more channels than two depends on the format.
+                of = f"channel{'s' * (n > 1)}" + (f" of {file.format}" if n > 2 else "")
+                kinds[f"{file.samplerate} Hz with {n} {of}"] = None
                 if file.frames == _UNKNOWN_FRAMES:
                     count += sum(iter(lambda: len(file.read(BLOCK, "float32", always_2d=True)), 0))
                 else:
@@ -192,8 +198,7 @@ def _count(path: Path, parts: list[Part]) -> int:
     except soundfile.LibsndfileError as error:
         raise _unreadable(error) from error
     if len(kinds) > 1:
-        found = " and ".join(f"{rate} Hz with {n} channel{'s' * (n > 1)}" for rate, n in kinds)
-        raise _BeyondError(f"its recordings are of different kinds, {found}")
+        raise _BeyondError(f"its recordings are of different kinds, {' and '.join(kinds)}")
     return count
 
 

@@ -12,6 +12,7 @@ import soundfile
 
 from ..atomic import atomic_write
 from ..errors import AudioError
+from . import layout as layouts
 from .formats import BLOCK, check_format, message_of, path_name
 
 # Bytes of a sample, and of the largest WAV or AIFF file (their sizes have 32 bits).
@@ -30,30 +31,39 @@ def writing(
     subtype: str | None = None,
     frames: int = 0,
     tags: Mapping[str, str] | None = None,
+    layout: int | None = None,
 ) -> Iterator["Sink"]:
     """Open a sound file that appears under `path` when the block ends without error.
 
     format: a key of FORMATS. subtype: libsndfile's name of an encoding, None for the usual one.
     frames: the expected number; a WAV file that would exceed its 4 GB becomes RF64.
     tags: title, artist and the like; the format keeps those that it has room for.
+    layout: the speakers that the channels are for, as in `layout`, which they are in the order of.
     Raises ValueError for a pair that does not exist (`check_format`), AudioError if libsndfile
-    fails, OSError if the file system fails.
+    fails or the format filters a channel of this layout, OSError if the file system fails.
     """
     major, subtype = check_format(format, subtype)
     if frames * channels * _BYTES.get(subtype, 0) > _MAX_BYTES:
         if major == "AIFF":
             raise AudioError("an AIFF file must have at most 4 GB, got more: choose wav or flac")
         major = "RF64" if major == "WAV" else major
+    order, _ = layouts.place(layout, channels, format, subtype)
+    if major == "WAV" and not layouts.is_plain(layout, channels):
+        major = "WAVEX" if layouts.can_state(layout, channels, subtype) else major
+    tags = dict(tags or {})
+    if major == "FLAC" and not layouts.is_flac_default(layout, channels):
+        tags["software"] = layouts.PLACEHOLDER
     if channels > _MAX_CHANNELS:
         raise AudioError(f"channels must be at most {_MAX_CHANNELS} in a file, got {channels}")
-    limit = _MAX_BYTES // (channels * _BYTES.get(subtype, 1)) if major in ("WAV", "AIFF") else None
+    is_limited = major in ("WAV", "WAVEX", "AIFF")
+    limit = _MAX_BYTES // (channels * _BYTES.get(subtype, 1)) if is_limited else None
     with atomic_write(path) as file:
         with ThreadPoolExecutor(1) as thread:
             output = _Output(cast(FileIO, file.raw))
-            sink = Sink(output, thread, limit)
+            sink = Sink(output, thread, order, limit)
             try:
                 try:
-                    sink.open(sample_rate, channels, subtype, major, tags or {})
+                    sink.open(sample_rate, channels, subtype, major, tags)
                     yield sink
                     sink.wait()
                 finally:
@@ -66,6 +76,7 @@ def writing(
                     ) from error
             if output.error is not None:
                 raise output.error
+        layouts.state(Path(file.name), format, layout, channels)
         if sink.frames == 0:
             _refuse_unreadable(Path(file.name), format)
 
@@ -77,8 +88,14 @@ class Sink:
     libsndfile's callbacks, if they ran there, it would be lost.
     """
 
-    def __init__(self, output: "_Output", thread: ThreadPoolExecutor, limit: int | None) -> None:
-        self._output, self._thread, self._limit = output, thread, limit
+    def __init__(
+        self,
+        output: "_Output",
+        thread: ThreadPoolExecutor,
+        order: layouts.Order,
+        limit: int | None,
+    ) -> None:
+        self._output, self._thread, self._order, self._limit = output, thread, order, limit
         self._file: soundfile.SoundFile | None = None
         self._pending: Future | None = None
         self.frames = 0
@@ -131,7 +148,7 @@ class Sink:
     def _write(self, y: np.ndarray) -> None:
         assert self._file
         for start in range(0, y.shape[-1], BLOCK):
-            self._file.write(y[:, start : start + BLOCK].T)
+            self._file.write(y[self._order, start : start + BLOCK].T)
 
 
 def _refuse_unreadable(path: Path, format: str) -> None:
