@@ -124,7 +124,7 @@ def test_no_sound_inside():
     line = "ffmpeg -v error -f lavfi -i testsrc=duration=1:size=16x16 -c:v mpeg4 silent.mp4"
     if subprocess.run(line.split(), check=False).returncode:
         pytest.skip("this ffmpeg makes no video")
-    with pytest.raises(AudioError, match=r"ffmpeg can read whole: .*matches no streams"):
+    with pytest.raises(AudioError, match=r"ffmpeg can read whole: there is no sound in it"):
         read(Path("silent.mp4"))
 
 

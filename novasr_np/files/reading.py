@@ -51,7 +51,7 @@ class Source:
         self.frames: int = file.frames
         self.subtype: str = file.subtype
         self.tags = {k: v for k, v in file.copy_metadata().items() if k in _TAGS}
-        self.notes: list[str] = []
+        self.notes: list[str] = list(getattr(file, "notes", ()))
         if self.frames == _UNKNOWN_FRAMES:
             self.frames = _count(path)
 
