@@ -142,6 +142,7 @@ def _convert(
         result.band_edge, result.kept_below = facts.edge, stream.kept_below
         result.subtype = options.subtype or formats.same_depth(source.subtype, options.format)
         frames = network.duration(source.frames, source.sample_rate)
+        place = source.broadcast
         result.notes = "; ".join(source.notes) or None
         begin(result)
         try:
@@ -157,6 +158,7 @@ def _convert(
                     result.subtype,
                     frames,
                     source.tags,
+                    place and place.at_rate(source.sample_rate, network.rate_out),
                 ) as file,
             ):
                 for y in _upsampled(source, stream, result.channels, options, runner):

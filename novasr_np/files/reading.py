@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from ..errors import AudioError
-from . import ffmpeg, mpeg, ogg
+from . import broadcast, ffmpeg, mpeg, ogg
 from .formats import BLOCK, message_of, path_name
 
 # Tags of a file that are kept.
@@ -41,7 +41,8 @@ class Source:
     """Open audio file: sample_rate (Hz), channels, frames (number of samples of each channel).
 
     frames is 0 if it is not known before the end. subtype: libsndfile's name of the encoding;
-    tags: title, artist and so on. notes: sentences for the user on what is not as it may seem.
+    tags: title, artist and so on; broadcast: the broadcast extension or None. notes: sentences
+    for the user on what is not as it may seem.
     """
 
     def __init__(self, path: Path, file: _Forward | ffmpeg.Decoder) -> None:
@@ -51,7 +52,9 @@ class Source:
         self.frames: int = file.frames
         self.subtype: str = file.subtype
         self.tags = {k: v for k, v in file.copy_metadata().items() if k in _TAGS}
-        self.notes: list[str] = list(getattr(file, "notes", ()))
+        is_piped = isinstance(file, ffmpeg.Decoder)
+        self.broadcast = None if is_piped else broadcast.read(file)
+        self.notes: list[str] = list(file.notes) if is_piped else []
         if self.frames == _UNKNOWN_FRAMES:
             self.frames = _count(path)
 
