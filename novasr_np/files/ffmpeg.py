@@ -17,8 +17,9 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -102,8 +103,7 @@ class Decoder:
 
     def __init__(self, path: Path, track: Track, ffmpeg: subprocess.Popen, folder: Path) -> None:
         self._path, self._process, self._folder = path, ffmpeg, folder
-        assert ffmpeg.stdout
-        self._bytes: IO[bytes] = ffmpeg.stdout
+        self._bytes = cast(BufferedReader, ffmpeg.stdout)
         self.notes, self._tags, self._others = track.notes, track.tags, track.other_decoders
         try:
             self.samplerate, self.channels, mask = _read_header(self._bytes)
@@ -141,7 +141,7 @@ class Decoder:
     def _frames(self) -> Iterator[Frame]:
         """Yield what ffmpeg decodes. It writes a frame's time before the frame's samples."""
         with open(self._folder / "times", "rb") as times:
-            while self._bytes.peek(1):  # type: ignore[attr-defined]
+            while self._bytes.peek(1):
                 while (line := times.readline()).startswith(b"#"):
                     pass
                 _, time, _, _, size, _ = line.split(b",")
@@ -309,10 +309,10 @@ def _note(tracks: list[dict[str, Any]], chosen: dict[str, Any]) -> str:
     return f"{len(tracks)} tracks of sound: {taken} is taken, not {', '.join(names)}"
 
 
-def _read_header(wav: IO[bytes]) -> tuple[int, int, int]:
+def _read_header(wav: BufferedReader) -> tuple[int, int, int]:
     """Read a WAV stream up to its samples: rate, channels, WAVE's bits of the speakers or 0.
 
-    Raises EOFError.
+    Raises EOFError, also if there are no samples.
     """
 
     def read(size: int) -> bytes:
@@ -331,6 +331,8 @@ def _read_header(wav: IO[bytes]) -> tuple[int, int, int]:
             )
             mask = int.from_bytes(data[20:24], "little")
     read(4)
+    if not wav.peek(1):
+        raise EOFError
     return rate, channels, mask
 
 
