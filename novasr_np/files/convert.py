@@ -145,6 +145,7 @@ def _convert(
         stream = Upsampler(runner, facts, resampler=by, keep_lowband=keep)
         result.band_edge, result.kept_below = facts.edge, stream.kept_below
         frames = network.duration(source.frames, source.sample_rate)
+        place = source.broadcast
         narrow = narrow_note(network, source.sample_rate, facts.edge)
         result.notes = "; ".join(filter(None, [*source.notes, note, narrow])) or None
         begin(result)
@@ -162,6 +163,7 @@ def _convert(
                     frames,
                     source.tags,
                     speakers,
+                    place and place.at_rate(source.sample_rate, network.rate_out),
                 ) as file,
             ):
                 for y in _upsampled(source, stream, result.channels, options, runner):

@@ -1,84 +1,331 @@
 """Decode files that libsndfile cannot read with the program ffmpeg, if it is installed.
 
-ffmpeg writes Sun's .au format to a pipe: a header with rate and channels, then samples. It is
-allowed to read sound and video files only: it never follows a playlist to other files or hosts.
+ffprobe lists a file's tracks and tags, and ffmpeg decodes one track, without any change of rate or
+channels. It writes the samples to a pipe and their times to a file, so that the sound keeps its
+place in a video: silence stands where a track begins late or has a gap. Both programs are allowed
+to read sound and video files only: they never follow a playlist to other files or hosts.
 """
 
+import json
 import os
+import re
+import shlex
 import shutil
-import struct
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from ..errors import AudioError
 
-# Suffixes that are searched for in folders, besides those that libsndfile reads.
-SUFFIXES = (
-    *(".3gp", ".aac", ".ac3", ".amr", ".ape", ".avi", ".flv", ".m4a", ".m4b", ".mka", ".mkv"),
-    *(".mov", ".mp4", ".mpg", ".tta", ".webm", ".wma", ".wmv", ".wv"),
-)
 _DEMUXERS = (
     "aac,ac3,aiff,amr,ape,asf,avi,caf,dsf,dts,eac3,flac,flv,gsm,matroska,webm,mov,mp4,m4a,mp3,mpc,"
     "mpc8,mpeg,mpegts,nistsphere,ogg,rm,sox,tak,tta,voc,w64,wav,wv"
 )
-_HEADER = struct.Struct(">4s5I")  # magic, its own size, bytes of samples, coding, Hz, channels
-_FLOAT = np.dtype(">f4")
+# Formats that ffmpeg times from the first track it uses, and all others from their first track.
+_TIMED_BY_TRACK = ("mpegts", "mpeg", "ogg")
+_FLOAT = np.dtype("<f4")
+# Names of tags in ffprobe -> libsndfile's, where they differ.
+_TAGS = {"track": "tracknumber", "year": "date"}
+
+# What ffmpeg says -> what it means, the first that fits.
+_MEANINGS = {
+    r"moov atom not found": "cut short: its index (moov) is missing",
+    r"Changing audio frame properties|change is not supported": (
+        "its rate or its channels change midway"
+    ),
+    r"Protocol .* not on whitelist": "it names another file or host, which is not opened",
+    r"Decoder .* not found": "this ffmpeg has no decoder for it",
+    r"(?i)crc": "damaged: a checksum does not fit",
+    r"prematurely|End of file|partial file|after EOF|Missing packet table": "cut short",
+    r"Error while decoding|incomplete|error|EBML|master element|bits": "damaged or cut short",
+}
+_LISTS = ("concat", "concatf", "dash", "hls", "sdp")  # demuxers that open other files
+_RAW = (".f32", ".pcm", ".raw", ".s16", ".s16le", ".sln", ".sw")  # suffixes
+
+# The clock. Frames of a track may be a little early or late, so a step counts if all frames of the
+# following half second share it, and it is more than 8 ms.
+_AHEAD = 0.5  # s
+_TOLERANCE = 0.008  # s
+_MAX_OVERLAP = 0.1  # s; further back, the clock starts anew: two recordings were joined
+_MAX_GAP = 86_400  # s
+
+
+class Frame(NamedTuple):
+    """Samples that were decoded together."""
+
+    time: int  # of the first, in samples
+    samples: np.ndarray  # [n, channels] float32
+
+
+@dataclass(frozen=True)
+class Track:
+    """A track of sound, as ffprobe lists it."""
+
+    index: int  # among all of the file's streams
+    is_timed: bool  # False where the times of its frames mean nothing
+    offset: float | None  # s, added to ffmpeg's times; None: it begins with its first frame
+    has_layout: bool  # whether the file says which speakers its channels are for
+    tags: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    other_decoders: tuple[str, ...] = ()  # of the pictures: ffmpeg tries them when it opens a file
 
 
 def is_installed() -> bool:
-    """Whether ffmpeg is installed."""
-    return shutil.which("ffmpeg") is not None
+    """Whether ffmpeg and ffprobe are installed."""
+    return all(map(shutil.which, ("ffmpeg", "ffprobe")))
 
 
 class Decoder:
-    """Decode a file's first track of sound by ffmpeg; it has the interface that `reading` expects.
+    """Decode a track; it has the interface that `reading` expects.
 
     That is the part of SoundFile's that `reading` uses. frames is 0, as the number is not known in
-    advance. Raises AudioError if ffmpeg finds no sound.
+    advance. layout: the speakers of the channels, which are in the order of WAVE's bits, as these
+    bits; None if the file does not say. notes: sentences for the user. Raises AudioError if ffmpeg
+    returns no sound.
     """
 
     format = subtype = "ffmpeg"
     frames = 0
 
-    def __init__(self, process: subprocess.Popen, messages: IO[bytes]) -> None:
-        self._process, self._messages = process, messages
-        assert process.stdout
-        self._samples: IO[bytes] = process.stdout
-        header = self._samples.read(_HEADER.size)
-        if len(header) < _HEADER.size:
+    def __init__(self, path: Path, track: Track, ffmpeg: subprocess.Popen, folder: Path) -> None:
+        self._path, self._process, self._folder = path, ffmpeg, folder
+        self._bytes = cast(BufferedReader, ffmpeg.stdout)
+        self.notes, self._tags, self._others = track.notes, track.tags, track.other_decoders
+        try:
+            self.samplerate, self.channels, mask = _read_header(self._bytes)
+        except EOFError:
             self._end()
-            raise AudioError("not audio that ffmpeg can read: it returned no samples")
-        _, size, _, _, self.samplerate, self.channels = _HEADER.unpack(header)
-        self._samples.read(size - _HEADER.size)
+            raise _unreadable("it returned no samples") from None
+        self.layout = mask if mask and (track.has_layout or self.channels <= 2) else None
+        frames = self._frames()
+        self._blocks = (
+            place(frames, self.samplerate, track.offset)
+            if track.is_timed
+            else (frame.samples for frame in frames)
+        )
+        self._rest = np.zeros((0, self.channels), np.float32)
 
     def read(self, frames: int, dtype: str, always_2d: bool) -> np.ndarray:
         """Read the next samples, [up to `frames`, channels] float32; none at the end.
 
         Raises AudioError if ffmpeg reported any error.
         """
-        data = self._samples.read(frames * self.channels * _FLOAT.itemsize)
-        if not data:
+        blocks, n = [self._rest], len(self._rest)
+        while n < frames and (block := next(self._blocks, None)) is not None:
+            blocks.append(block)
+            n += len(block)
+        x = np.concatenate(blocks)
+        self._rest = x[frames:]
+        if not len(x):
             self._end()
-        return np.frombuffer(data, _FLOAT).reshape(-1, self.channels).astype(np.float32)
+        return x[:frames]
 
     def copy_metadata(self) -> dict[str, str]:
-        """Return no tags: they do not come through the pipe."""
-        return {}
+        """Return the tags, by libsndfile's names."""
+        return self._tags
+
+    def _frames(self) -> Iterator[Frame]:
+        """Yield what ffmpeg decodes. It writes a frame's time before the frame's samples."""
+        with open(self._folder / "times", "rb") as times:
+            while self._bytes.peek(1):
+                while (line := times.readline()).startswith(b"#"):
+                    pass
+                _, time, _, _, size, _ = line.split(b",")
+                data = self._bytes.read(int(size))
+                if len(data) < int(size):
+                    break
+                x = np.frombuffer(data, _FLOAT).reshape(-1, self.channels)
+                yield Frame(int(time), x.astype(np.float32, copy=False))
 
     def _end(self) -> None:
         """Raise AudioError if ffmpeg reported an error, after which it often ends with status 0."""
         status = self._process.wait()
-        self._messages.seek(0)
-        lines = self._messages.read().decode(errors="replace").splitlines()
-        if status or lines:
-            said = "; ".join(lines[:2]) or f"status {status}"
-            raise AudioError(f"not audio that ffmpeg can read whole: {said}")
+        lines = (self._folder / "messages").read_text(errors="replace").splitlines()
+        said = [line for line in lines if not line.startswith(self._others)]
+        if status or said:
+            raise _unreadable(_explained(said or lines or [f"status {status}"], self._path))
+
+
+def place(frames: Iterator[Frame], rate: int, offset: float | None) -> Iterator[np.ndarray]:
+    """Yield the samples of frames, [n, channels], where their times put them.
+
+    Silence fills gaps. Samples before time 0, and the few that a fast clock leaves no room for, are
+    cut. rate: Hz. offset: seconds that are added to all times, None to begin with the first frame.
+    Raises AudioError for a gap of more than a day.
+    """
+    ahead: deque[tuple[int, np.ndarray]] = deque()  # how late a frame is without any steps
+    n_read = n_ahead = steps = skip = 0
+    start = None if offset is None else round(offset * rate)
+    begun = False
+    while True:
+        while n_ahead < _AHEAD * rate and (frame := next(frames, None)) is not None:
+            ahead.append((frame.time - n_read, frame.samples))
+            n_read += len(frame.samples)
+            n_ahead += len(frame.samples)
+        if not ahead:
+            return
+        if start is None:
+            start = -ahead[0][0]
+        late = [start + frame_late - steps for frame_late, _ in ahead]
+        least, most, step = min(late), max(late), 0
+        if not begun:
+            step = late[0]
+        elif least > _TOLERANCE * rate:
+            step = least
+        elif most < -_MAX_OVERLAP * rate:
+            start -= most
+        elif most < -_TOLERANCE * rate and most - least < _MAX_OVERLAP * rate:
+            step = most
+        if step > _MAX_GAP * rate:
+            raise AudioError(f"its times must have gaps of at most a day, got {step / rate:.0f} s")
+        begun = True
+        steps += step
+        skip += max(-step, 0)
+        x = ahead.popleft()[1]
+        n_ahead -= len(x)
+        for at in range(0, step, rate):
+            yield np.zeros((min(rate, step - at), x.shape[1]), np.float32)
+        if skip < len(x):
+            yield x[skip:]
+        skip = max(0, skip - len(x))
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[Decoder]:
+    """Decode a file's default track of sound.
+
+    Raises AudioError if it has none, and as `Decoder` does; OSError if ffmpeg or ffprobe cannot be
+    started.
+    """
+    _refuse_cut_riff(path)
+    track = _probe(path)
+    command = [
+        *("ffmpeg", "-nostdin", "-v", "repeat+error", "-err_detect", "crccheck"),
+        *("-reinit_filter", "0", *_input(path)),  # an error where rate or channels change
+        *("-map", f"0:{track.index}", "-c:a", "pcm_f32le", "-map_metadata", "-1", "-bitexact"),
+        # Both outputs in step: a frame's time is in its file before the frame is in the pipe.
+        *("-f", "tee", "[f=framecrc:flush_packets=1]times|[f=wav:flush_packets=1]pipe:1"),
+    ]
+    with tempfile.TemporaryDirectory(prefix="novasr-") as folder:
+        with open(Path(folder, "messages"), "wb") as messages:
+            # In a separate session, so that Ctrl-C ends this program, and not ffmpeg before it.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=messages,
+                start_new_session=True,
+                cwd=folder,
+            )
+        try:
+            yield Decoder(path, track, process, Path(folder))
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def _input(path: Path) -> list[str]:
+    """Arguments of both programs that name the file and forbid all others."""
+    allowed = ["-protocol_whitelist", "file", "-format_whitelist", _DEMUXERS]
+    return [*allowed, "-i", f"file:{os.path.abspath(path)}"]
+
+
+def _probe(path: Path) -> Track:
+    """Choose a track: the default one, or the first. Raises AudioError if there is none."""
+    entries = (
+        "stream=index,codec_type,codec_name,start_time,channel_layout:stream_disposition:stream_tags:"
+        "format=format_name:format_tags"
+    )
+    command = ["ffprobe", "-v", "error", "-of", "json", "-show_entries", entries, *_input(path)]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, start_new_session=True, check=False
+    )
+    found: dict[str, Any] = json.loads(done.stdout.decode(errors="replace") or "{}")
+    if done.returncode or not found.get("format"):
+        raise _unreadable(_explained(done.stderr.decode(errors="replace").splitlines(), path))
+    streams = found["streams"]
+    tracks = [s for s in streams if s["codec_type"] == "audio"]
+    pictures = [
+        s
+        for s in streams
+        if s["codec_type"] == "video" and not s["disposition"].get("attached_pic")
+    ]
+    if not tracks:
+        raise _unreadable("there is no sound in it")
+    track = next((s for s in tracks if s["disposition"].get("default")), tracks[0])
+    format = found["format"]["format_name"]
+    offset, notes = None, []
+    if pictures:
+        offset = 0.0
+        if format in _TIMED_BY_TRACK:
+            offset = _start(track) - _start(pictures[0])
+        if offset < -_TOLERANCE:
+            notes.append(f"the {-offset:.2f} s of sound before the first picture are cut")
+    if len(tracks) > 1:
+        notes.append(_note(tracks, track))
+    tags = {**({} if pictures else track.get("tags", {})), **found["format"].get("tags", {})}
+    lower = {name.lower(): text for name, text in tags.items()}
+    return Track(
+        track["index"],
+        bool(pictures) or format != "ogg",
+        offset,
+        track.get("channel_layout", "unknown") != "unknown",
+        {_TAGS.get(name, name): text for name, text in lower.items()},
+        notes,
+        tuple(f"[{s['codec_name']} @" for s in pictures if "codec_name" in s),
+    )
+
+
+def _start(stream: dict[str, Any]) -> float:
+    return float(stream.get("start_time", 0))
+
+
+def _note(tracks: list[dict[str, Any]], chosen: dict[str, Any]) -> str:
+    """Name the tracks of a file with several."""
+
+    def name(number: int, track: dict[str, Any]) -> str:
+        tags = {k.lower(): v for k, v in track.get("tags", {}).items()}
+        words = [tags[k] for k in ("language", "title") if tags.get(k, "und") != "und"]
+        return f"{number} ({', '.join(words)})" if words else str(number)
+
+    names = [name(number, track) for number, track in enumerate(tracks, 1)]
+    taken = names.pop(tracks.index(chosen))
+    return f"{len(tracks)} tracks of sound: {taken} is taken, not {', '.join(names)}"
+
+
+def _read_header(wav: BufferedReader) -> tuple[int, int, int]:
+    """Read a WAV stream up to its samples: rate, channels, WAVE's bits of the speakers or 0.
+
+    Raises EOFError, also if there are no samples.
+    """
+
+    def read(size: int) -> bytes:
+        if len(data := wav.read(size)) < size:
+            raise EOFError
+        return data
+
+    rate = channels = mask = 0
+    read(12)
+    while (kind := read(4)) != b"data":
+        data = read(int.from_bytes(read(4), "little"))
+        if kind == b"fmt ":
+            channels, rate = (
+                int.from_bytes(data[2:4], "little"),
+                int.from_bytes(data[4:8], "little"),
+            )
+            mask = int.from_bytes(data[20:24], "little")
+    read(4)
+    if not wav.peek(1):
+        raise EOFError
+    return rate, channels, mask
 
 
 def _refuse_cut_riff(path: Path) -> None:
@@ -90,24 +337,34 @@ def _refuse_cut_riff(path: Path) -> None:
         raise AudioError(f"cut short: {there} of {promised} bytes are there")
 
 
-@contextmanager
-def decoding(path: Path) -> Iterator[Decoder]:
-    """Decode a file. Raises as `Decoder` does, and OSError if ffmpeg cannot be started."""
-    _refuse_cut_riff(path)
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file"]
-    command += ["-format_whitelist", _DEMUXERS, "-i", f"file:{path}"]
-    command += ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "-"]
-    with tempfile.TemporaryFile() as messages:
-        # In a separate session, so that Ctrl-C ends this program, and not ffmpeg before it.
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=messages,
-            start_new_session=True,
-        )
-        try:
-            yield Decoder(process, messages)
-        finally:
-            process.kill()
-            process.communicate()
+def _explained(lines: list[str], path: Path) -> str:
+    """Say in other words what ffmpeg or ffprobe said, or shorten it."""
+    said = "\n".join(lines)
+    unknown = f"it is no sound that ffmpeg knows{_raw_hint(path)}"
+    if kind := re.search(r"\[(\w+) @ \w+\] Format not on whitelist", said):
+        if kind[1] in _LISTS:
+            return "it is a list of other files, which are not opened"
+        if re.search(r"image|_pipe$", kind[1]):  # a picture, by its suffix or its first bytes
+            return unknown
+        file, wav = shlex.quote(path.name), shlex.quote(f"{path.stem}.wav")
+        way = f"ffmpeg -f {kind[1]} -i {file} {wav}"
+        return f"files of the kind {kind[1]} are not opened here; to convert it: {way}"
+    if re.match(r"file:.*: Invalid data found", said):
+        return unknown
+    meanings = (meaning for pattern, meaning in _MEANINGS.items() if re.search(pattern, said))
+    meaning = next(meanings, "it failed")
+    first = re.sub(r"^\[[^\]]* @ \w+\] *", "", lines[0]) if lines else "no reason"
+    first = first.replace(f"file:{os.path.abspath(path)}", path.name)
+    return f"{meaning} (ffmpeg: {first[:100].rstrip('.')})"
+
+
+def _raw_hint(path: Path) -> str:
+    """Advice for samples without a header; empty for any other file."""
+    if path.suffix.lower() not in _RAW:
+        return ""
+    file, wav = shlex.quote(path.name), shlex.quote(f"{path.stem}.wav")
+    return f"; raw samples need their coding: ffmpeg -f s16le -ar 16000 -ac 1 -i {file} {wav}"
+
+
+def _unreadable(why: str) -> AudioError:
+    return AudioError(f"not audio that ffmpeg can read whole: {why}")

@@ -21,6 +21,7 @@ _KBITS = {
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
 }
 _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8000)}
+_DECODER_DELAY = 529  # samples that decoders skip besides the delay that a header states
 _SEARCH = 1 << 16  # bytes in which the first frame has to begin
 _CUT = 6  # frames that a decoder may cut off, as what the encoder put before and behind the sound
 _RUN = 4  # frames in a row that are no chance
@@ -77,13 +78,15 @@ class _Stream(NamedTuple):
     next: int | None
     frames: int  # in all, including a first frame that only holds the number
     n_frames_stated: int | None  # number of frames that the first frame states, if it does
+    delay: int | None  # samples to skip by the first frame, 0 if that states only the number
     missing: int  # bytes missing from the last frame
 
 
 def _stream(data: mmap.mmap, start: int) -> _Stream:
     first = frame(data[start : start + 4])
     assert first
-    stated = _n_frames_stated(data[start : start + first.length], first)
+    whole = data[start : start + first.length]
+    stated, delay = _n_frames_stated(whole, first), _delay(whole, first)
     at = stop = start + first.length
     frames = 1
     while at < len(data):
@@ -96,14 +99,14 @@ def _stream(data: mmap.mmap, start: int) -> _Stream:
             here = frame(data[found : found + 4])
             assert here
             if here.kind != first.kind:
-                return _Stream(start, stop, found, frames, stated, 0)
+                return _Stream(start, stop, found, frames, stated, delay, 0)
             at = found
         if _n_frames_stated(data[at : at + here.length], here) is not None:
-            return _Stream(start, stop, at, frames, stated, 0)
+            return _Stream(start, stop, at, frames, stated, delay, 0)
         frames += 1
         at = stop = at + here.length
     missing = max(0, stop - len(data))
-    return _Stream(start, stop - missing, None, frames, stated, missing)
+    return _Stream(start, stop - missing, None, frames, stated, delay, missing)
 
 
 def _part(data: mmap.mmap, stream: _Stream) -> Part:
@@ -120,29 +123,53 @@ def _part(data: mmap.mmap, stream: _Stream) -> Part:
         raise AudioError(f"cut short: {stream.missing} bytes of its last frame are missing")
     is_misstated = stream.n_frames_stated is not None
     start = stream.start + (first.length if is_misstated else 0)
-    head = _telling(header, stream.frames - is_misstated)
+    head = _telling(header, stream.frames - is_misstated, stream.delay)
     return Part(start, stream.stop, head, seconds)
 
 
-def _telling(header: bytes, frames: int) -> bytes:
-    """Make a silent frame of the same kind that states the number of frames after it."""
+def _telling(header: bytes, frames: int, delay: int | None) -> bytes:
+    """Make a silent frame of the same kind that states the number of frames and the delay.
+
+    Without a delay, another silent frame follows, which is skipped in place of the stream's own
+    samples: nobody knows how many of these the encoder put before the sound.
+    """
     # No checksum, and a bit rate that leaves room for the number.
     header = bytes((0xFF, header[1] | 1, header[2] & 0x0C | 0x90, header[3]))
     here = frame(header)
     assert here
-    tag = b"Xing" + (1).to_bytes(4, "big") + frames.to_bytes(4, "big")
-    return (header + bytes(here.side) + tag).ljust(here.length, b"\0")
+    silence = b"" if delay is not None else header.ljust(here.length, b"\0")
+    if delay is None:
+        frames, delay = frames + 1, here.samples - _DECODER_DELAY
+    # No padding to cut, as decoders take their own delay off the number here.
+    lame = b"LAME".ljust(21, b"\0") + (delay << 12 | _DECODER_DELAY).to_bytes(3, "big")
+    tag = b"Xing" + (1).to_bytes(4, "big") + frames.to_bytes(4, "big") + lame
+    return (header + bytes(here.side) + tag).ljust(here.length, b"\0") + silence
 
 
 def _n_frames_stated(data: bytes, first: Frame) -> int | None:
     """Number of frames after the first one, if that only states the number."""
-    for at in (4 + first.side, 6 + first.side):  # the latter after a checksum
-        if data[at : at + 4] in (b"Xing", b"Info"):
-            has_number = data[at + 7 : at + 8] and data[at + 7] & 1
-            return int.from_bytes(data[at + 8 : at + 12], "big") if has_number else 0
+    if at := _xing(data, first):
+        has_number = data[at + 7 : at + 8] and data[at + 7] & 1
+        return int.from_bytes(data[at + 8 : at + 12], "big") if has_number else 0
     if data[36:40] == b"VBRI":
         return int.from_bytes(data[50:54], "big")
     return None
+
+
+def _delay(data: bytes, first: Frame) -> int | None:
+    """Samples that the encoder put before the sound, by LAME's extension of the first frame."""
+    if not (at := _xing(data, first)):
+        return None
+    flags = int.from_bytes(data[at + 4 : at + 8], "big")
+    fields = ((1, 4), (2, 4), (4, 100), (8, 4))  # frames, bytes, table of contents, quality
+    at += 8 + sum(size for flag, size in fields if flags & flag)
+    return int.from_bytes(data[at + 21 : at + 24], "big") >> 12
+
+
+def _xing(data: bytes, first: Frame) -> int:
+    """Where the first frame states the number of frames, as Xing did; 0 if it does not."""
+    places = (4 + first.side, 6 + first.side)  # the latter after a checksum
+    return next((at for at in places if data[at : at + 4] in (b"Xing", b"Info")), 0)
 
 
 def _next(data: mmap.mmap, at: int, end: int, run: int) -> int | None:

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from ..errors import AudioError
-from . import containers, ffmpeg, formats, layout
+from . import broadcast, containers, ffmpeg, formats, layout
 from .formats import BLOCK, message_of, path_name
 from .parts import Part, PartFile
 
@@ -38,8 +38,9 @@ class Source:
     """Open audio file: sample_rate (Hz), channels, frames (number of samples of each channel).
 
     frames is 0 if it is not known before the end. layout: the speakers that the channels are for,
-    as in `layout`. subtype: libsndfile's name of the encoding; tags: title, artist and so on.
-    notes: sentences for the user on what is not as it may seem.
+    as in `layout`. subtype: libsndfile's name of the encoding; tags: title, artist and so on;
+    broadcast: the broadcast extension or None. notes: sentences for the user on what is not as it
+    may seem.
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class Source:
         self.frames: int = file.frames
         self.subtype: str = file.subtype
         self.tags = {k: v for k, v in file.copy_metadata().items() if k in _TAGS}
-        self.notes: list[str] = []
+        is_piped = isinstance(file, ffmpeg.Decoder)
+        self.broadcast = None if is_piped else broadcast.read(file)
+        self.notes: list[str] = list(file.notes) if is_piped else []
 
     def blocks(self, frames: int = BLOCK) -> Iterator[np.ndarray]:
         """Yield all samples in order, [channels, <= frames], float32 with full scale 1.

@@ -12,6 +12,7 @@ import soundfile
 
 from ..atomic import atomic_write
 from ..errors import AudioError
+from . import broadcast as bext
 from . import layout as layouts
 from .formats import BLOCK, check_format, message_of, path_name
 
@@ -32,12 +33,14 @@ def writing(
     frames: int = 0,
     tags: Mapping[str, str] | None = None,
     layout: int | None = None,
+    broadcast: bext.Broadcast | None = None,
 ) -> Iterator["Sink"]:
     """Open a sound file that appears under `path` when the block ends without error.
 
     format: a key of FORMATS. subtype: libsndfile's name of an encoding, None for the usual one.
     frames: the expected number; a WAV file that would exceed its 4 GB becomes RF64.
-    tags: title, artist and the like; the format keeps those that it has room for.
+    tags: title, artist and the like; broadcast: the broadcast extension, at `sample_rate`; the
+    format keeps what it has room for.
     layout: the speakers that the channels are for, as in `layout`, which they are in the order of.
     Raises ValueError for a pair that does not exist (`check_format`), AudioError if libsndfile
     fails or the format filters a channel of this layout, OSError if the file system fails.
@@ -63,7 +66,7 @@ def writing(
             sink = Sink(output, thread, order, limit)
             try:
                 try:
-                    sink.open(sample_rate, channels, subtype, major, tags)
+                    sink.open(sample_rate, channels, subtype, major, tags, broadcast)
                     yield sink
                     sink.wait()
                 finally:
@@ -101,7 +104,13 @@ class Sink:
         self.frames = 0
 
     def open(
-        self, sample_rate: int, channels: int, subtype: str, format: str, tags: Mapping[str, str]
+        self,
+        sample_rate: int,
+        channels: int,
+        subtype: str,
+        format: str,
+        tags: Mapping[str, str],
+        broadcast: bext.Broadcast | None,
     ) -> None:
         """Begin the file. Raises the errors of libsndfile."""
 
@@ -117,6 +126,8 @@ class Sink:
             for name, text in tags.items():
                 with suppress(soundfile.LibsndfileError):  # this format has no room for the tag
                     setattr(self._file, name, text)
+            if broadcast:
+                bext.write(self._file, broadcast)
 
         self._thread.submit(work).result()
 
