@@ -2,6 +2,7 @@
 
 import shutil
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ import soundfile
 from conftest import speech_like
 
 from novasr_np import AudioError
-from novasr_np.files import containers, ffmpeg
+from novasr_np.cli import main
+from novasr_np.corpus.manifest import read_rows
+from novasr_np.files import containers, ffmpeg, find
 from novasr_np.files.reading import read, reading
 
 # Name -> libsndfile's format and encoding.
@@ -235,6 +238,20 @@ def test_of_joined_wav_files_ffmpeg_would_read_the_first(other, path):
     path.write_bytes(made(path, "wav") + made(path, "wav", **other))
     with pytest.raises(AudioError, match="2 files were joined"):
         read(path)
+
+
+def test_runs_over_folders_take_all_that_can_be_read(tmp_path, capsys):
+    names = [
+        f"x.{kind}" for kind in ("au", "caf", "W64", "sph", "voc", "aifc", "snd", "rf64", "wav")
+    ]
+    for name in (*names, "notes.txt", ".hidden.wav"):
+        (tmp_path / name).touch()
+    taken = [Path(source).name for source, _ in find.find([str(tmp_path)], True, 48_000)]
+    assert sorted(taken) == sorted(names)
+    assert {row.id for row in read_rows(str(tmp_path), "flac")} == set(names)
+    capsys.readouterr()
+    main(["corpus", str(tmp_path), str(tmp_path.parent / "out"), "--dry-run"])
+    assert "passed over: 1 .txt" in capsys.readouterr().err
 
 
 def test_a_voc_file_of_several_blocks_is_not_read_in_part(path, monkeypatch):

@@ -17,8 +17,18 @@ from ..dsp.resample import import_soxr
 from ..errors import message, missing_extra
 from ..files import formats
 from ..files.convert import Options
+from ..files.find import passed_over
 from ..threads import available_cores
-from .messages import EXIT_DONE, EXIT_SOME_FAILED, Bar, say, show, show_json, usage
+from .messages import (
+    EXIT_DONE,
+    EXIT_SOME_FAILED,
+    Bar,
+    say,
+    say_passed_over,
+    show,
+    show_json,
+    usage,
+)
 from .options import add_backend, add_choices, add_network, backend, choices, positive
 
 _FILES_AT_ONCE = 16  # for JAX: enough to fill a batch while other files are read and written
@@ -116,6 +126,8 @@ def _main(args: argparse.Namespace) -> int:
         results = ledger.load_results(args.target)
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
+    if os.path.isdir(args.source) and not (args.quiet or args.json):
+        say_passed_over(passed_over(args.source))
     plan = make_plan(rows, results, task, resume=args.resume, retry_failed=args.retry_failed)
     # The longest first, so that no long one starts when all others are done.
     left = sorted(plan.left[: args.limit], key=lambda row: -row.bytes)

@@ -8,11 +8,13 @@ import contextlib
 import json
 import os
 import sys
+from collections import Counter
 from typing import Any, NoReturn
 
 from tqdm import tqdm
 
 from ..errors import message, printable
+from ..files import formats
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -37,6 +39,14 @@ def say(text: str) -> None:
     with contextlib.suppress(OSError):
         tqdm.write(printable(text), file=sys.stderr)
         sys.stderr.flush()
+
+
+def say_passed_over(kinds: Counter[str]) -> None:
+    """Report the kinds of files that a run over folders does not take, if there are any."""
+    if kinds:
+        hint = " (ffmpeg, once installed, reads some of these)"
+        text = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
+        say(f"passed over: {text}{hint if any(map(formats.needs_ffmpeg, kinds)) else ''}")
 
 
 def show(*lines: str, flush: bool = False) -> None:

@@ -17,7 +17,7 @@ from ..files.reading import duration
 from ..networks import Network
 from ..pipeline.look import narrow_note
 from ..pipeline.runner import Runner
-from .messages import EXIT_DONE, EXIT_SOME_FAILED, Bar, say, show_json, usage
+from .messages import EXIT_DONE, EXIT_SOME_FAILED, Bar, say, say_passed_over, show_json, usage
 from .options import (
     add_backend,
     add_choices,
@@ -254,11 +254,9 @@ class _Notes:
 
 def _name_passed_over(args: argparse.Namespace, rate_out: int) -> None:
     """Report the files that `-r` passed over, by kind."""
-    kinds = sum((find.passed_over(f, rate_out) for f in args.input if os.path.isdir(f)), Counter())
-    if kinds and not (args.quiet or args.json):
-        hint = " (ffmpeg, once installed, reads some of these)"
-        text = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
-        say(f"passed over: {text}{hint if any(map(formats.needs_ffmpeg, kinds)) else ''}")
+    if not (args.quiet or args.json):
+        folders = filter(os.path.isdir, args.input)
+        say_passed_over(sum((find.passed_over(f, rate_out) for f in folders), Counter()))
 
 
 def _summarise(results: list[Result], seconds: float, args: argparse.Namespace) -> None:

@@ -69,17 +69,20 @@ def find(inputs: Iterable[str], recursive: bool, rate_out: int) -> Iterator[tupl
                 yield str(path), str(path.parent.relative_to(name))
 
 
-def passed_over(folder: str, rate_out: int) -> Counter[str]:
-    """Count the files in a folder that `find` passes over, by kind, as ``.txt`` or ``*_48k``."""
+def passed_over(folder: str, rate_out: int | None = None) -> Counter[str]:
+    """Count the files in a folder that are not taken, by kind, as ``.txt`` or ``*_48k``.
+
+    rate_out: of outputs in Hz, which `find` passes over; None where they are taken.
+    """
     kinds: Counter[str] = Counter()
-    suffixes, own = formats.suffixes(), target_suffix(rate_out)
+    suffixes, own = formats.suffixes(), target_suffix(rate_out) if rate_out else None
     for path in map(Path, walk(folder)):
         if path.name.startswith(".") or not path.is_file():
             continue
         suffix = path.suffix.lower()
         if suffix not in suffixes:
             kinds[suffix or path.name] += 1
-        elif path.stem.endswith(own):
+        elif own and path.stem.endswith(own):
             kinds[f"*{own}"] += 1
     return kinds
 
