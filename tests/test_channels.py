@@ -160,6 +160,19 @@ def test_no_sound_is_put_where_an_encoder_filters_it(format):
     assert not os.listdir()
 
 
+@pytest.mark.parametrize(("format", "most"), [("flac", 8), ("mp3", 2)])
+def test_more_channels_than_a_format_has(format, most):
+    with pytest.raises(AudioError, match=f"which has at most {most}: choose wav or aiff"):
+        writing.writing(Path(f"a.{format}"), RATE, most + 1, format).__enter__()
+    for kind in ("wav", "aiff", "opus", "ogg"):
+        x = np.zeros((9, 4800), np.float32)
+        with writing.writing(Path(f"a.{kind}"), RATE, 9, kind) as file:
+            file.write(x)
+        with reading(Path(f"a.{kind}")) as source:
+            assert source.channels == 9
+            assert not source.layout
+
+
 def caf(names, description, info=b""):
     """A CAF file of these tones with that description of a layout."""
     soundfile.write("a.caf", tones(names), RATE, "PCM_16")

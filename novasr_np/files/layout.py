@@ -5,10 +5,10 @@ a layout is this mask: 0x3F is FL FR FC LFE BL BR, 5.1. It is 0 if a file says t
 for no speakers, and None if it says nothing; one channel or two are then mono or stereo.
 """
 
+import io
 import os
 import struct
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -120,6 +120,7 @@ _FFMPEGS = (126, 128)
 # behind them, the first two are at the sides.
 _LABELS = dict(zip((5, 6, 33, 34), _bits("SL SR BL BR"), strict=True))
 
+_MOST = {"mp3": 2, "flac": 8}  # channels that a format has, where they are few
 # Numbers of channels with which an encoder keeps only the lowest sound of the LFE.
 _FILTERED_LFE = {"opus": (6, 7, 8), "ogg": (6,)}
 
@@ -154,8 +155,13 @@ def place(
 
     format: a key of FORMATS. Also returns a note for the user if the layout has no place there, so
     that readers take the channels for other speakers. Raises AudioError if this would filter one of
-    them.
+    them, or if the format cannot have so many.
     """
+    if channels > _MOST.get(format, channels):
+        raise AudioError(
+            f"cannot write {channels} channels as {format}, which has at most {_MOST[format]}: "
+            "choose wav or aiff"
+        )
     mask = _known(layout, channels)
     if format in ("flac", "aiff") or (format == "wav" and can_state(mask, channels, subtype)):
         return slice(None), None
@@ -237,32 +243,29 @@ def _order(order: list[int]) -> Order:
 
 def _stated(path: Path, file: Any) -> Sequence[int] | None:
     """Speakers of a file's channels, as bits; none if it says that; None if it does not say."""
+    n = file.channels
     if file.format == "ffmpeg":
         mask = getattr(file, "layout", None)
         return None if mask is None else _bits_of(mask)
     if file.subtype.startswith("ALAC"):
-        return _ALAC.get(file.channels)
-    if file.format in ("WAV", "WAVEX", "RF64", "W64"):
-        with open(path, "rb") as data:
-            places = [at for name, at, _ in _chunks(data) if name.startswith(b"fmt ")]
-            mask = _mask_of(data, places[0]) if places else None
-        return None if mask is None else _bits_of(mask)
-    if file.format in ("AIFF", "CAF"):
-        with open(path, "rb") as data:
+        return _ALAC.get(n)
+    # A pipe cannot be read twice: it says nothing here.
+    with open(path, "rb") if path.is_file() else io.BytesIO() as data:
+        if file.format in ("WAV", "WAVEX", "RF64", "W64"):
+            masks = (_mask_of(data, at) for name, at, _ in _chunks(data) if name[:4] == b"fmt ")
+            mask = next(masks, None)
+            return None if mask is None else _bits_of(mask)
+        if file.format in ("AIFF", "CAF"):
             return _core_audio(data)
-    if file.format == "FLAC":
-        with open(path, "rb") as data:
+        if file.format == "FLAC":
             for _, entry in _comments(data):
-                name, _, text = entry.partition(b"=")
-                with suppress(ValueError):
-                    mask = int(text, 0) if name.upper() == _FLAC_ENTRY.partition(b"=")[0] else -1
-                    if mask.bit_count() in (0, file.channels) and 0 <= mask < 1 << 32:
-                        return _bits_of(mask)
-        return _FLAC.get(file.channels)
-    if file.format == "OGG":
-        if file.subtype == "OPUS" and _family(path) > 1:
-            return []
-        return _XIPH.get(file.channels)
+                mask = _mask_in(entry)
+                if mask is not None and mask.bit_count() in (0, n):
+                    return _bits_of(mask)
+            return _FLAC.get(n)
+        if file.format == "OGG":
+            is_unnamed = file.subtype == "OPUS" and _family(data) > 1
+            return [] if is_unnamed else _XIPH.get(n)
     return None
 
 
@@ -273,6 +276,18 @@ def _mask_of(file: IO[bytes], at: int) -> int | None:
     if len(data) < 24 or data[:2] not in (b"\xfe\xff", b"\xff\xfe"):
         return None
     return int.from_bytes(data[20:], "little" if data[0] == 0xFE else "big")
+
+
+def _mask_in(entry: bytes) -> int | None:
+    """Mask that an entry of a FLAC file's comments states; None if it does not."""
+    name, _, text = entry.partition(b"=")
+    if name.upper() != _FLAC_ENTRY.partition(b"=")[0]:
+        return None
+    try:
+        mask = int(text, 0)
+    except ValueError:
+        return None
+    return mask if 0 <= mask < 1 << 32 else None
 
 
 def _core_audio(file: IO[bytes]) -> Sequence[int] | None:
@@ -300,10 +315,9 @@ def _core_audio(file: IO[bytes]) -> Sequence[int] | None:
     return [surround.get(label, label - 1) for label in labels] or None
 
 
-def _family(path: Path) -> int:
+def _family(file: IO[bytes]) -> int:
     """Family of an Opus stream's channel mapping (RFC 7845, 5.1.1)."""
-    with open(path, "rb") as file:
-        head = file.read(512)
+    head = file.read(512)
     at = head.find(b"OpusHead") + 18
     return head[at] if 18 <= at < len(head) else 0
 
@@ -312,8 +326,9 @@ def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
     """Yield the name of each chunk in a WAV, RF64, W64, AIFF or CAF file, its place and size."""
     file.seek(0)
     magic = file.read(4)
-    order: Literal["little", "big"] = "little" if magic in (b"RIFF", b"RF64", b"riff") else "big"
-    # The first chunk, bytes of a name and of a size, and what sizes are rounded up to.
+    is_little = magic in (b"RIFF", b"RF64", b"BW64", b"riff")
+    order: Literal["little", "big"] = "little" if is_little else "big"
+    # Where the first chunk is, bytes of a name and of a size, and what sizes are rounded up to.
     at, wide, long, unit = {b"riff": (40, 16, 8, 8), b"caff": (8, 4, 8, 1)}.get(
         magic, (12, 4, 4, 2)
     )
