@@ -31,6 +31,7 @@ import numpy as np
 import safetensors.numpy
 import soundfile
 
+from bench import attack_whole
 from bench.timing import peak
 from novasr_np.weights import weights_path
 
@@ -61,6 +62,7 @@ class Case(NamedTuple):
     margin: int = 0
     output: str = "a_48k.wav"
     stdin: str | None = None
+    check: Callable[[Path], str] = lambda folder: ""  # what else is wrong with the output
 
 
 class Outcome(NamedTuple):
@@ -329,7 +331,41 @@ def linked(folder: Path) -> None:
     os.symlink("nothing.wav", folder / "b.wav")
 
 
-GROUPS = (damaged, headers, names, foreign, weights, usage, streams, targets)
+def joined() -> Iterator[Case]:
+    """Files that hold more than their first header says."""
+    for name, make, path, is_whole, frames in attack_whole.joined():
+        status = 0 if is_whole else None
+        output = f"{Path(path).stem}_48k.wav"
+        yield Case("joined", name, make, (path,), status, frames, 0 if is_whole else 9000, output)
+        if is_whole:
+            case = (make, ("-", "-o", "b.wav"), status, frames, 0, "b.wav", path)
+            yield Case("joined", f"{name}, by a pipe", *case)
+
+
+def sizes() -> Iterator[Case]:
+    """Sizes that stand for unknown, or were counted too early."""
+    for name, make, path, is_whole, frames in attack_whole.sizes():
+        output = f"{Path(path).stem}_48k.wav"
+        yield Case("sizes", name, make, (path,), 0 if is_whole else None, frames, 0, output)
+
+
+def clocks() -> Iterator[Case]:
+    """Sound that begins later than its pictures."""
+    for name, make, path, check in attack_whole.videos():
+        yield Case("clocks", name, make, (path,), 0, check=check)
+
+
+def channels() -> Iterator[Case]:
+    """Layouts of channels from format to format; one without a place may be refused."""
+    for name, make, path, output, check in attack_whole.channels():
+        arguments = (path, "-o", output, "--weights", "novasr-open")
+        yield Case("channels", name, make, arguments, None, output=output, check=check)
+
+
+GROUPS = (
+    *(damaged, headers, names, foreign, weights, usage, streams, targets),
+    *(joined, sizes, clocks, channels),
+)
 
 
 def run(case: Case) -> Outcome:
@@ -403,6 +439,8 @@ def _judge(
             frames = soundfile.info(os.fsencode(output)).frames
             if not case.frames <= frames <= case.frames + case.margin:
                 yield f"{frames} frames, expected {case.frames}"
+    if status == 0 and case.output in after and (wrong := case.check(folder)):
+        yield wrong
     made = after - before
     if status and case.output in made:
         yield f"status {status}, and an output"

@@ -43,7 +43,7 @@ _ASIDE = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"_PMX", b"cue ", b"smpl"
 # A size at or near one of these stands for "unknown": the largest that a field holds, and round
 # numbers that servers write.
 _MARKS = (10**9, 1 << 30, 2 * 10**9, 1 << 31, 4 * 10**9, 1 << 32, (1 << 63) - 1, 1 << 64)
-_MARGIN = 4096
+_MARGIN = 8192  # bytes
 
 
 class _Chunk(NamedTuple):
