@@ -12,7 +12,7 @@ import numpy as np
 from .dsp.resample import resample
 from .pipeline.arrays import run_bare
 from .pipeline.backend import Backend
-from .samples import check_levels, switch
+from .samples import as_array, check_levels, switch
 from .weights import load_weights
 
 
@@ -87,18 +87,16 @@ class FastSR:
     def infer(self, lowres_wav: Any) -> Tensor:
         """Run the bare network on [B, 1, T]: [B, 1, 3T - 4] for NovaSR, and [1, 3T - 4] for B = 1.
 
-        lowres_wav: anything with ``__array__``, such as a torch tensor in a CPU's memory. Raises
-        ValueError for another shape, NaN or infinity, TypeError for what is no array.
+        lowres_wav: floats in anything with ``__array__``, such as a torch tensor in a CPU's memory.
+        Raises ValueError for another shape, NaN or infinity, TypeError for another dtype or what is
+        no array.
         """
         y = self.model(lowres_wav)
         return y[0] if len(y) == 1 else y
 
     def model(self, x: Any) -> Tensor:
         """Run the network as `infer` does, but return [B, 1, 3T - 4] for B = 1 as well."""
-        try:
-            x = np.asarray(x, np.float32)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"samples must be an array [B, 1, T]: {error}") from error
+        x = as_array("the sound", x, (np.float16, np.float32, np.float64)).astype(np.float32)
         least = self.network.cut.min_samples
         if x.ndim != 3 or x.shape[1] != 1 or x.shape[2] < least:
             raise ValueError(f"samples must be [B, 1, T], T at least {least}, got shape {x.shape}")

@@ -45,8 +45,12 @@ def as_array(name: str, x: Any, dtypes: Sequence[Any] = (np.float32, np.float64)
     """Convert x to an array in the machine's byte order, and check its dtype.
 
     Raises TypeError for another dtype, and for what is no array, such as a generator, or a list
-    whose parts differ in length.
+    whose parts differ in length; ValueError for masked values, which numpy would bring back.
     """
+    if np.ma.is_masked(x):
+        raise ValueError(
+            f"{name} must have no masked values, got {np.ma.count_masked(x)}: fill them first"
+        )
     try:
         array = np.asarray(x)
     except ValueError:  # a list; older versions of numpy make an array of objects

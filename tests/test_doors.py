@@ -213,6 +213,13 @@ def test_what_is_no_array_is_refused_with_its_type(take):
             take(bad)
 
 
+@pytest.mark.parametrize("take", TAKE_ARRAYS)
+def test_masked_values_are_refused(take):
+    masked = np.ma.masked_greater(X, 0.5)
+    with pytest.raises(ValueError, match="no masked values, got 21"):
+        take(masked)
+
+
 def test_empty_batches_are_empty():
     for shape in ((0,), (0, 60), (2, 0, 60), (2, 0)):
         y = novasr_np.upsample(np.zeros(shape, np.float32), 24_000, weights=OPEN)
