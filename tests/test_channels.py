@@ -13,7 +13,7 @@ import soundfile
 from conftest import runner
 
 from novasr_np import AudioError
-from novasr_np.files import writing
+from novasr_np.files import layout, writing
 from novasr_np.files.reading import reading
 
 RATE = 48_000
@@ -150,6 +150,8 @@ def test_channels_for_no_speaker_stay_so(mask):
     for file in ("a.wav", "a.aiff", "a.flac"):
         save(file, names, mask)
         assert load(file) == (0 if file == "a.flac" else mask, names)
+    discrete = b"CHAN" + struct.pack(">IHHQ", 12, 147, 4, 0)
+    assert Path("a.aiff").read_bytes().endswith(discrete) == (mask == 0)
 
 
 @pytest.mark.parametrize("format", ["ogg", "opus"])
@@ -170,7 +172,7 @@ def test_more_channels_than_a_format_has(format, most):
             file.write(x)
         with reading(Path(f"a.{kind}")) as source:
             assert source.channels == 9
-            assert not source.layout
+            assert source.layout == (0 if kind == "opus" else None)
 
 
 def caf(names, description, info=b""):
@@ -212,16 +214,41 @@ def test_layouts_of_core_audio():
 @pytest.mark.parametrize(
     "description",
     [b"", bytes(11), struct.pack(">3I", 0, 0, 9), struct.pack(">3I", 999 << 16, 0, 0)]
-    + [struct.pack(">3I", 0, 0, 3) + struct.pack(">I16x", label) * 3 for label in (0, 2**32 - 1)]
+    + [
+        struct.pack(">3I", 0, 0, 3) + b"".join(struct.pack(">I16x", label) for label in labels)
+        for labels in ((1, 1, 1), (0, 1, 2), (1, 2, 2**32 - 1))
+    ]
     + [struct.pack(">3I", 1 << 16, 0x33, 0), struct.pack(">3I", 121 << 16 | 6, 0, 0)],
 )
 def test_descriptions_that_fit_nothing_are_passed_over(description):
     assert caf("FL FR FC", description) == (None, "FL FR FC")
 
 
+def test_what_a_flac_file_means_that_says_nothing():
+    masks = {1: 0x4, 2: 0x3, 3: 0x7, 4: 0x33, 5: 0x607, 6: 0x60F, 7: 0x70F, 8: 0x63F}
+    for n, mask in masks.items():
+        soundfile.write("a.flac", np.zeros((1000, n)), RATE)
+        assert load("a.flac")[0] == mask
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="no names for pipes here")
+def test_a_pipe_is_not_read_for_its_layout():
+    save("a.wav", "FL FR FC", 0x7)
+    with soundfile.SoundFile("a.wav") as file:
+        there, here = os.pipe()
+        os.write(here, b"RIFF")
+        os.close(here)
+        assert layout.of(Path(f"/dev/fd/{there}"), file) == (None, slice(None))
+        assert os.read(there, 9) == b"RIFF"
+        os.close(there)
+
+
 def test_masks_that_fit_nothing_are_passed_over():
     save("a.wav", "FL FR FC", 0x7)
     save("a.flac", "FL FR LFE", 0xB)
+    key = b"WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
+    Path("a.flac").write_bytes(Path("a.flac").read_bytes().replace(key, key.lower()))
+    assert load("a.flac")[0] == 0xB
     for file, right, wrong in (
         ("a.wav", b"\x07\0\0\0\1\0", b"\x3f\0\0\0\1\0"),
         ("a.flac", b"0x0000000B", b"0xzzzzzzzz"),
@@ -240,14 +267,14 @@ def test_the_command_names_what_has_no_place(capfd):
     for options, noted in (
         ("-o b.ogg", True),
         ("-o b.flac", False),
-        ("--channels mono -o c.ogg", False),
+        ("--channels mono -o c.wav", False),
     ):
         status, _, err = cli("a.wav", *options.split())
         assert status == 0, err
         note = "the channels FL FR LFE are written as FL FR FC, since ogg has no place for them"
         assert (note in err) == noted, (options, err)
     assert load("b.flac")[0] == 0xB
-    assert load("c.ogg")[0] == 0x4
+    assert soundfile.info("c.wav").format == "WAV"
 
 
 # What ffmpeg is told, to write a layout into each container.
