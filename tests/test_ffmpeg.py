@@ -175,7 +175,7 @@ def asynchrony(name):
 
 @needs_ffmpeg
 @pytest.mark.slow
-@pytest.mark.parametrize(("late", "late_pictures"), [(0, 0), (0.3, 0), (0, 0.4)])
+@pytest.mark.parametrize(("late", "late_pictures"), [(0.3, 0), (0, 0.4)])
 @pytest.mark.parametrize("name", VIDEOS)
 def test_sound_that_is_put_back_is_in_time(name, late, late_pictures):
     file = f"a.{name}"
@@ -187,9 +187,10 @@ def test_sound_that_is_put_back_is_in_time(name, late, late_pictures):
     want = asynchrony(file)
     x, rate = read(Path(file))
     soundfile.write("b.flac", x.T, rate)
-    run("-i", file, "-i", "b.flac", "-map", "0:v", "-map", "1:a", "-c:v", "copy", "c.mkv")
+    back = "c.mov" if name == "mpg" else "c.mkv"  # which wants times that MPEG-1 leaves out
+    run("-i", file, "-i", "b.flac", "-map", "0:v", "-map", "1:a", "-c:v", "copy", back)
     assert len(want) >= 2
-    np.testing.assert_allclose(asynchrony("c.mkv"), want, rtol=0, atol=0.01)
+    np.testing.assert_allclose(asynchrony(back), want, rtol=0, atol=0.01)
     if name != "avi":  # which ffmpeg writes without the offset of its tracks
         np.testing.assert_allclose(want, 0, atol=0.01)
 

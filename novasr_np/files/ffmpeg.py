@@ -11,12 +11,13 @@ import os
 import re
 import shlex
 import shutil
+import struct
 import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -32,8 +33,9 @@ _DEMUXERS = (
 # Formats that ffmpeg times from the first track it uses, and all others from their first track.
 _TIMED_BY_TRACK = ("mpegts", "mpeg", "ogg")
 _FLOAT = np.dtype("<f4")
+
 # Names of tags in ffprobe -> libsndfile's, where they differ.
-_TAGS = {"track": "tracknumber", "year": "date"}
+_TAGS = {"product": "album", "track": "tracknumber", "year": "date"}
 
 # What ffmpeg says -> what it means, the first that fits.
 _MEANINGS = {
@@ -50,12 +52,12 @@ _MEANINGS = {
 _LISTS = ("concat", "concatf", "dash", "hls", "sdp")  # demuxers that open other files
 _RAW = (".f32", ".pcm", ".raw", ".s16", ".s16le", ".sln", ".sw")  # suffixes
 
-# The clock. Frames of a track may be a little early or late, so a step counts if all frames of the
-# following half second share it, and it is more than 8 ms.
-_AHEAD = 0.5  # s
-_TOLERANCE = 0.008  # s
-_MAX_OVERLAP = 0.1  # s; further back, the clock starts anew: two recordings were joined
-_MAX_GAP = 86_400  # s
+# Of the clock, in seconds. Programs that record write times that jitter, so a step counts only if
+# all frames of the next half second share it.
+_AHEAD = 0.5
+_TOLERANCE = 0.008
+_MAX_OVERLAP = 0.1  # further back, the clock starts anew: two recordings were joined
+_MAX_GAP = 86_400
 
 
 class Frame(NamedTuple):
@@ -73,9 +75,9 @@ class Track:
     is_timed: bool  # False where the times of its frames mean nothing
     offset: float | None  # s, added to ffmpeg's times; None: it begins with its first frame
     has_layout: bool  # whether the file says which speakers its channels are for
-    tags: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    other_decoders: tuple[str, ...] = ()  # of the pictures: ffmpeg tries them when it opens a file
+    tags: dict[str, str]
+    notes: list[str]
+    other_decoders: tuple[str, ...]  # of the pictures: ffmpeg tries them when it opens a file
 
 
 def is_installed() -> bool:
@@ -206,7 +208,7 @@ def decoding(path: Path) -> Iterator[Decoder]:
     started.
     """
     _refuse_cut_riff(path)
-    track = _probe(path)
+    track = _default_track(path)
     command = [
         *("ffmpeg", "-nostdin", "-v", "repeat+error", "-err_detect", "crccheck"),
         *("-reinit_filter", "0", *_input(path)),  # an error where rate or channels change
@@ -238,49 +240,54 @@ def _input(path: Path) -> list[str]:
     return [*allowed, "-i", f"file:{os.path.abspath(path)}"]
 
 
-def _probe(path: Path) -> Track:
-    """Choose a track: the default one, or the first. Raises AudioError if there is none."""
-    entries = (
-        "stream=index,codec_type,codec_name,start_time,channel_layout:stream_disposition:stream_tags:"
-        "format=format_name:format_tags"
-    )
+def _probe(path: Path) -> dict[str, Any]:
+    """What ffprobe says of a file. Raises AudioError if ffprobe cannot open it."""
+    stream = "stream=index,codec_type,codec_name,start_time,channel_layout"
+    entries = f"{stream}:stream_disposition:stream_tags:format=format_name:format_tags"
     command = ["ffprobe", "-v", "error", "-of", "json", "-show_entries", entries, *_input(path)]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, start_new_session=True, check=False
     )
-    found: dict[str, Any] = json.loads(done.stdout.decode(errors="replace") or "{}")
-    if done.returncode or not found.get("format"):
+    found = json.loads(done.stdout.decode(errors="replace") or "{}")
+    if done.returncode or "format" not in found:
         raise _unreadable(_explained(done.stderr.decode(errors="replace").splitlines(), path))
-    streams = found["streams"]
-    tracks = [s for s in streams if s["codec_type"] == "audio"]
+    return found
+
+
+def _default_track(path: Path) -> Track:
+    """The default track of a file, or the first. Raises AudioError if there is none."""
+    found = _probe(path)
+    streams, format = found["streams"], found["format"]["format_name"]
     pictures = [
         s
         for s in streams
         if s["codec_type"] == "video" and not s["disposition"].get("attached_pic")
     ]
+    tracks = [s for s in streams if s["codec_type"] == "audio"]
     if not tracks:
         raise _unreadable("there is no sound in it")
+    if format == "ogg" and ogg.length(path, 1, False) is None:
+        raise _unreadable("cut short: the Ogg stream has no end")
     track = next((s for s in tracks if s["disposition"].get("default")), tracks[0])
-    format = found["format"]["format_name"]
     offset, notes = None, []
     if pictures:
-        offset = 0.0
-        if format in _TIMED_BY_TRACK:
-            offset = _start(track) - _start(pictures[0])
+        is_by_track = format in _TIMED_BY_TRACK
+        offset = _start(track) - _start(pictures[0]) if is_by_track else 0.0
         if offset < -_TOLERANCE:
             notes.append(f"the {-offset:.2f} s of sound before the first picture are cut")
     if len(tracks) > 1:
         notes.append(_note(tracks, track))
+    # Of a video, a track's title is the name of the track.
     tags = {**({} if pictures else track.get("tags", {})), **found["format"].get("tags", {})}
     lower = {name.lower(): text for name, text in tags.items()}
     return Track(
-        track["index"],
-        bool(pictures) or format != "ogg",
-        offset,
-        track.get("channel_layout", "unknown") != "unknown",
-        {_TAGS.get(name, name): text for name, text in lower.items()},
-        notes,
-        tuple(f"[{s['codec_name']} @" for s in pictures if "codec_name" in s),
+        index=track["index"],
+        is_timed=bool(pictures) or format != "ogg",  # the links of an Ogg file have a clock each
+        offset=offset,
+        has_layout=track.get("channel_layout", "unknown") != "unknown",
+        tags={_TAGS.get(name, name): text for name, text in lower.items()},
+        notes=notes,
+        other_decoders=tuple(f"[{s['codec_name']} @" for s in pictures if "codec_name" in s),
     )
 
 
@@ -317,11 +324,7 @@ def _read_header(wav: BufferedReader) -> tuple[int, int, int]:
     while (kind := read(4)) != b"data":
         data = read(int.from_bytes(read(4), "little"))
         if kind == b"fmt ":
-            channels, rate = (
-                int.from_bytes(data[2:4], "little"),
-                int.from_bytes(data[4:8], "little"),
-            )
-            mask = int.from_bytes(data[20:24], "little")
+            channels, rate, mask = struct.unpack_from("<2xHI12xI", data)
     read(4)
     if not wav.peek(1):
         raise EOFError
