@@ -677,6 +677,21 @@ def test_jax_gives_what_the_single_command_gives(cli):
     assert "0 done" in cli("in", "out", *jax)[2]
 
 
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told_with_the_way_out(cli, monkeypatch, number):
+    def flock(file, _):
+        raise OSError(number, os.strerror(number))
+
+    speech("in/a.wav")
+    monkeypatch.setattr("fcntl.flock", flock)
+    status, _, err = cli("in", "out")
+    assert status == 1
+    assert err.startswith(
+        f"novasr: out: {os.strerror(number)}; a corpus job needs file locks: choose"
+    )
+    assert "Traceback" not in err
+
+
 def test_without_file_locks_only_corpus_jobs_are_missing(tmp_path, weights_file):
     speech(tmp_path / "in/a.wav")
     script = (
