@@ -1,7 +1,8 @@
 """A corpus job of 500 files: what kills leave of it, how fast it is, how much memory it takes.
 
 ``python -m bench.corpus`` prints a page like ``bench/CORPUS.md``. The material is made up: buzzes
-in many formats, rates and lengths, one file in twenty bad.
+in many formats, rates and lengths, one file in twenty bad. Last come manifests of a million rows,
+which ``--files 0`` tries alone.
 """
 
 import argparse
@@ -16,10 +17,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import soundfile
+from pyarrow import parquet
 
 from novasr_np import upsample
 from novasr_np.corpus import ledger
@@ -36,9 +41,13 @@ KILLS = 5
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=500)
+    parser.add_argument("--rows", type=int, default=1_000_000)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="novasr-bench-") as folder:
         os.chdir(folder)
+        if not args.files:
+            manifests(args.rows)
+            return
         good, seconds = make(Path("in"), args.files)
         print("# A corpus job\n")
         print(
@@ -49,6 +58,7 @@ def main() -> None:
         killed(good)
         rates()
         full_disk()
+        manifests(args.rows)
 
 
 def processor() -> str:
@@ -259,6 +269,45 @@ def full_disk() -> None:
             )
         finally:
             subprocess.run(["umount", "small"], check=True)
+
+
+def manifests(count: int) -> None:
+    """Manifests of so many rows, of which three are to be done; and what cannot begin."""
+    Path("long/clips").mkdir(parents=True)
+
+    def names() -> Iterator[str]:  # a list would count as memory of the processes forked below
+        return (f"clips/speaker_{i // 1000:04}_{i:07}.wav" for i in range(count))
+
+    for name in islice(names(), 3):
+        soundfile.write(f"long/{name}", buzz(16_000, 16_000, 1, random.Random(3)), 16_000)
+    for path, last in (("long/list.csv", []), ("long/twice.csv", [next(names())])):
+        with open(path, "w") as file:
+            file.writelines(f"{line}\n" for line in chain(["source"], names(), last))
+    with open("long/list.jsonl", "w") as file:
+        file.writelines(f'{{"id": {i}, "source": "{name}"}}\n' for i, name in enumerate(names()))
+    table = pyarrow.table({"source": pyarrow.array(names(), size=count)})
+    parquet.write_table(table, "long/list.parquet")
+    print(
+        f"Manifests of {count:,} rows, of which three are done: seconds of the clock, seconds of "
+        f"the CPU and the most memory of the process that plans, MB; load {os.getloadavg()[0]:.0f}."
+    )
+    print("\n| | s | CPU s | MB |\n|---|---:|---:|---:|")
+    for name, *options in (
+        ("list.csv", "--limit", "3"),
+        ("list.jsonl", "--limit", "3"),
+        ("list.parquet", "--limit", "3"),
+        ("twice.csv", "--limit", "3"),
+        ("list.csv", "--dry-run"),
+    ):
+        shutil.rmtree("long/out", ignore_errors=True)
+        line = command("corpus", f"long/{name}", "long/out", "-q", *options)
+        start = time.perf_counter()
+        process = subprocess.Popen(line, stderr=subprocess.DEVNULL)
+        _, process.returncode, used = os.wait4(process.pid, 0)
+        clock = time.perf_counter() - start
+        cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
+        print(f"| `{name} {' '.join(options)}` | {clock:.1f} | {cpu:.1f} | {peak:.0f} |")
+    print()
 
 
 if __name__ == "__main__":

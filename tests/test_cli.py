@@ -1,5 +1,6 @@
 """The command as a user runs it: exit codes, names, pipes, and nothing half written."""
 
+import errno
 import io
 import json
 import os
@@ -17,6 +18,7 @@ from conftest import check, runner, shared, speech, speech_like
 
 from novasr_np import load_weights, upsample
 from novasr_np.cli import stream
+from novasr_np.errors import message
 from novasr_np.files import writing
 from novasr_np.files.formats import FORMATS
 from novasr_np.files.reading import read
@@ -732,3 +734,21 @@ def test_convert_spares_what_it_must_not_replace(cli, weights_file):
     assert os.path.exists("pipe")
     assert not os.path.isfile("pipe")
     assert cli("weights", "convert", "/dev/zero", "x.st")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [
+        ("ENOSPC", "free some space"),
+        ("EDQUOT", "free some space"),
+        ("EROFS", "another disk"),
+        ("EACCES", "permissions"),
+        ("ENAMETOOLONG", "a shorter name"),
+        ("EMFILE", "ulimit -n"),
+    ],
+)
+def test_errors_of_the_system_name_a_way_out(name, way_out):
+    number = getattr(errno, name)
+    text = message(OSError(number, os.strerror(number), "x.wav"))
+    assert text.startswith(f"{os.strerror(number)}: x.wav; ")
+    assert way_out in text

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from conftest import runner, speech, speech_like
 
 from novasr_np import load_weights
 from novasr_np.cli import main
-from novasr_np.corpus import ledger, local, manifest
-from novasr_np.corpus.plan import Task
+from novasr_np.corpus import ledger, local, manifest, plan
+from novasr_np.corpus.plan import Task, make_plan
 from novasr_np.corpus.worker import run_rows
 from novasr_np.files.convert import Options
 from novasr_np.pipeline.backend import Backend
@@ -330,6 +331,53 @@ def test_manifests(cli, suffix):
         assert table.to_pylist() == list(rows().values())
 
 
+@pytest.mark.parametrize("suffix", manifest.LISTS)
+def test_a_long_manifest_costs_what_is_to_be_done(cli, weights_file, monkeypatch, suffix):
+    """Files are asked for those rows alone, and of the others no text is kept."""
+    count, limit = 20_000, 3
+    names = [f"clips/{i % 100}/recording number {i}.wav" for i in range(count)]
+    path = Path(f"list{suffix}")
+    if suffix == ".parquet":
+        arrow = pytest.importorskip("pyarrow", reason="needs the extra corpus")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(arrow.table({"source": names}), path)
+    elif suffix == ".csv":
+        path.write_text("\n".join(["source", *names]))
+    else:
+        path.write_text("\n".join(json.dumps({"source": name}) for name in names))
+    asked = []
+    for name in ("stat", "lstat"):
+        real = getattr(os, name)
+        monkeypatch.setattr(
+            os, name, lambda *a, real=real, **k: (asked.append(a), real(*a, **k))[1]
+        )
+    tracemalloc.start()
+    found = make_plan(
+        manifest.read_rows(str(path), "flac"), {}, task(weights_file, None), limit=limit
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [row.source for row in found.left] == names[:limit]
+    assert found.n_left == count
+    assert len(asked) < 10 * limit
+    assert peak < 150 * count
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_rows_of_equal_hashes_are_told_apart(cli, weights_file, monkeypatch, alike):
+    if alike:
+        monkeypatch.setattr(plan, "hash", lambda _: 0, raising=False)
+    Path("list.csv").write_text(
+        "id,source,target\n1,a.wav,x.flac\n2,b.wav,x.flac\n3,c.wav,c.flac\n4,out/d.flac,d.flac\n"
+    )
+    found = make_plan(manifest.read_rows("list.csv", "flac"), {}, task(weights_file, None))
+    assert [row.id for row in found.left] == ["1", "3"]
+    assert [result["error"] for result in found.refused] == [
+        "x.flac is already the target of 1",
+        "d.flac would replace a source",
+    ]
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -588,7 +636,7 @@ def test_a_file_that_kills_its_worker_costs_only_itself(cli, weights_file, jobs)
         speech(f"in/{name}.wav")
     for samples in (1000, 1001):  # one right after the other
         soundfile.write(f"in/c{samples}.wav", np.full(samples, 0.99), 16_000)
-    found = manifest.read_rows("in", "wav")
+    found = list(manifest.read_rows("in", "wav"))
     results = list(local.processes(task(weights_file, Deadly()), found, jobs))
     failed = {result["id"]: result["error"] for result in results if result["status"] == "failed"}
     assert set(failed) == {"c1000.wav", "c1001.wav"}
@@ -600,7 +648,7 @@ def test_a_file_that_kills_its_worker_costs_only_itself(cli, weights_file, jobs)
 def test_a_full_disk_ends_the_run_and_spoils_nothing(cli, weights_file):
     """The system's refusal is made up here; `bench.corpus` fills a disk."""
     many(3, samples=2000)
-    found = manifest.read_rows("in", "wav")
+    found = list(manifest.read_rows("in", "wav"))
     with ledger.Ledger("out") as kept:
         numpy = task(weights_file, Backend(1))
         whole = dataclasses.replace(numpy, staging=str(kept.staging))
@@ -627,6 +675,21 @@ def test_jax_gives_what_the_single_command_gives(cli):
             assert main([*one, *jax]) == 0
             assert Path("one.wav").read_bytes() == Path("out", row["target"]).read_bytes()
     assert "0 done" in cli("in", "out", *jax)[2]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told_with_the_way_out(cli, monkeypatch, number):
+    def flock(file, _):
+        raise OSError(number, os.strerror(number))
+
+    speech("in/a.wav")
+    monkeypatch.setattr("fcntl.flock", flock)
+    status, _, err = cli("in", "out")
+    assert status == 1
+    assert err.startswith(
+        f"novasr: out: {os.strerror(number)}; a corpus job needs file locks: choose"
+    )
+    assert "Traceback" not in err
 
 
 def test_without_file_locks_only_corpus_jobs_are_missing(tmp_path, weights_file):

@@ -108,7 +108,7 @@ def test_rows_that_no_actor_survives_are_told(folder):
     code = """
 from test_corpus_ray import kill_task
 from novasr_np.corpus import manifest, ray
-results = list(ray.ray_data(kill_task(), manifest.read_rows("in", "flac")[:4], jobs=1))
+results = list(ray.ray_data(kill_task(), list(manifest.read_rows("in", "flac"))[:4], jobs=1))
 assert len(results) == 4
 assert all(r["status"] == "failed" and "killed 3 times" in r["error"] for r in results)
 """

@@ -123,15 +123,21 @@ def add(commands: Any) -> None:
 def _main(args: argparse.Namespace) -> int:
     try:
         rows, task, engine = _prepare(args)
-        results = ledger.load_results(args.target)
+        plan = make_plan(
+            rows,
+            ledger.load_results(args.target),
+            task,
+            resume=args.resume,
+            retry_failed=args.retry_failed,
+            limit=args.limit,
+        )
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     if os.path.isdir(args.source) and not (args.quiet or args.json):
         say_passed_over(passed_over(args.source))
-    plan = make_plan(rows, results, task, resume=args.resume, retry_failed=args.retry_failed)
     # The longest first, so that no long one starts when all others are done.
-    left = sorted(plan.left[: args.limit], key=lambda row: -row.bytes)
-    with _Progress(plan, left, args) as progress:
+    left = sorted(plan.left, key=lambda row: -row.bytes)
+    with _Progress(plan, args) as progress:
         for result in plan.refused:
             progress(result)
         if args.dry_run:
@@ -147,10 +153,10 @@ def _main(args: argparse.Namespace) -> int:
         except (OSError, ValueError) as error:
             say(f"novasr: {args.target}: {message(error)}")
             return EXIT_SOME_FAILED
-    return EXIT_SOME_FAILED if progress.failed or plan.failed else EXIT_DONE
+    return EXIT_SOME_FAILED if progress.failed or plan.n_failed else EXIT_DONE
 
 
-def _prepare(args: argparse.Namespace) -> tuple[list[manifest.Row], Task, Engine]:
+def _prepare(args: argparse.Namespace) -> tuple[manifest.Rows, Task, Engine]:
     """Prepare the rows, the task and the engine. Raises the error that wrong usage is."""
     formats.check_format(args.format, args.subtype)
     if args.resampler == "soxr":
@@ -225,15 +231,15 @@ def _engine(args: argparse.Namespace) -> Engine:
 class _Progress:
     """Progress shown to the user: a bar on a terminal, each failure, and a summary."""
 
-    def __init__(self, plan: Plan, left: list, args: argparse.Namespace) -> None:
-        self._plan, self._args, self._files = plan, args, len(left)
+    def __init__(self, plan: Plan, args: argparse.Namespace) -> None:
+        self._plan, self._args = plan, args
         self._start = time.perf_counter()
         self._seconds = 0.0
         self._saturated = 0
         self.done = self.failed = 0
         hidden = args.quiet or args.json or args.dry_run or not sys.stderr.isatty()
         self._bar = Bar(
-            total=len(plan.refused) + len(left), unit=" files", leave=False, disable=hidden
+            total=len(plan.refused) + len(plan.left), unit=" files", leave=False, disable=hidden
         )
 
     def __call__(self, result: ledger.Result) -> None:
@@ -254,14 +260,14 @@ class _Progress:
         """Print the summary, whatever ended the run."""
         self._bar.close()
         seconds = time.perf_counter() - self._start
-        before = len(self._plan.failed)
+        before = self._plan.n_failed
         if self._args.json:
             summary = {
                 "done": self.done,
-                "done_before": self._plan.done,
+                "done_before": self._plan.n_done,
                 "failed": self.failed,
                 "failed_before": before,
-                "left": len(self._plan.left) + len(self._plan.refused) - self.done - self.failed,
+                "left": self._plan.n_left + len(self._plan.refused) - self.done - self.failed,
                 "audio_seconds": self._seconds,
                 "work_seconds": seconds,
                 "x_real_time": self._seconds / seconds,
@@ -270,11 +276,11 @@ class _Progress:
             show_json(summary)
         elif self._args.dry_run:
             say(
-                f"{self._files} to do, {self._plan.done} done, {before} failed before, "
+                f"{len(self._plan.left)} to do, {self._plan.n_done} done, {before} failed before, "
                 f"{self.failed} refused"
             )
         elif not self._args.quiet:
-            say(f"{self.done} done, {self._plan.done} before; {self._so_far()}")
+            say(f"{self.done} done, {self._plan.n_done} before; {self._so_far()}")
             if before:
                 say(f"{before} failed before: --retry-failed tries them again")
 

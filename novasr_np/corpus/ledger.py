@@ -5,6 +5,7 @@ the log until it ends. Then its log is merged into ``results.jsonl`` (and ``resu
 killed run leaves its folder behind, with no lock; the next run finds it and merges its log.
 """
 
+import errno
 import json
 import os
 import secrets
@@ -19,6 +20,7 @@ from ..atomic import atomic_write
 RESULTS = "results.jsonl"
 STATE = ".novasr"
 _LOG = "log.jsonl"
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # as of NFS and SMB
 
 # A result's columns, and their types in parquet. status: see `_merge`. Times are in seconds, peak
 # has full scale 1, saturated counts samples, weights and options are hashes. target_bytes is the
@@ -188,4 +190,10 @@ def _lock(file: IO, wait: bool = True) -> None:
         import fcntl  # noqa: PLC0415  (the other commands work without it)
     except ModuleNotFoundError as error:
         raise OSError("a corpus job needs the file locks of Unix") from error
-    fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        way_out = "a corpus job needs file locks: choose a target on a local disk"
+        raise OSError(error.errno, f"{error.strerror}; {way_out}") from error

@@ -3,10 +3,10 @@
 import csv
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO, TypeGuard
 
 from ..errors import missing_extra
 from ..files.find import walk
@@ -14,6 +14,8 @@ from ..files.formats import FORMATS, format_of, suffixes
 from .ledger import STATE
 
 LISTS = (".csv", ".jsonl", ".parquet")
+_COLUMNS = ("id", "source", "target")
+_BATCH = 1024  # rows of a parquet file that are read at once
 
 
 class Row(NamedTuple):
@@ -26,7 +28,19 @@ class Row(NamedTuple):
     version: str = ""  # of the source, for example its time of modification; changes with it
 
 
-def read_rows(source: str, format: str) -> list[Row]:
+class Rows:
+    """The rows of a corpus. Those of a manifest are read anew at each iteration, and not kept."""
+
+    def __init__(self, source: str, read: Callable[[], Iterable[Row]]) -> None:
+        """Take the source's name, for messages, and a function that reads its rows."""
+        self.source, self._read = source, read
+
+    def __iter__(self) -> Iterator[Row]:
+        """Read the rows. Raises as `read_rows`, when it comes to a row that is wrong."""
+        return iter(self._read())
+
+
+def read_rows(source: str, format: str) -> Rows:
     """Read the rows of a folder, recursively, of a manifest, or of a folder at a URI.
 
     source: a folder, of which all files with an audio suffix are taken (links to folders are
@@ -36,47 +50,40 @@ def read_rows(source: str, format: str) -> list[Row]:
     format: of the targets, a key of formats.FORMATS. By default a target is the source's relative
     path with that format's suffix, and an id is the source as written.
 
-    Raises OSError if the source cannot be read or has no recordings, ValueError if it is no valid
-    manifest or has an id twice, ModuleNotFoundError for a package that is not installed (fsspec,
-    pyarrow).
+    Sizes and versions of local sources are left to `measured`. Raises OSError if the source cannot
+    be read, ValueError if it is no valid manifest (at the latest when its rows are read), and
+    ModuleNotFoundError for a package that is not installed (fsspec, pyarrow).
     """
     if os.path.isdir(source):
-        rows, kinds = [], suffixes()
-        for path in map(Path, walk(source)):
-            if _is_audio(path.name, kinds) and (path.is_file() or not path.exists()):
-                below = path.relative_to(source).as_posix()
-                rows.append(_local(below, str(path), _with_suffix(below, format)))
-    elif Path(source).suffix.lower() in LISTS:
-        with fetched(source) as path:
-            try:
-                table = list(_table(path))
-            except (ValueError, csv.Error, RecursionError) as error:
-                raise ValueError(f"{source}: {error}") from error
-        base = None if is_uri(source) else Path(source).parent
-        rows = []
-        for number, entry in enumerate(table, 1):
-            try:
-                rows.append(_row(entry, base, format))
-            except ValueError as error:
-                raise ValueError(f"{source}, row {number}: {error}") from error
-    elif is_uri(source):
+        found = list(_walked(source, format))
+        return Rows(source, lambda: found)
+    if Path(source).suffix.lower() in LISTS:
+        if os.path.isfile(source):
+            return Rows(source, lambda: _of_manifest(source, Path(source), format))
+        with fetched(source) as path:  # or a pipe, which cannot be read again
+            found = list(_of_manifest(source, path, format))
+        return Rows(source, lambda: found)
+    if is_uri(source):
         try:
-            rows = list(_listed(source, format))
+            found = list(_listed(source, format))
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from error
-    else:
-        os.stat(source)  # for the system's error if it is missing or forbidden
-        raise NotADirectoryError(
-            f"SOURCE must be a folder, a URI or a manifest ({', '.join(LISTS)}), got {source}"
-        )
-    if not rows:
-        raise FileNotFoundError(f"{source} must hold recordings, got none")
-    seen: set[str] = set()
-    for row in rows:
-        if row.id in seen:
-            raise ValueError(f"{source}: ids must be unique, got {row.id!r} twice")
-        seen.add(row.id)
-    return rows
+        return Rows(source, lambda: found)
+    os.stat(source)  # for the system's error if it is missing or forbidden
+    raise NotADirectoryError(
+        f"SOURCE must be a folder, a URI or a manifest ({', '.join(LISTS)}), got {source}"
+    )
+
+
+def measured(row: Row) -> Row:
+    """Add the size and the version of a local source; those of a missing one stay unknown."""
+    if row.version or is_uri(row.source):
+        return row
+    try:
+        status = os.stat(row.source)
+    except OSError:  # reported when the row's turn comes
+        return row
+    return row._replace(bytes=status.st_size, version=str(status.st_mtime_ns))
 
 
 def is_uri(source: str) -> bool:
@@ -105,6 +112,25 @@ def fetched(source: str, folder: str | os.PathLike[str] | None = None) -> Iterat
         yield local
 
 
+def _walked(folder: str, format: str) -> Iterator[Row]:
+    kinds = suffixes()
+    for path in map(Path, walk(folder)):
+        if _is_audio(path.name, kinds) and (path.is_file() or not path.exists()):
+            below = path.relative_to(folder).as_posix()
+            yield Row(below, str(path), _with_suffix(below, format))
+
+
+def _of_manifest(source: str, path: Path, format: str) -> Iterator[Row]:
+    """Read a manifest's rows from a local file. source: its name or URI."""
+    folder = None if is_uri(source) else str(Path(source).parent / "_")[:-1]
+    for number, entry in enumerate(_table(source, path), 1):
+        try:
+            row = _row(entry, folder, format)
+        except ValueError as error:
+            raise ValueError(f"{source}, row {number}: {error}") from error
+        yield row
+
+
 def _listed(uri: str, format: str) -> Iterator[Row]:
     system, folder = _system(uri)
     found, kinds = system.find(folder, detail=True), suffixes()
@@ -128,82 +154,125 @@ def _system(uri: str) -> tuple[Any, str]:
         raise ValueError(f"{uri}: {error}") from error
 
 
-def _table(path: Path) -> Iterator[dict[str, Any]]:
-    """Read the rows of a manifest, a local file. Raises ValueError, csv.Error, RecursionError."""
-    suffix = path.suffix.lower()
-    if suffix == ".parquet":
-        try:
-            from pyarrow import ArrowInvalid, parquet  # noqa: PLC0415
-        except ModuleNotFoundError as error:
-            raise missing_extra(f"{path} needs pyarrow", "corpus") from error
-        os.stat(path)
-        try:
-            yield from parquet.read_table(path).to_pylist()
-        except (ArrowInvalid, OSError) as error:
-            raise ValueError(f"not a parquet file: {str(error).splitlines()[0]}") from error
-        return
+def _table(source: str, path: Path) -> Iterator[Any]:
+    """Read the rows of a manifest, a local file. source: its name. Raises OSError, ValueError."""
+    try:
+        yield from _READERS[path.suffix.lower()](path)
+    except (ValueError, csv.Error, RecursionError) as error:
+        raise ValueError(f"{source}: {error}") from error
+
+
+def _parquet(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        from pyarrow import ArrowInvalid, parquet  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise missing_extra(f"{path} needs pyarrow", "corpus") from error
+    os.stat(path)
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = [name for name in file.schema_arrow.names if name in _COLUMNS]
+            for batch in file.iter_batches(_BATCH, columns=names or None):
+                yield from batch.to_pylist()
+    except (ArrowInvalid, OSError) as error:
+        raise ValueError(f"not a parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _csv(path: Path) -> Iterator[dict[str, Any]]:
+    with _opened(path) as file:
+        # Strict, so that a quote that is never closed does not swallow the rest.
+        rows = csv.reader(file, strict=True)
+        names = next(rows, [])
+        for values in rows:
+            if values:
+                yield dict(zip(names, values, strict=False))
+
+
+def _jsonl(path: Path) -> Iterator[Any]:
+    with _opened(path) as file:
+        for line in file:
+            if line.strip():
+                try:
+                    entry = json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise ValueError(f"a line must be JSON, got {line[:80]!r}: {error}") from error
+                yield entry
+
+
+_READERS = dict(zip(LISTS, (_csv, _jsonl, _parquet), strict=True))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
     with open(path, encoding="utf-8-sig", newline="") as file:
         try:
-            if suffix == ".csv":
-                # Strict, so that a quote that is never closed does not swallow the rest.
-                yield from csv.DictReader(file, strict=True)
-                return
-            for line in file:
-                if line.strip():
-                    yield json.loads(line)
+            yield file
         except UnicodeDecodeError as error:
             raise ValueError(f"not text: {error}") from error
-        except json.JSONDecodeError as error:
-            raise ValueError(f"a line must be JSON, got {line[:80]!r}: {error}") from error
 
 
-def _row(entry: Any, base: Path | None, format: str) -> Row:
-    """Check a manifest's row. base: folder of relative sources. Raises ValueError."""
+def _row(entry: Any, folder: str | None, format: str) -> Row:
+    """Check a manifest's row. folder: prefix of relative sources. Raises ValueError."""
     if not isinstance(entry, dict):
         raise ValueError(f"a row must be an object, got {entry!r}")
-    values = {key: entry.get(key) or None for key in ("id", "source", "target")}
-    for key, value in values.items():
-        if value is not None and (type(value) not in (str, int) or "\0" in str(value)):
-            raise ValueError(f"{key} must be text, got {value!r}")
-    if values["source"] is None:
+    id, source, target = entry.get("id"), entry.get("source"), entry.get("target")
+    if not target and _is_plain(source) and (not id or type(id) is str) and folder is not None:
+        stem, _, suffix = source.rpartition(".")
+        if stem and "/" not in suffix:
+            return Row(id or source, folder + source, stem + FORMATS[format][0][0])
+    id, source, target = (_text(key, entry.get(key)) for key in _COLUMNS)
+    if not source:
         raise ValueError(f"a row must have a source, got {entry!r}")
-    source, id = str(values["source"]), str(values["id"] or values["source"])
     absolute = is_uri(source) or os.path.isabs(source)
-    if values["target"] is not None:
-        target = str(values["target"])
+    if target:
         if format_of(Path(target)) != format:
             raise ValueError(f"the target must be a name for --format {format}, got {target!r}")
     elif absolute:
         raise ValueError(f"a source that is not relative needs a target, got {source!r} without")
     else:
         target = _with_suffix(source, format)
-    target = _checked_target(target)
-    if is_uri(source):
-        return Row(id, source, target)
-    if base is None and not absolute:
-        raise ValueError(
-            f"sources must be absolute in a manifest that is no local file, got {source!r}"
-        )
-    path = source if absolute else str(Path(base or "", source))
-    return _local(id, path, target)
+    path = source
+    if not absolute:
+        if folder is None:
+            raise ValueError(
+                f"sources must be absolute in a manifest that is no local file, got {source!r}"
+            )
+        path = str(Path(folder, source))
+    return Row(id or source, path, _checked_target(target))
+
+
+def _text(key: str, value: Any) -> str:
+    """Convert a cell to text, empty if there is none. Raises ValueError for what is no text."""
+    if not value:
+        return ""
+    if type(value) not in (str, int) or "\0" in (text := str(value)):
+        raise ValueError(f"{key} must be text, got {value!r}")
+    if not text.isascii() and key != "id":
+        os.fsencode(text)  # refuses surrogates, but for those that stand for bytes of a name
+    return text
+
+
+def _is_plain(path: Any) -> TypeGuard[str]:
+    """Whether a value is a relative path, as nearly all are, that pathlib would leave as it is."""
+    return (
+        type(path) is str
+        and path.isprintable()  # no null and no surrogate, either
+        and path[:1] not in "./"
+        and path[-1] not in "./"
+        and "/." not in path
+        and "//" not in path
+    )
 
 
 def _checked_target(target: str) -> str:
     """Normalise a target's path. Raises ValueError if it is not below the target folder."""
+    if _is_plain(target):
+        return target
     parts = PurePosixPath(target).parts
     if os.path.isabs(target) or ".." in parts:
         raise ValueError(f"the target must be below the target folder, got {target!r}")
     if target.endswith("/") or parts[0] == STATE:
         raise ValueError(f"the target must be a file outside {STATE}, got {target!r}")
     return str(PurePosixPath(target))
-
-
-def _local(id: str, path: str, target: str) -> Row:
-    try:
-        status = os.stat(path)
-    except OSError:  # reported when the row's turn comes
-        return Row(id, path, target)
-    return Row(id, path, target, status.st_size, str(status.st_mtime_ns))
 
 
 def _with_suffix(path: str, format: str) -> str:

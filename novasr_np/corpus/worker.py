@@ -51,7 +51,7 @@ def run_rows(
     try:
         for result in results:
             if result["errno"] in _FATAL:
-                raise OSError(result["errno"], os.strerror(result["errno"]), task.folder)
+                raise OSError(result["errno"], os.strerror(result["errno"]))
             ledger.add(result)
             progress(result)
     finally:

@@ -266,8 +266,6 @@ def _default_track(path: Path) -> Track:
     tracks = [s for s in streams if s["codec_type"] == "audio"]
     if not tracks:
         raise _unreadable("there is no sound in it")
-    if format == "ogg" and ogg.length(path, 1, False) is None:
-        raise _unreadable("cut short: the Ogg stream has no end")
     track = next((s for s in tracks if s["disposition"].get("default")), tracks[0])
     offset, notes = None, []
     if pictures:
