@@ -55,7 +55,7 @@ def whole(params, x):
     return novasr_np.forward(params, np.float64(x))
 
 
-@pytest.mark.parametrize("size", [1, 13, 26, 50, 1000])
+@pytest.mark.parametrize("size", [1, 50, 1000])
 def test_any_piece_equals_numpys(size, net, params, noise):
     """Pieces of every kind, from sounds of lengths around every border, in chunks."""
     longest = 1000 if size > 1 else 200
@@ -95,8 +95,7 @@ def test_nan_in_the_padding_reaches_nothing(net, params, noise, monkeypatch):
         check(y, whole(params, x), JAX_TOLERANCE[0], f"{x.shape[-1]} samples")
 
 
-@pytest.mark.parametrize("batch", [8, 16, 40])
-@pytest.mark.parametrize("segment", [1, 333])
+@pytest.mark.parametrize(("batch", "segment"), [(8, 1), (40, 333)])
 def test_any_batch_and_segment(batch, segment, params, noise):
     net = model(params, batch=batch, segment=segment)
     x = noise[None, :700]
@@ -116,7 +115,7 @@ def test_nothing_is_compiled_for_another_length(net, noise):
     at_first = len(compiled)
     # The forward of true ends has the shape that other tests compiled, or not.
     assert at_first in (4, 5)
-    lengths = np.random.default_rng(10).integers(2, 3000, 60)
+    lengths = np.random.default_rng(10).integers(2, 3000, 20)
     for n in lengths:
         run(other, noise[None, :n])
     assert len(compiled) == at_first

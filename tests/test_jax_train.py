@@ -1,6 +1,7 @@
 """The parts of training: gradients, losses, data, a run that learns, and one that is resumed."""
 
 import json
+import math
 import sys
 
 import numpy as np
@@ -40,8 +41,9 @@ def recordings():
 def test_network_and_its_pullback(params):
     """Beside `fast.interior` as JAX differentiates it."""
     trained = _flat(params)
-    prepared = fast.fold(learn.tree(trained))
-    x = np.random.default_rng(1).uniform(-1, 1, (2, 200 + CONTEXT)).astype(np.float32)
+    prepared = learn._fold(trained)
+    shape = SMALL.batch, SMALL.samples + CONTEXT  # whose programs other tests run, too
+    x = np.random.default_rng(1).uniform(-1, 1, shape).astype(np.float32)
     y, pullback = gradients.interior(prepared, learn.filters(), x)
     dy = np.random.default_rng(2).normal(size=y.shape).astype(np.float32)
 
@@ -161,7 +163,7 @@ def test_batches_depend_on_seed_and_number_alone(recordings, recipe, plan):
     assert np.abs(other[0] - fourth[0]).max() > 0
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_batches_come_in_order_whoever_makes_them(recordings, workers):
     plan = SMALL._replace(steps=7)
     made = ahead.batches(RECIPE, recordings, plan, 2, workers)
@@ -172,13 +174,9 @@ def test_batches_come_in_order_whoever_makes_them(recordings, workers):
 
 def test_a_maker_that_dies_is_noticed(recordings, monkeypatch):
     monkeypatch.setattr(ahead, "_PATIENCE", 0.1)
-    broken = RECIPE._replace(batches=_broken)
+    broken = RECIPE._replace(batches=math.sqrt)  # which takes no recordings
     with pytest.raises(RuntimeError, match="exit code 1"):
         next(ahead.batches(broken, recordings, SMALL, 0, 2))
-
-
-def _broken(recordings, plan, numbers):
-    raise OSError("a disk, say")
 
 
 def test_gaps_are_digital_silence_in_both(recordings):

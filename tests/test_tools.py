@@ -11,11 +11,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import oracle
 import pytest
 import soundfile
 from conftest import check, random_params, runner, speech_like
-from material import as_lists
 
 from novasr_np import forward, load_weights
 from novasr_np.conformance import self_test
@@ -58,21 +56,6 @@ def test_doctor_is_content(cli, examined, monkeypatch):
     assert "all is well" in out
 
 
-@pytest.mark.parametrize(
-    ("name", "run"),
-    [
-        ("NovaSR", oracle.forward),
-        ("SpeechSR-48k", oracle.speechsr),
-        ("SpeechSR-24k", oracle.speechsr_24k),
-    ],
-)
-def test_doctors_golden_values_are_the_oracles(name, run):
-    network = NETWORKS[name]
-    y = run(as_lists(self_test.noise_weights(network)), self_test.noise_input().tolist())
-    for n, value in network.ports.self_test.items():
-        assert abs(y[n] - value) < 1e-13
-
-
 def test_doctor_finds_what_is_wrong(cli, monkeypatch, tmp_path):
     monkeypatch.setattr(self_test, "_speed", lambda run: 1.0)
     monkeypatch.setattr(self_test, "_examine_jax", lambda report, problems: None)
@@ -113,7 +96,7 @@ def test_onnx_gives_what_numpy_gives(opset, half):
     session = onnxruntime.InferenceSession(model.SerializeToString())
     dtype, tolerance = (np.float16, 2e-2) if half else (np.float32, 2e-6)
     for batch in (1, 3):
-        for samples in (2, 37, 16_000):
+        for samples in (2, 37, 4000):
             x, want = with_truth(batch, samples)
             (y,) = session.run(None, {"input": x.astype(dtype)[:, None]})
             assert y.dtype == dtype

@@ -17,7 +17,7 @@ from novasr_np.tensors import flatten, nest
 MAX_FRAMES = {"small": 220, "full": spec.MAX_FRAMES}
 CASES = [("small", "hello"), ("small", "empty"), ("small", "capped")]
 CASES += [("full", "short"), ("full", "long")]
-# A program is compiled to be run a few times; its many small sums take fusion's emitters long.
+# Programs are compiled to be run a few times; emitters of fusions take long over small sums.
 QUICK = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 INPUTS = ("phone_ids", "tone_ids", "lang_ids", "speaker", "options")
 

@@ -12,7 +12,7 @@ from novasr_np.networks.novasr import spec
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
-@pytest.mark.parametrize("samples", range(2, 41))
+@pytest.mark.parametrize("samples", [*range(2, 28), 40])  # the context, and beyond
 def test_oracle_agrees(samples):
     params = random_params(samples)
     x = np.random.default_rng(samples).uniform(-1, 1, samples)

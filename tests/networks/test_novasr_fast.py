@@ -44,7 +44,7 @@ def test_original_weights_on_hard_signals(upstream, kind, dtype):
 @cache
 def hard_signal(version, kind):
     """It, and what the plain network makes of it in float64."""
-    noise = np.random.default_rng(0).uniform(-1, 1, 20_000)
+    noise = np.random.default_rng(0).uniform(-1, 1, 8000)
     x = {
         "white noise": noise,
         "signs": np.sign(noise),
