@@ -7,6 +7,7 @@ recorder stopped. The chunks that have to follow tell which.
 
 import mmap
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..errors import AudioError
@@ -46,11 +47,22 @@ _MARKS = (10**9, 1 << 30, 2 * 10**9, 1 << 31, 4 * 10**9, 1 << 32, (1 << 63) - 1,
 _MARGIN = 8192  # bytes
 
 
-class _Chunk(NamedTuple):
+class Chunk(NamedTuple):
+    """A chunk of a file."""
+
     name: bytes
     at: int
     start: int  # byte of its content
     size: int  # of the content, in bytes, as stated
+
+
+def each(data: mmap.mmap, at: int = 0) -> Iterator[Chunk]:
+    """Yield the chunks of a file, by the sizes that it states."""
+    kind = _KINDS.get(data[at : at + 4])
+    at += kind.first if kind else 0
+    while kind and (chunk := _chunk(data, at, kind)):
+        yield chunk
+        at = _aligned(data, chunk.start + chunk.size, kind)
 
 
 def walk(data: mmap.mmap, at: int) -> Held | None:
@@ -84,7 +96,7 @@ def walk(data: mmap.mmap, at: int) -> Held | None:
     )
 
 
-def _chunk(data: mmap.mmap, at: int, kind: _Kind) -> _Chunk | None:
+def _chunk(data: mmap.mmap, at: int, kind: _Kind) -> Chunk | None:
     """The chunk that begins here; None if none does, or it would not fit and is not the sound."""
     start = at + kind.name + kind.size.size
     if start > len(data):
@@ -97,7 +109,7 @@ def _chunk(data: mmap.mmap, at: int, kind: _Kind) -> _Chunk | None:
         if name not in _ASIDE:
             return None
         size = len(data) - start  # cut short, but no sound is lost
-    return _Chunk(name, at, start, size)
+    return Chunk(name, at, start, size)
 
 
 def _aligned(data: mmap.mmap, stop: int, kind: _Kind) -> int:
@@ -135,7 +147,7 @@ def _is_mark(size: int) -> bool:
     return any(abs(size - mark) <= _MARGIN for mark in _MARKS)
 
 
-def _head(data: mmap.mmap, at: int, chunk: _Chunk, start: int, size: int, kind: _Kind) -> bytes:
+def _head(data: mmap.mmap, at: int, chunk: Chunk, start: int, size: int, kind: _Kind) -> bytes:
     """All before the samples, with the right sizes in it."""
     head = bytearray(data[at:start])
     size += kind.before

@@ -6,15 +6,18 @@ for no speakers, and None if it says nothing; one channel or two are then mono o
 """
 
 import io
+import mmap
 import os
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import soundfile
 
 from ..errors import AudioError
+from . import chunks
 
 MONO = 0x4
 _SPEAKERS = (  # by their bits
@@ -324,24 +327,13 @@ def _family(file: IO[bytes]) -> int:
 
 def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
     """Yield the name of each chunk in a WAV, RF64, W64, AIFF or CAF file, its place and size."""
-    file.seek(0)
-    magic = file.read(4)
-    is_little = magic in (b"RIFF", b"RF64", b"BW64", b"riff")
-    order: Literal["little", "big"] = "little" if is_little else "big"
-    # Where the first chunk is, bytes of a name and of a size, and what sizes are rounded up to.
-    at, wide, long, unit = {b"riff": (40, 16, 8, 8), b"caff": (8, 4, 8, 1)}.get(
-        magic, (12, 4, 4, 2)
-    )
-    end = file.seek(0, os.SEEK_END)
-    for _ in range(_MAX_CHUNKS):
-        body = at + wide + long
-        if body > end:
-            return
-        file.seek(at)
-        name, number = file.read(wide), file.read(long)
-        size = int.from_bytes(number, order) - (wide + long if magic == b"riff" else 0)
-        yield name, body, size
-        at = body + max(size, 0) + -size % unit
+    try:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError:  # a pipe, or an empty file
+        return
+    with data:
+        for chunk in islice(chunks.each(data), _MAX_CHUNKS):
+            yield chunk.name, chunk.start, chunk.size
 
 
 def _comments(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
