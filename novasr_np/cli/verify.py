@@ -13,8 +13,9 @@ from .options import add_weights, number, positive
 
 _LONG_ONNX, _TIMEOUT = 30, 600  # s
 _NOTES = """\
-A port takes T samples at 16 kHz, and returns 3T - 4 at 48 kHz, as the bare network does, or 3T, as
-`novasr upsample --keep-lowband off` does. Its weights have to be those of --weights.
+A port has the weights of --weights, by default airband's. It takes T samples at 16 kHz, and returns
+3T at 48 kHz. A port of NovaSR (--weights novasr-open) may also return 3T - 4, as the bare network
+does; its 3T are those of `novasr upsample --weights novasr-open --keep-lowband off`.
 
 grades, with the largest error that each allows: {grades}
 

@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, TextIO, TypeGuard
+from typing import Any, NamedTuple, TextIO
 
 from ..errors import missing_extra
 from ..files.find import walk
-from ..files.formats import FORMATS, format_of, suffixes
+from ..files.formats import FORMATS, suffixes
 from .ledger import STATE
 
 LISTS = (".csv", ".jsonl", ".parquet")
@@ -214,36 +214,37 @@ def _row(entry: Any, folder: str | None, format: str) -> Row:
     """Check a manifest's row. folder: prefix of relative sources. Raises ValueError."""
     if not isinstance(entry, dict):
         raise ValueError(f"a row must be an object, got {entry!r}")
-    id, source, target = entry.get("id"), entry.get("source"), entry.get("target")
-    if not target and _is_plain(source) and (not id or type(id) is str) and folder is not None:
-        stem, _, suffix = source.rpartition(".")
-        if stem and "/" not in suffix:
-            return Row(id or source, folder + source, stem + FORMATS[format][0][0])
-    id, source, target = (_text(key, entry.get(key)) for key in _COLUMNS)
+    id, source, target = [_text(key, entry.get(key)) for key in _COLUMNS]
     if not source:
         raise ValueError(f"a row must have a source, got {entry!r}")
-    absolute = is_uri(source) or os.path.isabs(source)
+    plain = _is_plain(source)
+    absolute = not plain and (is_uri(source) or os.path.isabs(source))
     if target:
-        if format_of(Path(target)) != format:
+        if _suffix(target).lower() not in FORMATS[format][0]:
             raise ValueError(f"the target must be a name for --format {format}, got {target!r}")
+        target = _checked_target(target)
     elif absolute:
         raise ValueError(f"a source that is not relative needs a target, got {source!r} without")
+    elif plain and "." in (name := source[source.rfind("/") + 1 :]):
+        target = f"{source[: name.rfind('.') - len(name)]}{FORMATS[format][0][0]}"
     else:
-        target = _with_suffix(source, format)
+        target = _checked_target(_with_suffix(source, format))
     path = source
     if not absolute:
         if folder is None:
             raise ValueError(
                 f"sources must be absolute in a manifest that is no local file, got {source!r}"
             )
-        path = str(Path(folder, source))
-    return Row(id or source, path, _checked_target(target))
+        path = folder + source if plain else str(Path(folder, source))
+    return Row(id or source, path, target)
 
 
 def _text(key: str, value: Any) -> str:
     """Convert a cell to text, empty if there is none. Raises ValueError for what is no text."""
     if not value:
         return ""
+    if type(value) is str and value.isprintable():  # so it has no null and no surrogate
+        return value
     if type(value) not in (str, int) or "\0" in (text := str(value)):
         raise ValueError(f"{key} must be text, got {value!r}")
     if not text.isascii() and key != "id":
@@ -251,16 +252,16 @@ def _text(key: str, value: Any) -> str:
     return text
 
 
-def _is_plain(path: Any) -> TypeGuard[str]:
-    """Whether a value is a relative path, as nearly all are, that pathlib would leave as it is."""
-    return (
-        type(path) is str
-        and path.isprintable()  # no null and no surrogate, either
-        and path[:1] not in "./"
-        and path[-1] not in "./"
-        and "/." not in path
-        and "//" not in path
-    )
+def _is_plain(path: str) -> bool:
+    """Whether a path is relative, and what pathlib, which is slow, would make of it."""
+    return path[0] not in "./" and path[-1] not in "./" and "/." not in path and "//" not in path
+
+
+def _suffix(path: str) -> str:
+    if not _is_plain(path):
+        return PurePosixPath(path).suffix
+    name = path[path.rfind("/") + 1 :]
+    return name[name.rfind(".") :] if "." in name else ""
 
 
 def _checked_target(target: str) -> str:
