@@ -1,5 +1,7 @@
 """The layers in JAX, one by one, beside those in numpy."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from conftest import check
@@ -42,7 +44,8 @@ def test_their_options_too(name, params, x64):
     x = np.random.default_rng(1).normal(size=(2, 32, 20))
     arguments = jax.tree.map(np.float64, ARGUMENTS.get(name, lambda p: {})(params))
     want = getattr(novasr_np.layers, name)(x, **arguments, **MORE[name])
-    got = getattr(layers, name)(x.swapaxes(-1, -2), **arguments, **MORE[name])
+    layer = jax.jit(partial(getattr(layers, name), **MORE[name]))
+    got = layer(x.swapaxes(-1, -2), **arguments)
     check(np.swapaxes(got, -1, -2), want, 1e-12, name)
 
 
@@ -56,5 +59,5 @@ def test_conv1d_without_bias(params, x64):
 def test_keeps_float32(name, params):
     x = np.zeros((6, 32), np.float32)
     for precision in [{"precision": p} for p in layers.PRECISIONS] if name == "conv1d" else [{}]:
-        y = getattr(layers, name)(x, **ARGUMENTS[name](params), **precision)
-        assert y.dtype == np.float32
+        layer = partial(getattr(layers, name), **ARGUMENTS[name](params), **precision)
+        assert jax.eval_shape(layer, x).dtype == np.float32
