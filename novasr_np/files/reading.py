@@ -110,7 +110,10 @@ def reading(path: Path) -> Iterator[Source]:
         try:
             if held.beyond:
                 raise _BeyondError(held.beyond)
-            source = Source(path, stack.enter_context(_open(path, held.parts[0])), held.parts)
+            file = stack.enter_context(_open(path, held.parts[0]))
+            if file.format != "MP3" and file.subtype.startswith("MPEG"):
+                raise _BeyondError("its chunks hold MPEG audio, whose length they do not tell")
+            source = Source(path, file, held.parts)
             if len(held.parts) > 1 or source.frames == _UNKNOWN_FRAMES:
                 source.frames = _count(path, held.parts)
         except (_BeyondError, soundfile.LibsndfileError, TypeError) as error:
@@ -122,8 +125,8 @@ def reading(path: Path) -> Iterator[Source]:
                 raise AudioError(said) from error
             if not ffmpeg.is_installed():
                 raise AudioError(f"{_unreadable(error)}{_hint(path, error)}") from error
-            file = stack.enter_context(ffmpeg.decoding(path))
-            source = Source(path, file, held.parts, error)
+            decoder = stack.enter_context(ffmpeg.decoding(path))
+            source = Source(path, decoder, held.parts, error)
         yield source
 
 
