@@ -34,6 +34,16 @@ def test_relative_links_lead_somewhere():
     assert not missing
 
 
+def test_files_in_the_tables_exist():
+    missing = []
+    for page in PAGES:
+        for row in re.findall(r"^\| (`[^|]*`) \|", page.read_text(), re.MULTILINE):
+            for name in re.findall(r"`([\w/]+(?:\.(?:py|c|h|js)|/))`", row):
+                if not any((folder / name).exists() for folder in (page.parent, ROOT)):
+                    missing.append(f"{page.relative_to(ROOT)}: {name}")
+    assert [name for name in missing if "NAME" not in name] == []
+
+
 def test_the_front_page_is_short():
     text = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     assert len(text.split()) <= 900
