@@ -1,4 +1,4 @@
-"""The sound in files that are made of chunks: WAV, RF64, W64, AIFF, CAF, 8SVX.
+"""The sound in files that are made of chunks: WAV, RF64, W64, AIFF, CAF.
 
 Each chunk has a name and a size. The size of the chunk with the samples may be a mark that stands
 for "unknown" (a program that writes to a pipe), may have wrapped at 4 GB, or may be from before a
