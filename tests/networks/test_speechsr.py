@@ -116,7 +116,7 @@ def test_onnx_gives_what_numpy_gives(opset):
         check(y[:, 0], forward(params, np.float64(x)), 5e-6)
 
 
-@pytest.mark.parametrize("samples", [0, 1, 2, 139, 140, 141, 281, 5001])
+@pytest.mark.parametrize("samples", [0, 1, 2, 139, 140, 141, 281, 1001])
 def test_24k_of_an_odd_length_is_that_of_one_zero_more(samples):
     """So that whole files, streams and batches agree; the bare network has its own way."""
     params = random_params(0, TO_24K)
@@ -126,7 +126,7 @@ def test_24k_of_an_odd_length_is_that_of_one_zero_more(samples):
     if samples:
         padded = np.append(x, np.zeros(samples % 2))
         check(y, forward(params, padded)[: len(y)], 1e-12)
-    for size in (1, 100, 5001) if samples < 300 else (777,):
+    for size in (1, 100, 1001) if samples < 300 else (777,):
         stream = Stream(params, dtype=np.float64)
         parts = [stream.push(x[i : i + size]) for i in range(0, samples, size)]
         check(np.concatenate([*parts, stream.push(x[:0], last=True)]), y, 1e-12)
@@ -134,7 +134,7 @@ def test_24k_of_an_odd_length_is_that_of_one_zero_more(samples):
 
 @pytest.mark.parametrize(
     "samples",
-    [141, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 1, 2, 139, 140, 281, 5001))],
+    [141, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 1, 2, 139, 140, 281, 1001))],
 )
 def test_24k_of_an_odd_length_is_numpys_in_jax(samples):
     jax = pytest.importorskip("novasr_jax", reason="needs the extra jax")
