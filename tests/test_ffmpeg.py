@@ -78,6 +78,11 @@ SOUNDS = {
     "eac3": "-c:a eac3",
     "aac": "-c:a aac",
     "wav": "-c:a pcm_s16le",
+    # Whose times ffmpeg makes up, or which libsndfile misreads.
+    "flac.asf": "-c:a flac",
+    "vorbis.avi": "-c:a libvorbis",
+    "f32.w64": "-c:a pcm_f32le",
+    "mp2": "-c:a mp2 -ar 16000",
 }
 
 

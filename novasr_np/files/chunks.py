@@ -40,6 +40,7 @@ _KINDS = {
     b"caff": _Kind((b"\0\1",), 4, 8, None, _BE64, 4, 12, 1, b"data", 4),
     b"riff": _Kind((b"wave" + _TAIL,), 24, 40, 16, _LE64, 16, 0, 8, b"data" + _TAIL, 0),
 }
+_GSM, _FLOAT, _EXTENSIBLE = b"\x31\0", b"\3\0", b"\xfe\xff"  # tags of codings
 _ASIDE = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"_PMX", b"cue ", b"smpl", b"PEAK", b"JUNK")
 # A size at or near one of these stands for "unknown": the largest that a field holds, and round
 # numbers that servers write.
@@ -87,6 +88,8 @@ def walk(data: mmap.mmap, at: int) -> Held | None:
         end = _aligned(data, stop, kind)
     if not parts:
         return None
+    if kind.align == 8 and (held := _w64(data, at, parts[0][1], end)):
+        return held
     if len(parts) == 1 and parts[0][-1]:
         return Held([Part(at, end)], end)
     heads = (_head(data, at, chunk, start, stop - start, kind) for chunk, start, stop, _ in parts)
@@ -94,6 +97,19 @@ def walk(data: mmap.mmap, at: int) -> Held | None:
         [Part(start, stop, head) for head, (_, start, stop, _) in zip(heads, parts, strict=True)],
         end,
     )
+
+
+def _w64(data: mmap.mmap, at: int, start: int, end: int) -> Held | None:
+    """What libsndfile misreads of W64: floating point called extensible, and GSM."""
+    place = next(chunk.start for chunk in each(data, at) if chunk.name.startswith(b"fmt "))
+    tag, extended = data[place : place + 2], data[place + 24 : place + 26]
+    if tag == _GSM:
+        return Held([Part(at, end)], end, "its coding in W64 is GSM")
+    if (tag, extended) == (_EXTENSIBLE, _FLOAT):
+        head = bytearray(data[at:start])
+        head[place - at : place - at + 2] = _FLOAT
+        return Held([Part(start, end, bytes(head))], end)
+    return None
 
 
 def _chunk(data: mmap.mmap, at: int, kind: _Kind) -> Chunk | None:

@@ -86,4 +86,10 @@ def _walked(data: mmap.mmap, at: int) -> Held | None:
     behind = behind_tags(data, at)
     if walker := _WALKERS.get(data[behind : behind + 4]):
         return walker(data, behind)
-    return mpeg.walk(data, behind) if behind != at or mpeg.frame(data[at : at + 4]) else None
+    header = data[behind : behind + 4]
+    if len(header) == 4 and mpeg.is_other_layer(header):
+        held = Held([Part(at, len(data))], len(data))
+        return held._replace(
+            beyond="it is MPEG audio of Layer I or II, whose frames are not counted"
+        )
+    return mpeg.walk(data, behind) if behind != at or mpeg.frame(header) else None

@@ -27,11 +27,15 @@ import numpy as np
 from ..errors import AudioError
 
 _DEMUXERS = (
-    "aac,ac3,aiff,amr,ape,asf,avi,caf,dsf,dts,eac3,flac,flv,gsm,matroska,webm,mov,mp4,m4a,mp3,mpc,"
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,gsm,matroska,webm,mov,mp4,m4a,mp3,mpc,"
     "mpc8,mpeg,mpegts,nistsphere,ogg,rm,sox,tak,tta,voc,w64,wav,wv"
 )
 # Formats that ffmpeg times from the first track it uses, and all others from their first track.
 _TIMED_BY_TRACK = ("mpegts", "mpeg", "ogg")
+# Formats that have a clock of their own. For all others ffmpeg makes times up, by the sizes of
+# frames and the like; in ASF and Ogg they are good where there are pictures.
+_CLOCKS = ("flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mpeg", "mpegts")
+_CLOCKS_OF_PICTURES = ("asf", "ogg")
 _FLOAT = np.dtype("<f4")
 
 # Names of tags in ffprobe -> libsndfile's, where they differ.
@@ -72,7 +76,7 @@ class Track:
     """A track of sound, as ffprobe lists it."""
 
     index: int  # among all of the file's streams
-    is_timed: bool  # False where the times of its frames mean nothing
+    is_timed: bool  # False where no time but that of its first frame means anything
     offset: float | None  # s, added to ffmpeg's times; None: it begins with its first frame
     has_layout: bool  # whether the file says which speakers its channels are for
     tags: dict[str, str]
@@ -107,12 +111,8 @@ class Decoder:
             self._end()
             raise _unreadable("it returned no samples") from None
         self.layout = mask if mask and (track.has_layout or self.channels <= 2) else None
-        frames = self._frames()
-        self._blocks = (
-            place(frames, self.samplerate, track.offset)
-            if track.is_timed
-            else (frame.samples for frame in frames)
-        )
+        frames = self._frames() if track.is_timed else _steady(self._frames())
+        self._blocks = place(frames, self.samplerate, track.offset)
         self._rest = np.zeros((0, self.channels), np.float32)
 
     def read(self, frames: int, dtype: str, always_2d: bool) -> np.ndarray:
@@ -154,6 +154,15 @@ class Decoder:
         said = [line for line in lines if not line.startswith(self._others)]
         if status or said:
             raise _unreadable(_explained(said or lines or [f"status {status}"], self._path))
+
+
+def _steady(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Yield frames one behind the other, from the first one's time on."""
+    time = None
+    for frame in frames:
+        time = frame.time if time is None else time
+        yield Frame(time, frame.samples)
+        time += len(frame.samples)
 
 
 def place(frames: Iterator[Frame], rate: int, offset: float | None) -> Iterator[np.ndarray]:
@@ -280,7 +289,7 @@ def _default_track(path: Path) -> Track:
     lower = {name.lower(): text for name, text in tags.items()}
     return Track(
         index=track["index"],
-        is_timed=bool(pictures) or format != "ogg",  # the links of an Ogg file have a clock each
+        is_timed=format in _CLOCKS or (bool(pictures) and format in _CLOCKS_OF_PICTURES),
         offset=offset,
         has_layout=track.get("channel_layout", "unknown") != "unknown",
         tags={_TAGS.get(name, name): text for name, text in lower.items()},

@@ -51,6 +51,13 @@ def frame(header: bytes) -> Frame | None:
     return Frame(length, samples, (version, rate, is_mono), side)
 
 
+def is_other_layer(header: bytes) -> bool:
+    """Whether these 4 bytes are the header of a frame of Layer I or II, which are not counted."""
+    version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
+    is_frame = header[0] == 0xFF and header[1] & 0xE0 == 0xE0 and version != 1 and layer > 1
+    return is_frame and header[2] >> 4 not in (0, 15) and header[2] >> 2 & 3 != 3
+
+
 def walk(data: mmap.mmap, at: int) -> Held | None:
     """Walk the frames of Layer III from `at` on; None if none begins near there.
 
