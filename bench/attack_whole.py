@@ -145,12 +145,10 @@ def _onset(folder: Path, late: float) -> str:
 
 
 def _tones(folder: Path, name: str, layout: str, count: int) -> None:
-    tones = "|".join(f"0.1*sin(2*PI*{_BASE + _STEP * n}*t)" for n in range(count))
-    if layout != "3.0":  # an LFE keeps only its lowest sound
-        tones = tones.split("|")
-        if ".1" in layout:
-            tones[3] = "0.1*sin(2*PI*60*t)"
-        tones = "|".join(tones)
+    hertz = [_BASE + _STEP * n for n in range(count)]
+    if layout.endswith(".1"):
+        hertz[3] = 60  # an LFE keeps only its lowest sound
+    tones = "|".join(f"0.1*sin(2*PI*{hz}*t)" for hz in hertz)
     coding = {"ogg": "libvorbis", "opus": "libopus"}.get(name.partition(".")[2])
     source = f"aevalsrc={tones}:s=48000:c={layout}:d=1"
     chosen = ("-c:a", coding) if coding else ()

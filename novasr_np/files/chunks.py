@@ -74,10 +74,12 @@ def walk(data: mmap.mmap, at: int) -> Held | None:
     kind = _KINDS[data[at : at + 4]]
     if not data[at + kind.type_at : at + kind.first].startswith(kind.types):
         return None
-    parts, large, end = [], None, at + kind.first
+    parts, large, form, end = [], None, 0, at + kind.first
     while chunk := _chunk(data, end, kind):
         stop = chunk.start + chunk.size
-        if chunk.name == b"ds64":
+        if chunk.name[:4] == b"fmt ":
+            form = chunk.start
+        elif chunk.name == b"ds64":
             large = _LE64.unpack(data[chunk.start + 8 : chunk.start + 16])[0]
         elif chunk.name == kind.sound:
             start = chunk.start + kind.before
@@ -88,28 +90,20 @@ def walk(data: mmap.mmap, at: int) -> Held | None:
         end = _aligned(data, stop, kind)
     if not parts:
         return None
-    if kind.align == 8 and (held := _w64(data, at, parts[0][1], end)):
-        return held
-    if len(parts) == 1 and parts[0][-1]:
-        return Held([Part(at, end)], end)
-    heads = (_head(data, at, chunk, start, stop - start, kind) for chunk, start, stop, _ in parts)
-    return Held(
-        [Part(start, stop, head) for head, (_, start, stop, _) in zip(heads, parts, strict=True)],
-        end,
-    )
-
-
-def _w64(data: mmap.mmap, at: int, start: int, end: int) -> Held | None:
-    """What libsndfile misreads of W64: floating point called extensible, and GSM."""
-    place = next(chunk.start for chunk in each(data, at) if chunk.name.startswith(b"fmt "))
-    tag, extended = data[place : place + 2], data[place + 24 : place + 26]
+    # libsndfile misreads two codings in W64: GSM, and floating point that is called extensible.
+    tag = data[form : form + 2] if kind.name == 16 else b""
     if tag == _GSM:
         return Held([Part(at, end)], end, "its coding in W64 is GSM")
-    if (tag, extended) == (_EXTENSIBLE, _FLOAT):
-        head = bytearray(data[at:start])
-        head[place - at : place - at + 2] = _FLOAT
-        return Held([Part(start, end, bytes(head))], end)
-    return None
+    is_float = tag == _EXTENSIBLE and data[form + 24 : form + 26] == _FLOAT
+    if len(parts) == 1 and parts[0][-1] and not is_float:
+        return Held([Part(at, end)], end)
+    found = []
+    for chunk, start, stop, _ in parts:
+        head = _head(data, at, chunk, start, stop - start, kind)
+        if is_float:
+            head[form - at : form - at + 2] = _FLOAT
+        found.append(Part(start, stop, bytes(head)))
+    return Held(found, end)
 
 
 def _chunk(data: mmap.mmap, at: int, kind: _Kind) -> Chunk | None:
@@ -119,6 +113,8 @@ def _chunk(data: mmap.mmap, at: int, kind: _Kind) -> Chunk | None:
         return None
     name = data[at : at + kind.name]
     size = kind.size.unpack(data[at + kind.name : start])[0] - (0 if kind.aside else start - at)
+    if name == kind.sound:
+        size = max(0, size)  # in W64 a size of 0 stands for "unknown", too
     if name[:4] in MAGIC or not all(0x20 <= byte < 0x7F for byte in name[:4]) or size < 0:
         return None
     if name != kind.sound and start + size > len(data):
@@ -163,7 +159,7 @@ def _is_mark(size: int) -> bool:
     return any(abs(size - mark) <= _MARGIN for mark in _MARKS)
 
 
-def _head(data: mmap.mmap, at: int, chunk: Chunk, start: int, size: int, kind: _Kind) -> bytes:
+def _head(data: mmap.mmap, at: int, chunk: Chunk, start: int, size: int, kind: _Kind) -> bytearray:
     """All before the samples, with the right sizes in it."""
     head = bytearray(data[at:start])
     size += kind.before
@@ -172,19 +168,19 @@ def _head(data: mmap.mmap, at: int, chunk: Chunk, start: int, size: int, kind: _
             raise AudioError(f"{size} bytes of samples, where the header has room for 4 GB")
         # As RF64 (EBU Tech 3306), whose sizes stand in a chunk of their own.
         ds64 = b"ds64" + _LE32.pack(28) + struct.pack("<QQQI", len(head) + size + 28, size, 0, 0)
-        body = bytes(head[12 : chunk.at - at])
-        return b"RF64\xff\xff\xff\xffWAVE" + ds64 + body + b"data\xff\xff\xff\xff"
+        body = head[12 : chunk.at - at]
+        return bytearray(b"RF64\xff\xff\xff\xffWAVE" + ds64) + body + b"data\xff\xff\xff\xff"
     whole = len(head) - kind.before + size
     if head[:4] in (b"RF64", b"BW64"):
         head[:4] = b"RF64"
         found = head.find(b"ds64")
         if found >= 0:
             head[found + 8 : found + 24] = struct.pack("<QQ", whole - 8, size)
-        return bytes(head)
+        return head
     if kind.whole_at is not None:
         stated = kind.size.pack(whole if not kind.aside else whole - 8)
         head[kind.whole_at : kind.whole_at + kind.size.size] = stated
     where = chunk.start - at
     counted = size if kind.aside else size + kind.name + kind.size.size
     head[where - kind.size.size : where] = kind.size.pack(counted)
-    return bytes(head)
+    return head

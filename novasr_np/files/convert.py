@@ -134,7 +134,7 @@ def _convert(
         keep, by = options.keep_lowband, options.resampler
         facts = look(
             network,
-            lambda: _looked_at(path, options),
+            lambda: _looked_at(source, options),
             source.sample_rate,
             result.channels,
             resampler=by,
@@ -182,10 +182,10 @@ def _convert(
         sys.stdout.buffer.flush()
 
 
-def _looked_at(path: Path, options: Options) -> Iterator[np.ndarray]:
+def _looked_at(source: Source, options: Options) -> Iterator[np.ndarray]:
     """Yield the sound of a file from its beginning."""
-    with reading(path) as source:
-        yield from _blocks(source.blocks(), options)
+    with source.again() as other:
+        yield from _blocks(other.blocks(), options)
 
 
 def _blocks(blocks: Iterable[np.ndarray], options: Options) -> Iterator[np.ndarray]:

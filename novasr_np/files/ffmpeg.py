@@ -270,12 +270,12 @@ def _default_track(path: Path) -> Track:
     pictures = [
         s
         for s in streams
-        if s["codec_type"] == "video" and not s["disposition"].get("attached_pic")
+        if s.get("codec_type") == "video" and not s.get("disposition", {}).get("attached_pic")
     ]
-    tracks = [s for s in streams if s["codec_type"] == "audio"]
+    tracks = [s for s in streams if s.get("codec_type") == "audio"]
     if not tracks:
         raise _unreadable("there is no sound in it")
-    track = next((s for s in tracks if s["disposition"].get("default")), tracks[0])
+    track = next((s for s in tracks if s.get("disposition", {}).get("default")), tracks[0])
     offset, notes = None, []
     if pictures:
         is_by_track = format in _TIMED_BY_TRACK

@@ -9,12 +9,7 @@ from .parts import Held, Part, begins, is_over, more_than_stated
 _STREAMINFO = 42  # bytes of FLAC's mark, and of its first block of metadata
 _FLAC_TAIL = 1 << 17  # bytes in which the last frame begins
 _AU_UNKNOWN = 0xFFFFFFFF
-_CRC8 = [0]
-for _byte in range(1, 256):
-    _value = _byte
-    for _ in range(8):
-        _value = _value << 1 ^ (0x107 if _value & 0x80 else 0)
-    _CRC8.append(_value)
+_VOC = b"Creative Voice File\x1a"
 
 
 def walk_flac(data: mmap.mmap, at: int) -> Held:
@@ -73,7 +68,9 @@ def _coded_number(header: bytes) -> tuple[int, int]:
 def _crc8(data: bytes) -> int:
     value = 0
     for byte in data:
-        value = _CRC8[value ^ byte]
+        value ^= byte
+        for _ in range(8):
+            value = value << 1 ^ (0x107 if value & 0x80 else 0)
     return value
 
 
@@ -126,8 +123,10 @@ def _coding(header: bytes) -> bytes:
     return found[1] if found else b""
 
 
-def walk_voc(data: mmap.mmap, at: int) -> Held:
+def walk_voc(data: mmap.mmap, at: int) -> Held | None:
     """Walk the blocks of a Creative VOC file. libsndfile reads the first block of sound only."""
+    if data[at : at + len(_VOC)] != _VOC:
+        return None
     end, sounds = at + int.from_bytes(data[at + 20 : at + 22], "little"), 0
     while end < len(data) and data[end]:
         kind, size = data[end], int.from_bytes(data[end + 1 : end + 4], "little")

@@ -20,6 +20,7 @@ _FIRST, _LAST = 2, 4  # flags of a page
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 # First bytes of a stream -> its kind; of the others, such as video, libsndfile knows nothing.
 _KINDS = {b"\x01vorbis": "Vorbis", b"OpusHead": "Opus", b"\x7fFLAC": "FLAC"}
+_HEAD = 19  # bytes of the shortest first packet, that of Opus
 _ASIDE = (b"fishead\0",)  # an index, which is no sound and no video
 _OPUS_MAX, _FLAC_MAX = 5760, 65_535  # samples in a packet
 
@@ -47,6 +48,8 @@ class _Stream:
 
     @property
     def kind(self) -> str | None:
+        if len(self.head) < _HEAD:
+            return None
         return next((kind for magic, kind in _KINDS.items() if self.head.startswith(magic)), None)
 
     def add(self, page: _Page) -> None:
@@ -64,7 +67,7 @@ class _Stream:
     def _packet_max(self) -> int:
         """Most samples in a packet."""
         if self.kind == "Vorbis":
-            return 1 << (self.head[28] >> 4)
+            return 1 << (int.from_bytes(self.head[28:29], "big") >> 4)
         return _OPUS_MAX if self.kind == "Opus" else _FLAC_MAX
 
     def seconds(self) -> Fraction:

@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import soundfile
 from ..errors import AudioError
 from . import broadcast, containers, ffmpeg, formats, layout
 from .formats import BLOCK, message_of, path_name
-from .parts import Part, PartFile
+from .parts import Held, Part, PartFile
 
 # Tags of a file that are kept.
 _TAGS = (
@@ -47,11 +47,11 @@ class Source:
         self,
         path: Path,
         file: "_Forward | ffmpeg.Decoder",
-        parts: list[Part],
+        held: Held,
         refused: Exception | None = None,
     ) -> None:
         """refused: why libsndfile does not read it whole, if it is ffmpeg's."""
-        self._path, self._file, self._parts, self._refused = path, file, parts, refused
+        self._path, self._file, self._held, self._refused = path, file, held, refused
         self.sample_rate: int = file.samplerate
         self.channels: int = file.channels
         self.layout, self._order = layout.of(path, file)
@@ -69,7 +69,7 @@ class Source:
         Raises AudioError if the file is damaged or cut short, at the latest at its end.
         """
         if isinstance(self._file, ffmpeg.Decoder):
-            seconds = sum(part.seconds for part in self._parts)
+            seconds = sum(part.seconds for part in self._held.parts)
             try:
                 yield from self._whole(self._file, seconds, frames)
             except AudioError as error:
@@ -77,9 +77,13 @@ class Source:
                     raise AudioError(f"{self._refused}: {error}") from error
                 raise
             return
-        for number, part in enumerate(self._parts):
+        for number, part in enumerate(self._held.parts):
             with nullcontext(self._file) if number == 0 else _open(self._path, part) as file:
                 yield from self._whole(file, part.seconds, frames)
+
+    def again(self) -> AbstractContextManager["Source"]:
+        """Open the same file once more, without another walk. Raises as `reading`."""
+        return reading(self._path, self._held)
 
     def _whole(
         self, file: "_Forward | ffmpeg.Decoder", seconds: Fraction | int, frames: int
@@ -99,13 +103,14 @@ class Source:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Source]:
+def reading(path: Path, held: Held | None = None) -> Iterator[Source]:
     """Open an audio file, by ffmpeg if libsndfile does not read it whole.
 
+    held: what a walk has found there, if there was one.
     Raises AudioError if it is not audio or does not hold what its header promises; OSError if it
     cannot be opened.
     """
-    held = containers.walk(path)
+    held = held or containers.walk(path)
     with ExitStack() as stack:
         try:
             if held.beyond:
@@ -113,7 +118,7 @@ def reading(path: Path) -> Iterator[Source]:
             file = stack.enter_context(_open(path, held.parts[0]))
             if file.format != "MP3" and file.subtype.startswith("MPEG"):
                 raise _BeyondError("its chunks hold MPEG audio, whose length they do not tell")
-            source = Source(path, file, held.parts)
+            source = Source(path, file, held)
             if len(held.parts) > 1 or source.frames == _UNKNOWN_FRAMES:
                 source.frames = _count(path, held.parts)
         except (_BeyondError, soundfile.LibsndfileError, TypeError) as error:
@@ -126,7 +131,7 @@ def reading(path: Path) -> Iterator[Source]:
             if not ffmpeg.is_installed():
                 raise AudioError(f"{_unreadable(error)}{_hint(path, error)}") from error
             decoder = stack.enter_context(ffmpeg.decoding(path))
-            source = Source(path, decoder, held.parts, error)
+            source = Source(path, decoder, held, error)
         yield source
 
 
