@@ -114,7 +114,8 @@ def _prepare(args: argparse.Namespace) -> tuple[list[data.Recording], TrainingPl
 
 
 def _read(args: argparse.Namespace, recipe: Recipe, plan: TrainingPlan) -> list[data.Recording]:
-    recordings = data.read(args.data, args.folders, recipe.shortest(plan), args.teacher)
+    shortest = recipe.shortest(plan)
+    recordings = data.read(args.data, args.folders, shortest, args.teacher, recipe.most)
     minutes = sum(len(r.samples) for r in recordings) / data.SAMPLE_RATE_OUT / 60
     taught = sum(r.taught for r in recordings)
     more = f", {taught} with a teacher" if args.teacher else ""
@@ -130,9 +131,10 @@ def _train(
     now: state.State,
 ) -> state.State:
     """Take all remaining steps, and write the curve and the state to files meanwhile."""
+    held = recipe.hold(recordings)
     start, losses = time.perf_counter(), []
     for batch in ahead.batches(recipe, recordings, plan, now.step, args.workers):
-        now, loss = state.advance(recipe, plan, now, batch)
+        now, loss = state.advance(recipe, plan, now, batch, held)
         losses.append(loss)
         if now.step % _LOG_EVERY == 0 or now.step == plan.steps:
             mean = float(np.mean(losses))
@@ -180,11 +182,11 @@ def _commit() -> str:
 def _steps_within(args, recipe, plan, recordings) -> int:
     """Number of steps that this machine takes in --minutes."""
     trial = plan._replace(steps=_TRIAL)
-    now = state.begin(recipe, trial)
+    now, held = state.begin(recipe, trial), recipe.hold(recordings)
     for batch in ahead.batches(recipe, recordings, trial, 0, args.workers):
         if now.step == 3:
             start = time.perf_counter()
-        now, loss = state.advance(recipe, trial, now, batch)
+        now, loss = state.advance(recipe, trial, now, batch, held)
         float(loss)
     return max(1, int(60 * args.minutes * (_TRIAL - 3) / (time.perf_counter() - start)))
 

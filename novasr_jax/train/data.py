@@ -35,13 +35,18 @@ class Recording(NamedTuple):
 
 
 def read(
-    manifest: Path, folders: Sequence[str], seconds: float, teacher: Path | None = None
+    manifest: Path,
+    folders: Sequence[str],
+    seconds: float,
+    teacher: Path | None = None,
+    most: float | None = None,
 ) -> list[Recording]:
     """Read the recordings of a manifest whose path begins with one of `folders`.
 
     manifest: JSON lines with ``file`` (relative to it), ``edge_hz`` and ``licence``, and if known
-    ``speaker`` and ``source``. seconds: the shortest that can be used (`Recipe.shortest`). Other
-    rates than 48 kHz are resampled (soxr). teacher: a folder with a network's outputs for the same
+    ``speaker`` and ``source``. seconds: the shortest that can be used (`Recipe.shortest`). most:
+    seconds of one voice at which no more are read, chosen by chance, always the same. Other rates
+    than 48 kHz are resampled (soxr). teacher: a folder with a network's outputs for the same
     recordings, under the names that ``novasr upsample -r`` gives; some may be missing.
 
     Raises AudioError for files and rows that cannot be read, ValueError if no recording is left.
@@ -49,11 +54,9 @@ def read(
     recordings = []
     with open(manifest, encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines if line.strip()]
-    for row in rows:
-        if not row["file"].startswith(tuple(f"{folder}/" for folder in folders)):
-            continue
-        if row["seconds"] < seconds:
-            continue
+    paths = tuple(f"{folder}/" for folder in folders)
+    rows = [r for r in rows if r["file"].startswith(paths) and r["seconds"] >= seconds]
+    for row in rows if most is None else _at_most(most, rows):
         folder = row["file"].split("/")[0]
         samples, edge = _samples(manifest.parent / row["file"]), float(row["edge_hz"])
         made: list[Path] = []
@@ -77,6 +80,17 @@ def read(
     if not recordings:
         raise ValueError(f"no recording of {seconds} s in {', '.join(folders)} of {manifest}")
     return recordings
+
+
+def _at_most(seconds: float, rows: list[dict]) -> list[dict]:
+    """Choose rows by chance, of each folder's speaker no more than these seconds."""
+    chosen, heard = [], dict[tuple[str, str], float]()
+    for i in np.random.default_rng(0).permutation(len(rows)):
+        voice = rows[i]["file"].split("/")[0], str(rows[i].get("speaker", ""))
+        if heard.setdefault(voice, 0) < seconds:
+            heard[voice] += rows[i]["seconds"]
+            chosen.append(i)
+    return [rows[i] for i in sorted(chosen)]
 
 
 def _samples(path: Path) -> np.ndarray:

@@ -22,7 +22,7 @@ class TrainingPlan(NamedTuple):
     network: str
     steps: int
     batch: int  # crops
-    samples: int  # of a crop, at 16 kHz
+    samples: int  # of a crop, at the rate of which the recipe makes crops
     learning_rate: float  # the highest of the schedule
     warm_up: int  # steps
     average: float  # share of the averaged weights that each step keeps
@@ -46,10 +46,13 @@ class Recipe(NamedTuple):
     # and its number, so that a run can be resumed. A module's function, as it is pickled.
     batches: Callable[[Sequence[Recording], TrainingPlan, Iterable[int]], Iterator[Any]]
     initial: Callable[[int], dict]  # seed -> random weights
-    # (trained, batch) -> the loss, and its gradient
-    gradient: Callable[[dict, Any], tuple[jax.Array, dict]]
+    # (trained, batch, what `hold` returned) -> the loss, and its gradient
+    gradient: Callable[[dict, Any, Any], tuple[jax.Array, dict]]
     optimiser: Callable[[TrainingPlan], optax.GradientTransformation]
     tree: Callable[[dict], dict[str, Any]]  # trained -> weights as `load_weights` returns them
+    # recordings -> what lies on the device during a run, for batches that are made there
+    hold: Callable[[Sequence[Recording]], Any] = lambda recordings: None
+    most: float | None = None  # seconds of one voice, chosen by chance; None for all
 
 
 def begin(recipe: Recipe, plan: TrainingPlan) -> State:
@@ -59,10 +62,10 @@ def begin(recipe: Recipe, plan: TrainingPlan) -> State:
 
 
 def advance(
-    recipe: Recipe, plan: TrainingPlan, state: State, batch: Any
+    recipe: Recipe, plan: TrainingPlan, state: State, batch: Any, held: Any = None
 ) -> tuple[State, jax.Array]:
     """Take a training step; return the new state, and the loss before the step."""
-    loss, gradient = recipe.gradient(state.trained, batch)
+    loss, gradient = recipe.gradient(state.trained, batch, held)
     trained, optimiser, averaged = _update(
         recipe.optimiser, plan, state.step, state.trained, state.optimiser, state.averaged, gradient
     )

@@ -2,12 +2,10 @@
 
 from functools import partial
 
-import jax
-
-from novasr_np.networks.airband.spec import HOP_IN, VARIANTS
+from novasr_np.networks.airband.spec import HOP, VARIANTS
 
 from ..state import Recipe, TrainingPlan
-from . import data, learn
+from . import crops, data, learn
 
 _FRAMES = 400  # of a crop: 2 s
 
@@ -18,15 +16,17 @@ def _recipe(variant):
             variant.name,
             steps=0,
             batch=16,
-            samples=_FRAMES * HOP_IN,
-            learning_rate=2e-3,
+            samples=_FRAMES * HOP,
+            learning_rate=3e-3,
             warm_up=100,
             average=0.999,
         ),
         shortest=lambda plan: data.SHORTEST,
+        most=data.MOST_OF_A_VOICE,
+        hold=crops.hold,
         batches=data.batches,
         initial=learn.initial,
-        gradient=jax.jit(partial(learn.gradient, variant)),
+        gradient=learn.make_gradient(variant),
         optimiser=learn.optimiser,
         tree=partial(learn.tree, variant),
     )

@@ -1,215 +1,295 @@
-"""Make training pairs of frames: features at 16 kHz, and the bands' power above.
+"""Draw training crops: which frames of which voice, and all that happens to them, as numbers.
 
-The effects of a real recording are applied to the spectra: level, room, microphone, downsampler.
+The recordings' spectra lie on the device (`hold`); a `Draw` is a few numbers a crop, from which
+`crops` makes the pairs there. So a batch depends on the plan's seed and its number alone, and
+nothing large is moved.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
+from scipy import signal
 
-from novasr_np.networks.airband.features import features, window
-from novasr_np.networks.airband.spec import (
-    BAND_BINS,
-    BANDS_OUT,
-    FRAME_OUT,
-    HOP_IN,
-    HOP_OUT,
-    OWN_BINS,
-    SAMPLE_RATE_OUT,
-)
+from novasr_np.dsp import resample
+from novasr_np.dsp.sinc import hann, kaiser, windowed_sinc
+from novasr_np.networks.airband.features import window
+from novasr_np.networks.airband.spec import BIN, BINS, FIRST, FRAME, HOP, SAMPLE_RATE_OUT, WIDTHS
 
-from ..data import HALF, UPSAMPLING, Recording, downsamplers
+from ..data import Recording
 from ..state import TrainingPlan
 
 SHORTEST = 0.3  # seconds that a recording must have
+MOST_OF_A_VOICE = 15 * 60  # seconds: more of one voice, by chance, would only cost memory
 
-_BINS = FRAME_OUT // 2 + 1
-_HERTZ = np.arange(_BINS) * SAMPLE_RATE_OUT / FRAME_OUT
-_TOPS = (OWN_BINS + BAND_BINS * np.arange(1, BANDS_OUT + 1)) * SAMPLE_RATE_OUT / FRAME_OUT
-_LOWEST = 1e-9  # power of a band that counts as empty
+HERTZ = BIN * np.arange(BINS)
+_TOPS = BIN * (FIRST + np.cumsum(WIDTHS))  # Hz at which the bands end
 # Recordings whose spectrum ends above this, as at 44.1 kHz, should be empty beyond their edge.
 _FULL = 20_500  # Hz
 _LONGEST = 6  # seconds up to which a clip's length raises its chance of being drawn
-_GATE_BINS = 4  # bins that the noise gate groups
+HISS_FRAMES = 6000  # of noise that lies on the device
+
+# Shares of the groups of recordings, by a word of the licence or the source. They weigh a corpus of
+# many voices against languages and rooms that are few here.
+_SHARES = {
+    "VCTK": 0.50,
+    "AISHELL-3": 0.08,
+    "FeedTheMonsterJS": 0.08,
+    "audio-cmn": 0.06,
+    "GCompris": 0.05,
+    "kathleen": 0.04,
+    "AssessmentApp": 0.04,
+    "assessment-survey": 0.05,
+}
+_OTHERS, _ENOUGH = 0.03, 60  # of any other, if it has this number of seconds; else less
+# Half rates of the inputs in kHz, None for any from 2 to 16, and how often each is drawn.
+_HALVES = {4: 0.30, 5.5125: 0.05, 6: 0.12, 8: 0.24, 11.025: 0.05, 12: 0.09, 16: 0.04, None: 0.11}
 
 
-class Batch(NamedTuple):
-    """Crops, float32."""
+class Draw(NamedTuple):
+    """A batch of B crops of F frames, as numbers. Levels are of power, as factors."""
 
-    seen: np.ndarray  # [B, frames, 40] features
-    truth: np.ndarray  # [B, frames, 32] log10 of power
-    counts: np.ndarray  # [B, 32], 1 for bands that the recording has, else 0
+    frames: np.ndarray  # [B, F] the recordings' frames, by their number on the device
+    peak: np.ndarray  # [B] power of the loudest frame
+    gate: np.ndarray  # [B] multiple of the quiet frames' power that a noise gate takes; 0: none
+    gate_least: np.ndarray  # [B] its lowest gain
+    zeroed: np.ndarray  # [B] quantile of the frames' power below which they are made silent; 0: no
+    zeroed_times: np.ndarray  # [B] and a factor on it
+    response: np.ndarray  # [B, 480] gain of microphone and room
+    tone: np.ndarray  # [B, F] frequency of a whistle, in bins
+    tone_power: np.ndarray  # [B, F] its square over 4
+    speech: np.ndarray  # [B] 0: the whistle is alone; else 1
+    hiss: np.ndarray  # [B, 2] first frames of the noises
+    noise: np.ndarray  # [B, 480] power of the room's noise
+    sounding: np.ndarray  # [B, F] 0 in digital silence
+    low_pass: np.ndarray  # [B, 480] gain of the filter before the rate is brought down
+    half: np.ndarray  # [B] bin at half the input's rate, about which the rest is mirrored
+    edge: np.ndarray  # [B] first bin that is not the input's own
+    coarse: np.ndarray  # [B] power of quantisation noise
+    follows: np.ndarray  # [B] power of noise against the signal's
+    counts: np.ndarray  # [B, 56] weights of the bands in the loss
+
+
+def power_of(x: np.ndarray) -> np.ndarray:
+    """Power of the frames of x [T] at 48 kHz, [frames, 480] float32."""
+    frames = np.lib.stride_tricks.sliding_window_view(x, FRAME)[::HOP]
+    spectra = scipy.fft.rfft(frames * window(FRAME, np.dtype(np.float32)))[:, :BINS]
+    return spectra.real**2 + spectra.imag**2
 
 
 def batches(
     recordings: Sequence[Recording], plan: TrainingPlan, numbers: Iterable[int]
-) -> Iterator[Batch]:
-    """Yield random crops; clips of a speaker are joined if one is too short.
+) -> Iterator[Draw]:
+    """Yield random draws; clips of a voice are joined if one is too short.
 
-    Batch number k depends only on the seed and k. A folder's share grows with the square root of
-    its seconds, and with the square of its share of the band from 8 to 24 kHz; a speaker's with the
-    square root of the speaker's seconds; a clip's with its seconds, up to six.
+    Batch number k depends only on the seed and k. A group's share is fixed (`_SHARES`); within it
+    that of a voice grows with the square root of its seconds, and with the square of the part that
+    it has of the band from the input's half rate to 24 kHz; a clip's with its seconds, up to six.
     """
-    speakers, shares = _speakers(recordings)
-    filters = _filters()
-    hiss = _spectra(np.random.default_rng(0).standard_normal(30 * SAMPLE_RATE_OUT, np.float32))
-    frames = plan.samples // HOP_IN
+    voices = _voices(recordings)
     for number in numbers:
         rng = np.random.default_rng([plan.seed, number])
-        crops = []
-        for _ in range(plan.batch):
-            speaker = speakers[rng.choice(len(speakers), p=shares)]
-            spectra, edge = _crop(rng, speaker, frames)
-            crops.append(_pair(rng, spectra, edge, filters, hiss))
-        yield Batch(*(np.stack(part) for part in zip(*crops, strict=True)))
+        rows = [_draw(rng, voices, plan.samples // HOP) for _ in range(plan.batch)]
+        yield Draw(*(np.stack(part) for part in zip(*rows, strict=True)))
 
 
-def _crop(rng, speaker, frames) -> tuple[np.ndarray, float]:
-    """Draw a speaker's spectra [frames, 481], at a level of -22 to 3 dB, and their end in Hz."""
-    clips, odds = speaker
-    parts, count, peak, edge = [], 0, 1e-3, np.inf
-    while count < frames:
-        clip = clips[rng.choice(len(clips), p=odds)]
-        x = clip.samples
-        needed = (frames - count - 1) * HOP_OUT + FRAME_OUT
-        first = rng.integers(0, max(0, len(x) - needed) + 1)
-        piece = slice(first, first + needed)
-        parts.append(_spectra(x[piece]))
-        count += len(parts[-1])
-        peak = max(peak, np.abs(x[piece]).max())
-        edge = min(edge, clip.edge)
-    gain = np.float32(10 ** (rng.uniform(-22, 3) / 20) / peak)
-    return np.concatenate(parts) * gain, edge
+class _Voice(NamedTuple):
+    share: float
+    end: float  # Hz, the mean of its clips
+    firsts: np.ndarray  # number of each clip's first frame
+    sizes: np.ndarray  # frames of each clip
+    ends: np.ndarray  # Hz
+    odds: np.ndarray
 
 
-def _pair(rng, spectra, edge, filters, hiss) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Make a pair: the features, the truth, and the bands that count."""
-    frames = len(spectra)
-    gain = np.ones((frames, _BINS), np.float32)
+def frames_of(samples: int) -> int:
+    """Number of complete frames of a recording."""
+    return (samples - FRAME) // HOP + 1
+
+
+def _draw(rng, voices: list[_Voice], frames: int) -> tuple:
+    """Draw a crop, the fields of `Draw` in order."""
+    kinds = list(_HALVES)
+    half = kinds[rng.choice(len(kinds), p=list(_HALVES.values()))]
+    top = 1000 * (rng.uniform(2, 16) if half is None else half)
+    shares = np.array([v.share * max(0, (v.end - top) / (24_000 - top)) ** 2 for v in voices])
+    chosen, end = _frames(rng, voices[rng.choice(len(voices), p=shares / shares.sum())], frames)
+
     gated = rng.random() < 0.35
-    if gated:
-        gain *= _gate(rng, spectra)
+    zeroed = rng.random() < 0.12
+    response = np.zeros(BINS)
     if rng.random() < (0.4 if gated else 0.05):
         # An end below 24 kHz, as processed recordings often have one.
-        depth = np.clip((_HERTZ - rng.uniform(19_500, 22_500)) / 500, 0, 1) * rng.uniform(40, 90)
-        gain *= _from_decibels(-depth)
+        response -= np.clip((HERTZ - rng.uniform(19_500, 22_500)) / 500, 0, 1) * rng.uniform(40, 90)
     if rng.random() < 0.4:
-        gain *= _microphone(rng)
-    if rng.random() < 0.15:
+        response += _microphone(rng)
+    if rng.random() < (0.35 if gated else 0.10):
+        response -= _dull_room(rng, top)
+    tone, tone_power, alone = np.zeros(frames), np.zeros(frames), False
+    if rng.random() < 0.08:
         # A whistle or a beep, over the speech or alone: the network must add nothing above it.
-        tone, alone = _tone(rng, frames), np.float32(rng.random() < 0.5)
-        spectra = spectra * (1 - alone) + tone
-    noise: np.ndarray | float = 0.0
-    if rng.random() < 0.6:
+        tone, tone_power = _tone(rng, frames, top)
+        alone = rng.random() < 0.5
+    noise = np.full(BINS, -np.inf)
+    if rng.random() < (0.2 if zeroed else 0.6):
         # A room and an amplifier: flat to 4 kHz, then falling or rising.
-        tilt = np.clip((_HERTZ - 4000) / 20_000, 0, 1) * rng.uniform(-6, 12)
-        first = rng.integers(0, len(hiss) - frames)
-        noise = hiss[first : first + frames] * _from_decibels(rng.uniform(-95, -55) + tilt)
-    open_ = np.ones((frames, 1), np.float32)
-    if rng.random() < 0.2:
-        open_ = _gap(rng, frames)
-
-    truth = (spectra * gain + noise) * open_
-    low = _decimated(truth, filters[1][rng.choice(len(filters[1]), p=filters[0])])
-    if rng.random() < 0.15:
-        # Coarse quantisation, 8 to 14 bits: noise of a twelfth of the squared step.
-        step = 2.0 ** -rng.integers(7, 14)
-        first = rng.integers(0, len(hiss) - frames)
-        low = low + hiss[first : first + frames, : OWN_BINS + 1] * np.float32(step / 6)
-    power = truth.real**2 + truth.imag**2
-    bands = power[:, OWN_BINS : OWN_BINS + BANDS_OUT * BAND_BINS]
-    bands = bands.reshape(frames, BANDS_OUT, BAND_BINS).mean(axis=2)
-    counts = (edge >= _TOPS) | (edge >= _FULL)
+        tilt = np.clip((HERTZ - 4000) / 20_000, 0, 1) * rng.uniform(-6, 12)
+        noise = rng.uniform(-97, -55) + tilt
+    sounding = _gap(rng, frames) if rng.random() < 0.15 else np.ones(frames)
+    low_pass, half_bin, edge = _low_pass(rng, top)
+    step = 2.0 ** -rng.integers(7, 14) if rng.random() < 0.12 else 0.0
+    follows = rng.random() < 0.12 and top <= 8000
+    counts = (BIN * edge < _TOPS) & ((end >= _TOPS) | (end >= _FULL))
+    single = np.float32
     return (
-        features(low).T.astype(np.float32),
-        np.log10(np.maximum(bands, np.float32(_LOWEST))),
-        counts.astype(np.float32),
+        chosen,
+        single(_gain(rng.uniform(-22, 3))),
+        single(rng.uniform(2, 6) if gated else 0),
+        single(_gain(-rng.uniform(5, 50))),
+        single(rng.uniform(0.05, 0.3) if zeroed else 0),
+        single(rng.uniform(1, 3)),
+        single(_gain(response)),
+        single(tone),
+        single(tone_power),
+        single(not alone),
+        rng.integers(0, HISS_FRAMES - frames, 2).astype(np.int32),
+        single(_gain(noise) * FRAME / 2),
+        single(sounding),
+        single(low_pass),
+        np.int32(half_bin),
+        np.int32(edge),
+        single(step**2 / 12 * SAMPLE_RATE_OUT / (2 * top) * FRAME / 2),
+        single(_gain(-rng.uniform(25, 42)) if follows else 0),
+        single(counts * np.sqrt(WIDTHS)),
     )
 
 
-def _gate(rng, spectra) -> np.ndarray:
-    """Gains of a noise gate, as for the same speech in a quieter room, [frames, 481].
-
-    By spectral subtraction of a multiple of each band's level in its quiet frames.
-    """
-    power = spectra.real**2 + spectra.imag**2
-    bands = np.add.reduceat(power, np.arange(0, _BINS, _GATE_BINS), axis=1) / _GATE_BINS
-    quiet = np.quantile(bands[::4], 0.15, axis=0) * np.float32(2 * rng.uniform(1, 3))
-    least = np.float32(10 ** (-rng.uniform(5, 35) / 10))
-    gains = np.sqrt(np.maximum(1 - quiet / np.maximum(bands, 1e-12), least))
-    return np.repeat(gains, _GATE_BINS, axis=1)[:, :_BINS]
+def _frames(rng, voice: _Voice, frames: int) -> tuple[np.ndarray, float]:
+    """Draw a voice's frames, and the lowest end of their clips in Hz."""
+    parts: list[np.ndarray] = []
+    count, end = 0, np.inf
+    while count < frames:
+        clip = rng.choice(len(voice.sizes), p=voice.odds)
+        size = min(voice.sizes[clip], frames - count)
+        first = voice.firsts[clip] + rng.integers(0, voice.sizes[clip] - size + 1)
+        parts.append(np.arange(first, first + size))
+        count, end = count + size, min(end, voice.ends[clip])
+    return np.concatenate(parts).astype(np.int32), end
 
 
 def _microphone(rng) -> np.ndarray:
-    """Draw a response that varies by 2.5 dB between its corners, with mean 0 dB up to 8 kHz."""
+    """Draw a response in dB that varies by 2.5 dB between its corners, of mean 0 up to 8 kHz."""
     corners = (0, 500, 2000, 5000, 8000, 12_000, 16_000, 24_000)
-    decibels = np.interp(_HERTZ, corners, np.cumsum(rng.normal(0, 2.5, len(corners))))
-    return _from_decibels(decibels - decibels[:OWN_BINS].mean())
+    decibels = np.interp(HERTZ, corners, np.cumsum(rng.normal(0, 2.5, len(corners))))
+    return decibels - decibels[HERTZ < 8000].mean()
 
 
-def _tone(rng, frames) -> np.ndarray:
-    """Draw spectra of a constant or moving tone below 8 kHz, at -50 to -3 dB."""
-    t = np.arange((frames - 1) * HOP_OUT + FRAME_OUT)
-    first, last = rng.uniform(50, 7900, 2)
-    hertz = np.linspace(first, last if rng.random() < 0.6 else first, len(t))
-    start, stop = np.sort(rng.integers(0, len(t), 2))
-    level = 10 ** (rng.uniform(-50, -3) / 20)
-    ramp = np.clip(np.minimum(t - start, stop - t) / HOP_OUT, 0, 1)
-    x = level * ramp * np.sin(2 * np.pi * np.cumsum(hertz) / SAMPLE_RATE_OUT)
-    return _spectra(x.astype(np.float32))
+def _dull_room(rng, top: float) -> np.ndarray:
+    """Draw the dB that a dull room takes: a smooth fall that begins where the input can tell."""
+    first, last = top * rng.uniform(0.25, 0.6), top * rng.uniform(1.2, 2)
+    part = np.clip((HERTZ - first) / (last - first), 0, 1)
+    return rng.uniform(0, 15) * (1 - np.cos(np.pi * part)) / 2
 
 
-def _gap(rng, frames) -> np.ndarray:
-    """Draw a gain [frames, 1] that is zero for a while: digital silence, which must stay silent."""
+def _tone(rng, frames: int, top: float) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a constant or moving tone below `top`, at -50 to -3 dB: its bins, and its power."""
+    first, last = rng.uniform(50, top - 100, 2) / BIN
+    place = np.linspace(first, last if rng.random() < 0.6 else first, frames)
+    start, stop = np.sort(rng.integers(0, frames + 1, 2))
+    t = np.arange(frames)
+    ramp = np.clip(np.minimum(t - start, stop - t) / 2, 0, 1)
+    return place, ramp * _gain(rng.uniform(-50, -3)) / 4
+
+
+def _gap(rng, frames: int) -> np.ndarray:
+    """Draw a gain of power [frames] that is zero for a while: digital silence, which must stay."""
     start, stop = np.sort(rng.integers(-frames // 4, frames + frames // 4, 2))
     t = np.arange(frames)
-    return np.clip(np.maximum(start - t, t - stop) / 3, 0, 1).astype(np.float32)[:, np.newaxis]
+    return np.clip(np.maximum(start - t, t - stop) / 3, 0, 1) ** 2
 
 
-def _decimated(spectra, response) -> np.ndarray:
-    """Filter spectra at 48 kHz [frames, 481], and keep every third sample: [frames, 161].
+def _low_pass(rng, top: float) -> tuple[np.ndarray, int, int]:
+    """Draw the filter below half a rate of `top` Hz: gain [480], half the rate and edge in bins.
 
-    The part above 8 kHz that passes the filter is mirrored.
+    The edge is where the power has fallen by 6 dB, give or take a bin; but a filter that leaks is
+    filled up by the mirror image, and its edge is half the rate.
     """
-    kept = spectra * response
-    k = np.arange(OWN_BINS + 1)
-    return (kept[:, k] + kept[:, 2 * OWN_BINS - k].conj() + kept[:, 2 * OWN_BINS + k]) / UPSAMPLING
+    half = round(top / BIN)
+    telephone = top <= 4250 and rng.random() < 0.25
+    kind = rng.integers(9)
+    if telephone or kind >= 4:
+        last = top * rng.uniform(0.96, 1.0)
+        first = top * rng.uniform(0.90, 0.98)
+        if telephone:
+            last = rng.uniform(3350, 3650)
+            first = last - rng.uniform(100, 400)
+        part = np.clip((HERTZ - first) / (max(last, first + BIN) - first), 0, 1)
+        gain = np.maximum(((1 + np.cos(np.pi * part)) / 2) ** 2, 1e-10)
+    else:
+        gain = np.interp(HERTZ / top, *_filters()[kind])
+    edge = half
+    if telephone or kind >= 2:
+        below = np.flatnonzero(gain[FIRST // 2 :] < 0.25)
+        found = FIRST // 2 + (below[0] if len(below) else half)
+        edge = int(np.clip(found + rng.integers(-1, 2), FIRST - 2, half))
+    if telephone:
+        gain *= _gain(-rng.uniform(10, 40) * np.clip(1 - HERTZ / 300, 0, 1))
+    return gain, half, edge
 
 
-def _filters() -> tuple[np.ndarray, list[np.ndarray]]:
-    """Frequency of use, and response at each bin [481], of each of `downsamplers`."""
-    phase = 2 * np.pi * np.outer(np.arange(_BINS), np.arange(-HALF, HALF + 1)) / FRAME_OUT
-    odds, taps = zip(*downsamplers().values(), strict=True)
-    return np.array(odds), [(np.cos(phase) @ h).astype(np.float32) for h in taps]
+@cache
+def _filters() -> list[tuple[np.ndarray, np.ndarray]]:
+    """Filters of common resamplers: frequency as a part of half the rate, and gain of power.
+
+    torchaudio's two windowed sincs, which leak, and the Chebyshev filters of scipy's ``decimate``.
+    """
+    part = np.linspace(0, 12, 4097)
+    reach, ratio = 240, 6  # taps on either side, output samples per input sample
+    t = np.arange(-reach, reach + 1) / ratio * resample.ROLLOFF
+    u = t / resample.ZERO_CROSSINGS
+    found = []
+    for shape in (hann(u), kaiser(u, resample.KAISER_BETA)):
+        taps = windowed_sinc(np.clip(t, -resample.ZERO_CROSSINGS, resample.ZERO_CROSSINGS), shape)
+        angle = np.pi * np.outer(np.minimum(part, ratio) / ratio, np.arange(-reach, reach + 1))
+        found.append((part, (np.cos(angle) @ taps * resample.ROLLOFF / ratio) ** 2))
+    for order in (6, 8):
+        sections = signal.cheby1(order, 0.05, 0.8 / ratio, output="sos")
+        angle = np.pi * np.minimum(part / ratio, 1)
+        found.append((part, np.abs(signal.sosfreqz(sections, angle)[1]) ** 4))
+    return found
 
 
-def _spectra(x) -> np.ndarray:
-    """Spectra of x [T] at 48 kHz: [frames, 481], complex64, with the network's frames."""
-    frames = np.lib.stride_tricks.sliding_window_view(x, FRAME_OUT)[::HOP_OUT]
-    return scipy.fft.rfft(frames * window(FRAME_OUT, np.dtype(np.float32)))
+def _voices(recordings: Sequence[Recording]) -> list[_Voice]:
+    firsts = np.cumsum([0, *(frames_of(len(r.samples)) for r in recordings)])
+    groups: dict[str, dict[tuple[str, str], list[int]]] = {}
+    for i, r in enumerate(recordings):
+        voices = groups.setdefault(_group(r), {})
+        voices.setdefault((r.folder, r.speaker), []).append(i)
+    found = []
+    for name, voices in groups.items():
+        seconds = sum(len(recordings[i].samples) for own in voices.values() for i in own)
+        others = _OTHERS * min(1, np.sqrt(seconds / SAMPLE_RATE_OUT / _ENOUGH))
+        roots = {
+            voice: np.sqrt(sum(len(recordings[i].samples) for i in own))
+            for voice, own in voices.items()
+        }
+        for voice, own in voices.items():
+            sizes = np.array([firsts[i + 1] - firsts[i] for i in own])
+            capped = np.minimum(sizes, _LONGEST * SAMPLE_RATE_OUT // HOP)
+            ends = np.array([min(recordings[i].edge, 24_000) for i in own])
+            share = _SHARES.get(name, others) * roots[voice] / sum(roots.values())
+            end = float(np.average(ends, weights=sizes))
+            found.append(_Voice(share, end, firsts[own], sizes, ends, capped / capped.sum()))
+    return found
 
 
-def _speakers(recordings) -> tuple[list, np.ndarray]:
-    """Group clips by speaker, with the probability of each clip, and of each speaker."""
-    folders: dict[str, dict[str, list[Recording]]] = {}
-    for r in recordings:
-        folders.setdefault(r.folder, {}).setdefault(r.speaker, []).append(r)
-    found, shares = [], []
-    for speakers in folders.values():
-        clips = [r for own in speakers.values() for r in own]
-        seconds = np.array([len(r.samples) / SAMPLE_RATE_OUT for r in clips])
-        has = [(min(r.edge, 24_000) - 8000) / 16_000 for r in clips]
-        share = np.sqrt(seconds.sum()) * np.average(has, weights=seconds) ** 2
-        lengths = [[len(r.samples) for r in own] for own in speakers.values()]
-        roots = np.sqrt([sum(own) for own in lengths])
-        shares += list(share * roots / roots.sum())
-        for own, samples in zip(speakers.values(), lengths, strict=True):
-            capped = np.minimum(samples, _LONGEST * SAMPLE_RATE_OUT)
-            found.append((own, capped / capped.sum()))
-    return found, np.array(shares) / sum(shares)
+def _group(recording: Recording) -> str:
+    text = f"{recording.licence} {recording.source}"
+    return next((word for word in _SHARES if word in text), recording.source)
 
 
-def _from_decibels(decibels) -> np.ndarray:
-    return np.asarray(10 ** (np.asarray(decibels) / 20), np.float32)
+def _gain(decibels) -> np.ndarray:
+    """Factor of power."""
+    return 10 ** (np.asarray(decibels) / 10)

@@ -57,7 +57,9 @@ def tree(trained: dict[str, Any]) -> dict[str, Any]:
     return nest({name: trained.get(name, taps) for name in TENSORS})
 
 
-def gradient(trained: dict[str, Any], batch: Batch) -> tuple[jax.Array, dict[str, Any]]:
+def gradient(
+    trained: dict[str, Any], batch: Batch, held: None = None
+) -> tuple[jax.Array, dict[str, Any]]:
     """Compute the loss, and its gradient."""
     prepared = _fold(trained)
     y, pullback = gradients.interior(prepared, filters(), batch.x)

@@ -1,49 +1,68 @@
 """Frames of samples, their spectra, and the network's input features."""
 
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .spec import (
     BANDS_IN,
+    BIN,
+    BINS,
     FEATURE_OFFSET,
     FEATURE_SCALE,
     FLOOR,
-    FRAME_IN,
-    HOP_IN,
+    HOPS,
+    LEAST_SHARE,
     LOWEST,
-    OWN_BINS,
-    SAMPLE_RATE_IN,
+    MEL_BANDS,
+    MEL_TOP,
+    OVERLAP,
+    SAMPLE_RATE_OUT,
 )
 
 
-def spectra(x: np.ndarray) -> np.ndarray:
-    """STFT of the complete frames of x [..., n]: [..., frames, 161], complex.
+class Heard(NamedTuple):
+    """What is heard of each band when a sound ends at an edge. Made by `heard`."""
 
-    ``X[i, k] = sum_n w[n] x[80 i + n] exp(-2 pi j k n / 320)``, n = 0 .. 319, w by `window`.
+    matrix: np.ndarray  # [edge, bands heard]: the power of a band from that of the bins
+    share: np.ndarray  # [73]: the part of a band's weight below the edge; 0 if it is not heard
+
+
+def spectra(x: np.ndarray, rate: int) -> np.ndarray:
+    """STFT of the complete frames of x [..., n] at `rate` Hz: [..., frames, bins], complex.
+
+    With N = rate / 50 samples of a frame and H = rate / 200 of a hop, ``X[i, k] = 48000 / rate *
+    sum_n w[n] x[H i + n] exp(-2 pi j k n / N)``, n = 0 .. N - 1, k = 0 .. N / 2, w by `window`.
     """
     x = np.ascontiguousarray(x)
+    hop = rate // HOPS
+    size = (OVERLAP + 1) * hop
     *lead, step = x.strides
-    shape = (*x.shape[:-1], (x.shape[-1] - FRAME_IN) // HOP_IN + 1, FRAME_IN)
+    shape = (*x.shape[:-1], (x.shape[-1] - size) // hop + 1, size)
     # A view, made directly: for the short pieces of a stream, `as_strided` takes longer.
-    frames = np.ndarray(shape, x.dtype, x, 0, (*lead, HOP_IN * step, step))
+    frames = np.ndarray(shape, x.dtype, x, 0, (*lead, hop * step, step))
     # In float64, whatever x is: numpy's FFT in float32 takes five times as long.
-    spectrum = np.fft.rfft(frames * window(FRAME_IN, np.dtype(np.float64)))
+    spectrum = np.fft.rfft(frames * (window(size, np.dtype(np.float64)) * SAMPLE_RATE_OUT / rate))
     return spectrum.astype(np.result_type(x, np.complex64), copy=False)
 
 
-def features(spectrum: np.ndarray) -> np.ndarray:
-    """[..., frames, 161] -> [..., 40, frames]: ``(log10(max(M |X|^2, 1e-8)) + 3) / 2``.
+def features(spectrum: np.ndarray, edge: int) -> np.ndarray:
+    """[..., frames, bins] -> [..., 73, frames]: ``(log10(max(power of a band, 1e-8)) + 3) / 2``.
 
-    M is `mel`'s matrix.
+    The power of a band is the mean over its bins below `edge`, weighted by `bands`. A band that is
+    not heard has the mean of the last two that are.
     """
-    power = spectrum.real**2 + spectrum.imag**2
-    bands = power @ mel(power.dtype).T
-    level = np.log10(np.maximum(bands, power.dtype.type(FLOOR)))
-    return (level.swapaxes(-1, -2) + power.dtype.type(FEATURE_OFFSET)) * power.dtype.type(
-        FEATURE_SCALE
-    )
+    own = spectrum[..., :edge]
+    power = own.real**2 + own.imag**2
+    of = power.dtype.type
+    matrix, _ = heard(edge, power.dtype)
+    level = np.log10(np.maximum(power @ matrix, of(FLOOR)))
+    out = np.empty((*level.shape[:-1], BANDS_IN), level.dtype)
+    count = level.shape[-1]
+    out[..., :count] = level
+    out[..., count:] = (level[..., -2:-1] + level[..., -1:]) / 2
+    return (out.swapaxes(-1, -2) + of(FEATURE_OFFSET)) * of(FEATURE_SCALE)
 
 
 @cache
@@ -55,19 +74,37 @@ def window(size: int, dtype: Any) -> np.ndarray:
     return np.sin(np.pi * np.arange(size) / size).astype(dtype)
 
 
-@cache
-def mel(dtype: Any) -> np.ndarray:
-    """Triangles on the mel scale, ``2595 log10(1 + f / 700)``, evenly from 40 Hz to 8 kHz.
+@lru_cache(64)
+def heard(edge: int, dtype: Any) -> Heard:
+    """What is heard of the bands when the sound's own bins are those below `edge`.
 
-    [40, 161]; each row sums to 1, so that a band has its bins' mean power.
+    A band is heard if at least a fifth of its weight lies below.
     """
+    weight = bands()[:, :edge]
+    share = weight.sum(axis=1) / bands().sum(axis=1)
+    share[share < LEAST_SHARE] = 0
+    weight = weight[share > 0]
+    return Heard(
+        *((weight / weight.sum(axis=1, keepdims=True)).T.astype(dtype), share.astype(dtype))
+    )
 
-    def to_mel(hertz: Any) -> Any:
-        return 2595 * np.log10(1 + hertz / 700)
 
-    corners = np.linspace(to_mel(LOWEST), to_mel(SAMPLE_RATE_IN / 2), BANDS_IN + 2)
-    bins = to_mel(np.arange(OWN_BINS + 1) * SAMPLE_RATE_IN / FRAME_IN)
-    low, middle, high = (corners[i : i + BANDS_IN, np.newaxis] for i in range(3))
-    triangles = np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle))
-    triangles = np.maximum(triangles, 0)
-    return (triangles / triangles.sum(axis=1, keepdims=True)).astype(dtype)
+@cache
+def bands() -> np.ndarray:
+    """Weights of the bins in each band, [73, 480]: triangles that reach to the neighbours' middles.
+
+    The middles are 41 points evenly on the mel scale, ``2595 log10(1 + f / 700)``, from 40 Hz to
+    8 kHz, then one every 500 Hz to 24 kHz.
+    """
+    to_mel = 2595 * np.log10(1 + np.array([LOWEST, MEL_TOP]) / 700)
+    low = 700 * (10 ** (np.linspace(*to_mel, MEL_BANDS) / 2595) - 1)
+    high = MEL_TOP + 500 * np.arange(1, BANDS_IN - MEL_BANDS + 1)
+    middle = np.concatenate([low, high])
+    # As far below the first as the second is above it, and beyond the last.
+    points = np.concatenate([[2 * low[0] - low[1]], middle, [2 * high[-1] - high[-2]]])[
+        :, np.newaxis
+    ]
+    hertz = BIN * np.arange(BINS)
+    rise = (hertz - points[:-2]) / (points[1:-1] - points[:-2])
+    fall = (points[2:] - hertz) / (points[2:] - points[1:-1])
+    return np.maximum(np.minimum(rise, fall), 0)

@@ -6,31 +6,42 @@ Data only, used by the rest of this folder.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-SAMPLE_RATE_IN = 16_000  # Hz
 SAMPLE_RATE_OUT = 48_000  # Hz
-UPSAMPLING = SAMPLE_RATE_OUT // SAMPLE_RATE_IN
+SAMPLE_RATE_IN = 16_000  # Hz, unless another is given
 
-# Frames of 20 ms, one every 5 ms. Bins are 50 Hz apart at both rates, so bin k of an input frame is
-# bin k of the output frame.
-HOP_IN, HOP_OUT = 80, 240  # samples
-FRAME_IN, FRAME_OUT = 320, 960  # samples
-OVERLAP = FRAME_IN // HOP_IN - 1  # number of earlier frames with which a frame shares samples
-OWN_BINS = 160  # bins of the output that are the input's, below 8 kHz
-# A sample is digital silence if it and this number on either side are exactly zero: 1 ms.
-SILENCE = 16
+# Frames of 20 ms, one every 5 ms. Bins are 50 Hz apart at every rate, so bin k of an input frame is
+# bin k of the output frame. A rate of which a hop is no whole number of samples is resampled.
+HOPS = 200  # a second
+HOP, FRAME = 240, 960  # samples at 48 kHz
+OVERLAP = FRAME // HOP - 1  # number of earlier frames with which a frame shares samples
+BINS = FRAME // 2  # of the output; the one at 24 kHz is left out
+BIN = SAMPLE_RATE_OUT // FRAME  # Hz
+LOWEST_RATE = 4000  # Hz, of which all bins lie below the first that is made
 
-BANDS_IN = 40  # mel bands in the features
-LOWEST = 40.0  # Hz, where the first of them begins; the last ends at 8 kHz
-BANDS_OUT = 32  # bands whose power is predicted, from 8 kHz to 24 kHz
-BAND_BINS = 10  # bins of each of them: 500 Hz
+BANDS_IN = 73  # bands of the features: 41 evenly in mel, then one every 500 Hz
+LOWEST = 40.0  # Hz, the middle of the first band
+MEL_BANDS, MEL_TOP = 41, 8000  # bands evenly in mel, the middle of the last in Hz
+LEAST_SHARE = 0.2  # of a band's weight below the edge, for a band that is heard
 
-CHANNELS = 48  # of every hidden stage
+FIRST = 40  # the lowest bin that is made: 2 kHz
+# Bands whose power is predicted, in bins: 250 Hz wide up to 8 kHz, then 500 Hz.
+WIDTHS = (5,) * 24 + (10,) * 32
+BANDS_OUT = len(WIDTHS)
+
+# The carrier: bins 4 .. 79 of the input, made flat over 17 bins, rectified, made flat over 13.
+SOURCE = range(4, 80)
+FLAT_SOURCE, FLAT_CARRIER = 8, 6  # bins on either side
+TINY = 1e-20  # power, so that a frame of zeros stays zeros
+# Frames of a kept bin add up to twice its level, and those of a made one nearly so.
+KEPT_GAIN, MADE_GAIN = 0.5, 0.56
+
+CHANNELS = 64  # of every hidden stage
 KERNEL_IN = 3  # taps (frames) of the first convolution
 KERNEL = 5  # taps of the others, with these dilations:
 DILATIONS = (1, 2, 4, 8, 16, 32)
 
 # Features are (log10 power + 3) / 2, the output of the network 2 y - 4 = log10 power.
-FLOOR = 1e-8  # of the power of a mel band
+FLOOR = 1e-8  # of the power of a band
 FEATURE_OFFSET, FEATURE_SCALE = 3.0, 0.5
 OUTPUT_SCALE, OUTPUT_OFFSET = 2.0, -4.0
 
@@ -38,6 +49,7 @@ OUTPUT_SCALE, OUTPUT_OFFSET = 2.0, -4.0
 TENSORS: dict[str, tuple[int, ...]] = {
     "conv_in.weight": (CHANNELS, BANDS_IN, KERNEL_IN),
     "conv_in.bias": (CHANNELS,),
+    "share.weight": (CHANNELS, BANDS_IN),
 }
 for _i in range(len(DILATIONS)):
     TENSORS |= {
