@@ -47,10 +47,10 @@ class Spectrum:
     def edge(self) -> int | None:
         """The first bin that is not the sound's own; None if there is no end within the bins.
 
-        At the lowest bin k from 40 on where ``median(l[k-10 .. k-2]) - max(l[k+6 ..])`` is at least
-        18 dB in the mean power, 12 dB in the mean logarithm, each smoothed over 3 bins, and 34 dB in
-        both together, a filter begins. The edge is where, from k - 2 upwards, the mean power is
-        first 6 dB below ``median(l[k-9 .. k-2])``.
+        A filter begins at the lowest bin k from 40 on where ``median(l[k-10 .. k-2]) -
+        max(l[k+6 ..])`` is at least 18 dB in the mean power, 12 dB in the mean logarithm, each
+        smoothed over 3 bins, and 34 dB in both together. The edge is where, from k - 2 upwards, the
+        mean power is first 6 dB below ``median(l[k-9 .. k-2])``.
         """
         bins = len(self.power)
         if not self.count:
