@@ -65,7 +65,7 @@ class Spectrum:
             if fall_in_all < _FALL_IN_ALL or fall + fall_in_all < _FALLS:
                 continue
             before = np.median(loud[k - 10 : k - 1])
-            if np.median(loud[k - 30 : k - 11]) < before - _TONE:
+            if np.median(loud[k - 30 : k - 12 + 1]) < before - _TONE:
                 continue
             below = np.flatnonzero(loud[k - 2 :] < np.median(loud[k - 9 : k - 1]) - _DROP)
             return k - 2 + int(below[0]) if len(below) else None
