@@ -8,6 +8,7 @@ import numpy as np
 
 from novasr_np.networks.airband.features import bands
 from novasr_np.networks.airband.spec import (
+    BINS,
     FEATURE_OFFSET,
     FEATURE_SCALE,
     FLOOR,
@@ -21,7 +22,7 @@ def features(power: jax.Array, edge: Any) -> tuple[jax.Array, jax.Array]:
     edge [...]: the first bin that is not the sound's own, an integer, traced or not; so one program
     serves all. As `novasr_np.networks.airband.features`.
     """
-    edge = jnp.asarray(edge)
+    edge, power = jnp.asarray(edge), power[..., :BINS]
     weight = bands()[:, : power.shape[-1]].astype(power.dtype)
     own = jnp.arange(power.shape[-1]) < edge[..., None]  # [..., bins]
     below = (weight * own[..., None, :]).sum(axis=-1)  # [..., 73]

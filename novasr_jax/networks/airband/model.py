@@ -52,7 +52,8 @@ def stages(
     """Yield (name, activation) for every stage, under the names of `novasr_np`, channels last.
 
     Arguments as for `forward`. A hidden activation is [..., frames, channels], with
-    ceil(T / hop) + 3 frames, and the last stage, ``y``, [..., 48000 T / rate].
+    ceil(T / hop) + 3 frames; ``amplitude`` has all of 480 bins, as one program serves every edge;
+    the last stage, ``y``, is [..., ceil(48000 T / rate)].
 
     Raises TypeError for another dtype, ValueError for T < 1 or an unknown precision.
     """
