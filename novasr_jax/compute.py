@@ -73,8 +73,9 @@ def make_model(
 
     options: as `Network.choose` returns them. batch: rows over all devices, a multiple of their
     number; segment: input samples for each row at the network's own rate, as long at others, always
-    None for a network with windows; None for a choice by the devices. precision: as for `forward`. devices: "cpu", "gpu" or "tpu" for all of
-    that kind, or a list of devices; None for all of JAX's default kind.
+    None for a network with windows; None for a choice by the devices. precision: as for `forward`.
+    devices: "cpu", "gpu" or "tpu" for all of that kind, or a list of devices; None for all of JAX's
+    default kind.
 
     Raises TypeError or ValueError for an invalid argument, with its value; WeightsError if the
     weights or their products are too large for the dtype.
