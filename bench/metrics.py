@@ -1,29 +1,28 @@
-"""Measures of quality for bandwidth extension, on float64 arrays at 48 kHz.
+"""Measures of quality for bandwidth extension, on float64 arrays [T] at 48 kHz.
 
-LSD is that of `novasr compare`. The rest are ratios of energies between the
-same spectra, in dB.
+Each compares an output y with the recording it was made from, the truth, in step and of one length.
+LSD is that of `novasr compare`.
 """
 
 import numpy as np
 from scipy import signal
 
 from novasr_np.dsp.spectrum import FLOOR, HOP, N_FFT, power
-from novasr_np.networks.novasr.spec import SAMPLE_RATE_OUT
 
-SPLIT = 341  # the first bin above 8 kHz; of N_FFT / 2 + 1
-BANDS = ((8500, 12_000), (12_000, 16_000), (16_000, 20_000))  # Hz
-_HERTZ = np.fft.rfftfreq(N_FFT, 1 / SAMPLE_RATE_OUT)
+RATE = 48_000  # Hz
+BANDS = ((4500, 7500), (8500, 12_000), (12_000, 16_000), (16_000, 20_000))  # Hz, of the levels
 
 
-def lsd(y, truth) -> dict[str, float]:
-    """Log-spectral distance over all bins, above 8 kHz ("high") and below ("low")."""
+def lsd(y, truth, edge: int = 8000) -> dict[str, float]:
+    """Log-spectral distance over all bins, above the edge in Hz ("high") and below it ("low")."""
     a, b = power(y), power(truth)
+    split = _split(edge)
     return {
         name: _log_spectral_distance(a[bins], b[bins])
         for name, bins in (
             ("all", slice(None)),
-            ("high", slice(SPLIT, None)),
-            ("low", slice(None, SPLIT)),
+            ("high", slice(split, None)),
+            ("low", slice(None, split)),
         )
     }
 
@@ -34,29 +33,31 @@ def _log_spectral_distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sqrt((difference**2).mean(axis=0)).mean())
 
 
-def level_errors(y, truth) -> list[float]:
-    """Energy of y against that of the truth in each of BANDS, dB."""
-    a, b = power(y), power(truth)
-    return [_ratio(a[_between(*band)].sum(), b[_between(*band)].sum()) for band in BANDS]
+def levels(y, truth, bands=BANDS, n_fft: int = N_FFT) -> list[float]:
+    """Energy of y against that of the truth in each of some bands in Hz, dB."""
+    a, b = (_mean_power(x, n_fft) for x in (y, truth))
+    hertz = np.fft.rfftfreq(n_fft, 1 / RATE)
+    inside = [(low <= hertz) & (hertz < high) for low, high in bands]
+    return [_ratio(a[bins].sum(), b[bins].sum()) for bins in inside]
 
 
-def noise_floor(y, truth) -> float:
-    """Energy of y against the truth's above 8 kHz, in the quietest tenth of its frames, dB.
+def noise_floor(y, truth, edge: int = 8000) -> float:
+    """Energy of y against the truth's above the edge, in the quietest tenth of its frames, dB.
 
     Both with the LSD's floor added to each bin, so that digital silence stays a number.
     """
-    a, b = power(y) + FLOOR, power(truth) + FLOOR
+    a, b = power(y)[_split(edge) :] + FLOOR, power(truth)[_split(edge) :] + FLOOR
     level = b.sum(axis=0)
     quiet = level <= np.quantile(level, 0.1)
-    return _ratio(a[SPLIT:, quiet].sum(), b[SPLIT:, quiet].sum())
+    return _ratio(a[:, quiet].sum(), b[:, quiet].sum())
 
 
 def low_band_snr(y, truth) -> float:
     """SNR below 7 kHz, dB, of the STFTs (phase and all)."""
-    bins = _between(0, 7000)
+    bins = slice(0, round(7000 * N_FFT / RATE))
 
     def spectrum(x):
-        return signal.stft(x, SAMPLE_RATE_OUT, "hann", N_FFT, N_FFT - HOP)[2][bins]
+        return signal.stft(x, RATE, "hann", N_FFT, N_FFT - HOP)[2][bins]
 
     want = spectrum(truth)
     return _ratio((np.abs(want) ** 2).sum(), (np.abs(spectrum(y) - want) ** 2).sum())
@@ -75,8 +76,15 @@ def bootstrap(values, seed: int = 0) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _between(low, high):
-    return (low <= _HERTZ) & (high > _HERTZ)
+def _split(edge: float) -> int:
+    """The first bin above the edge in Hz, as AP-BWE's code counts."""
+    return int(edge / (RATE / 2) * (N_FFT // 2 + 1))
+
+
+def _mean_power(x, n_fft: int) -> np.ndarray:
+    """Mean |X|^2 of frames of n_fft samples, a quarter apart, [n_fft / 2 + 1]."""
+    frames = np.lib.stride_tricks.sliding_window_view(x, n_fft)[:: n_fft // 4]
+    return (np.abs(np.fft.rfft(frames * np.hanning(n_fft))) ** 2).mean(axis=0)
 
 
 def _ratio(a, b) -> float:

@@ -200,7 +200,7 @@ def score(y, truth) -> dict[str, float]:
     values = (
         *(distance[bins] for bins in ("all", "high", "low")),
         in_16_bits["all"],
-        *metrics.level_errors(y, truth),
+        *metrics.levels(y, truth, metrics.BANDS[1:]),
         metrics.noise_floor(y, truth),
         metrics.low_band_snr(y, truth),
     )
