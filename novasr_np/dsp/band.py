@@ -18,8 +18,8 @@ _SCALE_RATE = 48_000  # Hz, at which these hold
 LOWEST = 40  # bin at which a slope can begin: 2 kHz
 _FALL = 18.0  # dB at least of the mean power within the slope
 _FALL_IN_ALL = 12.0  # dB of the mean logarithm
-# Both together: of 175 clips of voices at 8 kHz through a filter without a slope, one shows as much
-# of its own, at 3.6 kHz; of as many from telephones, and through steep filters, nine of ten do.
+# Both together. A voice may show half of it by itself, near 3.6 kHz; telephones and steep filters
+# at 8 kHz, which leave little room above their slope, show hardly more (bench/EDGES.md).
 _FALLS = 34.0
 _DROP = 6.0  # dB below the level before the slope, where the sound ends
 
