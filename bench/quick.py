@@ -3,9 +3,8 @@
     python -m bench.quick [NAME=]WEIGHTS ... [--visqol]
 
 Means over the VCTK and the BibleTTS clips of ``eval/`` of NOVASR_SHARED, by torchaudio's default
-resampler: LSD over all bins and above the input's half rate, levels against the truth in four bands
-(kHz) and, above the half rate, in the quietest tenth of the frames (floor), in dB. ViSQOL takes 3 s
-a clip more, on each core. `bench.quality` measures the rest.
+resampler; columns as in QUALITY.md. ViSQOL takes a second a clip and rate more. `bench.quality`
+measures the rest.
 """
 
 import argparse
@@ -14,50 +13,38 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from bench import metrics
-from bench.data import SHARED
-from bench.inputs import INPUTS
-from bench.quality import visqol_of
-from novasr_np import load_weights, upsample
+from bench.quality import COLUMNS, GROUPS, MAIN, TRUTH, as_it_is, clips, recording, scores_of
+from novasr_np import load_weights
 
-GROUPS = {"VCTK": "vctk", "BibleTTS": "bibletts"}
-RATES = ("8 kHz", "12 kHz", "16 kHz", "24 kHz")
-COLUMNS = ("LSD", "above", "4.5-7.5", "8.5-12", "12-16", "16-20", "floor", "ViSQOL")
+SHOWN = [column for column in COLUMNS if column != "below"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("weights", nargs="+", metavar="[NAME=]WEIGHTS")
-    parser.add_argument("--visqol", action="store_true", help="3 s a clip and rate more")
+    parser.add_argument("--visqol", action="store_true", help="a second a clip and rate more")
     args = parser.parse_args()
-    print(f"{'':32}" + "".join(f"{column:>8}" for column in COLUMNS))
+    systems = {TRUTH: recording}
     for source in args.weights:
         name, _, path = source.rpartition("=")
-        params = load_weights(path).params
-        for group, prefix in GROUPS.items():
-            paths = sorted((SHARED / "speech/eval").glob(f"{prefix}*.flac"))
-            for kind in RATES:
-                with ProcessPoolExecutor() as pool:
-                    scores = list(pool.map(partial(score, params, kind, args.visqol), paths))
-                means = (
-                    np.mean([s for s in column if s is not None])
-                    for column in zip(*scores, strict=True)
-                )
-                title = f"{name or Path(path).stem[:14]}, {group}, {kind}"
-                print(f"{title:32}" + "".join(f"{mean:8.2f}" for mean in means), flush=True)
+        systems[name or Path(path).stem] = partial(as_it_is, load_weights(path).params)
+    with ProcessPoolExecutor() as pool:
+        for kind in MAIN:
+            for group in ("VCTK", "BibleTTS"):
+                paths = clips(GROUPS[group])
+                found = list(pool.map(partial(scores_of, kind, systems, args.visqol), paths))
+                print(f"{f'{kind}, {group}':24}" + "".join(f"{column:>12}" for column in SHOWN))
+                for name in systems:
+                    cells = (
+                        _mean([scores[name].get(column) for scores in found]) for column in SHOWN
+                    )
+                    print(f"{name:24}" + "".join(cells), flush=True)
 
 
-def score(params, kind: str, visqol: bool, path: Path) -> list[float | None]:
-    """The columns of one clip."""
-    truth, _ = soundfile.read(path)
-    rate, split, make = INPUTS[kind]
-    y = np.float64(upsample(np.float32(make(truth)), rate, weights=params))[: len(truth)]
-    distance = metrics.lsd(y, truth, split)
-    values = [distance["all"], distance["high"], *metrics.levels(y, truth)]
-    values.append(metrics.noise_floor(y, truth, split))
-    return [*values, visqol_of((kind, path.stem, y, truth))] if visqol else values
+def _mean(values: list[float | None]) -> str:
+    known = [value for value in values if value is not None and not np.isnan(value)]
+    return f"{np.mean(known):12.2f}" if known else f"{'-':>12}"
 
 
 if __name__ == "__main__":
