@@ -92,7 +92,7 @@ def _behind(ahead: tuple[int, ...]) -> tuple[int, ...]:
 # The same network, with as much look-ahead as look-back, or hardly any look-ahead. Weights of the
 # second have one more tensor, as nothing else distinguishes them from those of the first.
 _HALF = (1, 2, 4, 8, 16, 32, 64)
-_LITTLE = (1, 2, 4, 0, 0, 0, 0)
+_LITTLE = (1, 2, 2, 0, 0, 0, 0)
 LOOK_AHEAD = "look_ahead.frames"
 
 VARIANTS = (
