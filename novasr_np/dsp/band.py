@@ -1,40 +1,98 @@
-"""Find where the sound of a recording ends, which may be far below half its sampling rate."""
+"""Find where the sound of a recording ends, which may be far below half its sampling rate.
+
+The slope of a filter or a codec is steep in every frame, while that of a voice is steep in its loud
+vowels and not in its pauses. So two spectra have to show it: the mean of the power, which loud
+frames decide, and the mean of its logarithm, to which all frames count alike.
+"""
 
 from collections.abc import Iterable
 
 import numpy as np
 
-_BAND = 250  # Hz, the width of a band of the mean spectrum
-_SLOPE = 4  # bands within which a filter or a codec cuts the sound off
-_DROP = 30  # dB by which the sound has to fall within them, and to stay below
-_LOWEST = 3500  # Hz, where a telephone's band ends; speech itself falls steeply below it
-_BINS_OF_A_BAND = 10
+_BINS_A_SECOND = 50  # bins are 50 Hz apart, nearly so at rates of which a 50th is no whole number
+_OVERLAP = 4  # frames that share a sample
+_SILENT = 1e-7  # summed power of a frame that is left out, where a full scale sine has 9.3e4
+_FLOOR = 1e-9  # of power, before its logarithm
+_SCALE_RATE = 48_000  # Hz, at which these hold
+
+LOWEST = 40  # bin at which a slope can begin: 2 kHz
+_FALL = 18.0  # dB at least of the mean power within the slope
+_FALL_IN_ALL = 12.0  # dB of the mean logarithm
+# Both together: of 175 clips of voices at 8 kHz through a filter without a slope, one shows as much
+# of its own, at 3.6 kHz; of as many from telephones, and through steep filters, nine of ten do.
+_FALLS = 34.0
+_DROP = 6.0  # dB below the level before the slope, where the sound ends
+
+
+class Spectrum:
+    """Sums of the frames' power and of its logarithm, [bins] each, from which `edge` is found."""
+
+    def __init__(self, bins: int) -> None:
+        self.power, self.logs, self.count = np.zeros(bins), np.zeros(bins), 0.0
+
+    def add(self, power: np.ndarray) -> None:
+        """Add frames of power [..., bins], at the scale of 48 kHz."""
+        power = power.reshape(-1, power.shape[-1])
+        power = power[power.sum(axis=1) > _SILENT]
+        self.power += power.sum(axis=0, dtype=np.float64)
+        self.logs += np.log10(np.maximum(power, _FLOOR)).sum(axis=0, dtype=np.float64)
+        self.count += len(power)
+
+    def fade(self, factor: float) -> None:
+        """Let all that was added count less."""
+        self.power *= factor
+        self.logs *= factor
+        self.count *= factor
+
+    def edge(self) -> int | None:
+        """The first bin that is not the sound's own; None if there is no end within the bins.
+
+        A filter begins at the lowest bin k from 40 on where ``median(l[k-10 .. k-2]) -
+        max(l[k+6 ..])`` is at least 18 dB in the mean power, 12 dB in the mean logarithm, each
+        smoothed over 3 bins, and 34 dB in both together. The edge is where, from k - 2 upwards, the
+        mean power is first 6 dB below ``median(l[k-9 .. k-2])``.
+        """
+        bins = len(self.power)
+        if not self.count:
+            return None
+        loud = 10 * np.log10(np.maximum(_smooth(self.power / self.count), _FLOOR))
+        usual = _smooth(10 * self.logs / self.count)
+        for k in range(LOWEST, bins - 3):
+            above = min(k + 6, bins - 1)
+            fall = np.median(loud[k - 10 : k - 1]) - loud[above:].max()
+            if fall < _FALL:
+                continue
+            fall_in_all = np.median(usual[k - 10 : k - 1]) - usual[above:].max()
+            if fall_in_all < _FALL_IN_ALL or fall + fall_in_all < _FALLS:
+                continue
+            below = np.flatnonzero(loud[k - 2 :] < np.median(loud[k - 9 : k - 1]) - _DROP)
+            return k - 2 + int(below[0]) if len(below) else None
+        return None
 
 
 def edge(blocks: Iterable[np.ndarray], sample_rate: int) -> float | None:
-    """Hz at which the sound ends, to 250 Hz; None if it has no end below half the sampling rate.
+    """Hz at which the sound ends, to 50 Hz; None if it has no end below half the sampling rate.
 
-    blocks [channels, n], in order, at `sample_rate` Hz. Looks for the lowest frequency at which the
-    mean spectrum falls by 30 dB within 1 kHz and stays there, as it does after a resampler or a
-    codec's low-pass filter, but not with noise or the slope of a room's response.
+    blocks [channels, n], in order, at `sample_rate` Hz. By frames of 20 ms (`Spectrum.edge`).
     """
-    n = 1 << round(np.log2(_BINS_OF_A_BAND * sample_rate / _BAND))
-    window = np.hanning(n)
-    power, rest = np.zeros(n // 2 + 1), None
+    size = max(_OVERLAP, round(sample_rate / _BINS_A_SECOND) // _OVERLAP * _OVERLAP)
+    hop = size // _OVERLAP
+    window = np.sin(np.pi * np.arange(size) / size) * (_SCALE_RATE / sample_rate)
+    spectrum, rest = Spectrum(size // 2), None
     for block in blocks:
         x = block if rest is None else np.concatenate([rest, block], axis=-1)
-        frames = x.shape[-1] // n
-        rest = x[:, frames * n :].copy()
-        spectra = np.fft.rfft(x[:, : frames * n].reshape(-1, n) * window)
-        power += (np.abs(spectra) ** 2).sum(axis=0)
-    hertz = np.fft.rfftfreq(n, 1 / sample_rate)
-    count = int(sample_rate / 2 // _BAND)
-    level = np.bincount((hertz // _BAND).astype(int), power)[:count]
-    level = 10 * np.log10(level + 1e-20)
-    for band in range(_LOWEST // _BAND, count - _SLOPE):
-        around = level[band - _SLOPE : band + _SLOPE]
-        below, above = level[band - _SLOPE : band].max(), level[band + _SLOPE :].max()
-        if below - above >= _DROP:
-            last = np.flatnonzero(around >= below - _DROP / 2)[-1]
-            return float((band - _SLOPE + last + 1) * _BAND)
-    return None
+        count = max(0, (x.shape[-1] - size) // hop + 1)
+        rest = x[:, count * hop :].copy()
+        if count:
+            frames = np.lib.stride_tricks.sliding_window_view(x, size, axis=-1)[:, ::hop][:, :count]
+            for row in frames:
+                bins = np.fft.rfft(row * window)[:, : size // 2]
+                spectrum.add(bins.real**2 + bins.imag**2)
+    found = spectrum.edge()
+    return None if found is None else found * sample_rate / size
+
+
+def _smooth(x: np.ndarray) -> np.ndarray:
+    """Mean over 3 bins, the ends held."""
+    wide = np.pad(x, 1, "edge")
+    return (wide[:-2] + wide[1:-1] + wide[2:]) / 3

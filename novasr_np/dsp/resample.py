@@ -91,6 +91,16 @@ def check_rate(rate: Any, name: str = "sampling rate") -> int:
     return rate
 
 
+def passes_below(name: str, sample_rate: int, new_rate: int) -> float | None:
+    """Hz at which half of a sound is left, 6 dB down, by a filter that cuts below half its rate.
+
+    None if nothing is cut: at one rate, or by a filter that leaks.
+    """
+    if name != "steep" or sample_rate >= new_rate:
+        return None
+    return sample_rate / 2 * (1 - _TRANSITION / 2)
+
+
 class Unchanged:
     """Resampler for a signal that is at the new rate already."""
 

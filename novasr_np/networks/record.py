@@ -1,7 +1,8 @@
 """The record of a network: all that the pipeline and the commands know about it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -24,8 +25,9 @@ class Facts(NamedTuple):
 
     sample_rate: int  # Hz, of the source
     channels: int
-    edge: float | None = None  # Hz at which its band ends (`dsp.band.edge`), if measured and found
+    edge: float | None = None  # Hz at which its band ends, if given or found (`dsp.band.edge`)
     level: Level | None = None  # at the network's rate, for networks that need it
+    follow: bool = False  # whether the edge is found again and again while the sound goes on
 
 
 def checked(x: Any, least: int) -> np.ndarray:
@@ -135,7 +137,8 @@ class Compute:
     """The arithmetic of a network.
 
     ``start`` is the position of x in its sound, in samples, whole steps; ``facts`` are the sound's
-    `Facts`. A network that does not need them ignores them.
+    `Facts`. A network that does not need them ignores them. A network that `Network.takes` several
+    rates is also given ``rate``, of x in Hz.
     """
 
     # (params, x [..., T], start=0, facts=None) -> each stage's (name, activation); and the last of
@@ -149,8 +152,8 @@ class Compute:
     interior: Callable[..., None]
     # (samples, dtype) -> memory for `interior` on up to this number of samples, without context
     scratch: Callable[[int, Any], Any] = lambda samples, dtype: None
-    # (folded, channels, dtype) -> a stream; None if each piece includes its context
-    open_live: Callable[[Any, int, Any], LayerStream] | None = None
+    # (folded, dtype, facts, rate) -> a stream; None if each piece includes its context
+    open_live: Callable[[Any, Any, Facts, int], LayerStream] | None = None
     # True if a single piece is enough work for all threads, which share it layer by layer.
     shares_layers: bool = False
 
@@ -236,7 +239,7 @@ class Network:
     """Super-resolution network, from sound at `rate_in` to sound at `rate_out`."""
 
     name: str  # as in the metadata of its weights, and in messages
-    rate_in: int  # Hz
+    rate_in: int  # Hz; for a network that takes several, the one it has without being told
     rate_out: int  # Hz
     cut: Any  # `Context` or `Windows`, the rules by which `pipeline.feed` cuts a sound
     weights: Table
@@ -248,8 +251,20 @@ class Network:
     options: tuple[Option, ...] = ()
     # (options by name or None, cut) -> all options; raises TypeError, ValueError
     check_options: Callable[[Mapping[str, Any] | None, Any], Any] | None = None
-    keeps_low_band: bool = False  # True if the output contains the input's low band by design
+    # Hz of a sound -> Hz at which the network takes it, and the rules of cutting there. For a
+    # network that takes sound of any band: it keeps all below the sound's edge, and makes what is
+    # missing above. None: it takes sound at `rate_in`, with all of its band.
+    takes: Callable[[int], tuple[int, Any]] | None = None
     own_resampler: str = "steep"  # or that of the network's original, if its weights expect it
+
+    def for_rate(self, sample_rate: int) -> "Network":
+        """The network as it takes sound at `sample_rate` Hz, `rate_in` and `cut` accordingly."""
+        return self if self.takes is None else _for_rate(self, sample_rate)
+
+    def place(self, start: int, facts: Facts) -> dict[str, Any]:
+        """Arguments of the functions in `compute` that say where x is from."""
+        rate = {} if self.takes is None else {"rate": self.rate_in}
+        return {"start": start, "facts": facts, **rate}
 
     def resampler(self, name: str) -> str:
         """Name in `dsp.resample` for the user's `name`; "auto" is the network's own."""
@@ -271,7 +286,7 @@ class Network:
 
     def length(self, samples: int) -> int:
         """Number of samples that `forward` returns for `samples`."""
-        return self.at(samples) - self.cut.edge_loss
+        return ceil_div(samples * self.rate_out, self.rate_in) - self.cut.edge_loss
 
     def duration(self, samples: int, sample_rate: int) -> int:
         """Number of samples at rate_out that last as long as `samples` at `sample_rate` Hz.
@@ -279,3 +294,10 @@ class Network:
         Rounded up.
         """
         return ceil_div(samples * self.rate_out, sample_rate)
+
+
+@lru_cache(64)
+def _for_rate(network: Network, sample_rate: int) -> Network:
+    assert network.takes is not None
+    rate, cut = network.takes(sample_rate)
+    return replace(network, rate_in=rate, cut=cut)

@@ -22,15 +22,17 @@ def upsample_arrays(
     *,
     resampler: str = "auto",
     keep_lowband: Any = None,
+    edge: Any = None,
 ) -> list[np.ndarray]:
     """Upsample clips [..., T] (`samples.as_audio`) to [..., ceil(T rate_out / sample_rate)] each.
 
     Computes a chunk of one clip at a time, or many short clips together, so that memory, beside the
-    clips and the outputs, does not grow with them. resampler, keep_lowband: as for `Upsampler`.
-    Raises as `Upsampler` and `Runner.run`.
+    clips and the outputs, does not grow with them. resampler, keep_lowband, edge: as for `look`.
+    Raises as `look` and `Runner.run`.
     """
     size = max(_CHUNK, 4 * runner.chunk)
-    sounds = [_Sound(runner, x, sample_rate, size, resampler, keep_lowband) for x in clips]
+    how = {"resampler": resampler, "keep_lowband": keep_lowband}
+    sounds = [_Sound(runner, x, sample_rate, size, edge, how) for x in clips]
     pieces, begun, waiting = [], [], 0
     for sound in sounds:
         for chunk, last in sound.chunks():
@@ -45,15 +47,19 @@ def upsample_arrays(
     return [sound.y for sound in sounds]
 
 
-def run_bare(runner: Runner, x: np.ndarray) -> np.ndarray:
+def run_bare(
+    runner: Runner, x: np.ndarray, sample_rate: int | None = None, edge: float | None = None
+) -> np.ndarray:
     """Run the bare network on whole sounds x [channels, T] at its rate, in the runner's dtype.
 
+    sample_rate: one that the network takes, None for its own. edge: in Hz, None for half that rate.
     Returns [channels, `Network.length` (T)], equal to that of `forward`, computed in pieces. Raises
     as `Runner.run`.
     """
-    network, dtype = runner.network, runner.dtype
-    facts = Facts(network.rate_in, len(x))
-    feed = open_feed(network, facts, dtype, runner.options, block=runner.block, bare=True)
+    network = runner.network
+    network = network if sample_rate is None else network.for_rate(sample_rate)
+    facts, block = Facts(network.rate_in, len(x), edge), runner.block_at(network.rate_in)
+    feed = open_feed(network, facts, runner.dtype, runner.options, block=block, bare=True)
     runner.run(feed.cut(x, last=True))
     return feed.mix(last=True)
 
@@ -68,7 +74,7 @@ class _Sound:
     """Array in progress, from its chunks of input to its output."""
 
     def __init__(
-        self, runner: Runner, x: np.ndarray, rate: int, size: int, resampler: str, keep: Any
+        self, runner: Runner, x: np.ndarray, rate: int, size: int, edge: Any, how: dict[str, Any]
     ) -> None:
         channels = int(np.prod(x.shape[:-1]))
         self._x, self._dtype = x, runner.dtype
@@ -78,13 +84,11 @@ class _Sound:
             lambda: (rows for rows, _ in self.chunks()),
             rate,
             channels,
-            resampler=resampler,
-            keep_lowband=keep,
+            edge=edge,
             dtype=runner.dtype,
+            **how,
         )
-        self.upsampler = Upsampler(
-            runner, facts, resampler=resampler, keep_lowband=keep, whole_blocks=True
-        )
+        self.upsampler = Upsampler(runner, facts, whole_blocks=True, **how)
         length = runner.network.duration(x.shape[-1], facts.sample_rate)
         self.y = np.empty((*x.shape[:-1], length), runner.dtype)
         self._rows = self.y.reshape(channels, length)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import blas
-from ..networks.record import LayerStream, Network
+from ..networks.record import Facts, LayerStream, Network
 from ..samples import float_type, whole_number
 from ..tensors import check_finite, check_output
 from ..threads import Threads
@@ -48,7 +48,7 @@ class Backend:
         with np.errstate(all="ignore"):
             folded = compute.fold(weights.params, dtype, options)
         check_finite(folded, network.name, dtype)
-        live = partial(_CheckedLive, network, folded, dtype) if compute.open_live else None
+        live = partial(_CheckedLive, folded, dtype) if compute.open_live else None
         return Runner(
             network,
             options,
@@ -82,8 +82,8 @@ class _Pieces:
                 self._one(piece)
 
     def _one(self, piece: Piece) -> None:
-        network, compute = self._weights.network, self._weights.network.compute
-        place = {"start": piece.start, "facts": piece.facts}
+        network, compute = piece.network, piece.network.compute
+        place = network.place(piece.start, piece.facts)
         if piece.at_end:
             y = compute.forward(self._weights.params, piece.x, **place)
             piece.y[:] = y[piece.skip : piece.skip + len(piece.y)]
@@ -100,10 +100,10 @@ class _Pieces:
 class _CheckedLive:
     """A network's own stream, whose outputs are checked."""
 
-    def __init__(self, network: Network, folded: Any, dtype: Any, channels: int) -> None:
+    def __init__(self, folded: Any, dtype: Any, network: Network, facts: Facts) -> None:
         assert network.compute.open_live is not None
         self._name = network.name
-        self._live: LayerStream = network.compute.open_live(folded, channels, dtype)
+        self._live: LayerStream = network.compute.open_live(folded, dtype, facts, network.rate_in)
 
     @blas.one_thread()
     @np.errstate(all="ignore")

@@ -25,6 +25,7 @@ class Piece(NamedTuple):
     x: np.ndarray  # [n] input samples, context included
     start: int  # their first sample's position in the sound
     facts: Facts  # of the sound, with the level of this row only
+    network: Network  # as it takes the sound (`Network.for_rate`)
     skip: int  # outputs to skip before the first one needed
     y: np.ndarray  # view of the sound's output, written in place
 
@@ -65,7 +66,7 @@ def open_feed(
     as `forward` does, with no zeros after the sound.
     """
     if isinstance(network.cut, Windows):
-        return WindowFeed(network.cut, facts, dtype, options)
+        return WindowFeed(network, facts, dtype, options)
     return ContextFeed(network, facts, dtype, block, whole_blocks, bare)
 
 
@@ -112,7 +113,7 @@ class ContextFeed:
         first = at(self._done)
         stop = at(until)
         if last:  # the bare network's length, or less, if zeros were put behind the sound
-            stop = at(until) - cut.edge_loss if self._bare else at(until - cut.tail)
+            stop = self._network.length(until) if self._bare else at(until - cut.tail)
         y = np.empty((len(held), max(0, stop - first)), held.dtype)
         pieces = self._pieces(held, y, until, last)
         self._ready.append(y)
@@ -123,7 +124,8 @@ class ContextFeed:
 
     def _pieces(self, held: np.ndarray, y: np.ndarray, until: int, last: bool) -> list[Piece]:
         """Cut the pieces that fill y, the outputs from `_done` on; `held` begins at `_start`."""
-        cut, at, start, done = self._cut, self._network.at, self._start, self._done
+        cut, network, start, done = self._cut, self._network, self._start, self._done
+        at = network.at
         held = held if last else held[:, : cut.whole(held.shape[-1])]
         samples, first = held.shape[-1], at(self._done)
         begins = start == 0
@@ -131,16 +133,16 @@ class ContextFeed:
         pieces = []
         for x, row, facts in zip(held, y, self._facts, strict=True):
             if (begins or last) and short:
-                pieces.append(Piece(True, x, start, facts, first - at(start), row))
+                pieces.append(Piece(True, x, start, facts, network, first - at(start), row))
                 continue
             if done < cut.left and begins:
                 head = row[: at(cut.left) - first]
-                pieces.append(Piece(True, x[: cut.context], 0, facts, first, head))
+                pieces.append(Piece(True, x[: cut.context], 0, facts, network, first, head))
             if last:
                 tail = row[at(until - cut.right) - first :]
                 context = x[samples - cut.context :]
                 skip = at(cut.left)
-                pieces.append(Piece(True, context, until - cut.context, facts, skip, tail))
+                pieces.append(Piece(True, context, until - cut.context, facts, network, skip, tail))
         if pieces and short and (begins or last):
             return pieces
         inside = range(max(done, cut.left), until - cut.right if last else until, self._block)
@@ -149,7 +151,7 @@ class ContextFeed:
                 stop = min(begin + self._block, inside.stop)
                 window = x[begin - cut.left - start : stop + cut.right - start]
                 out = row[at(begin) - first : at(stop) - first]
-                pieces.append(Piece(False, window, begin - cut.left, facts, 0, out))
+                pieces.append(Piece(False, window, begin - cut.left, facts, network, 0, out))
         return pieces
 
     def mix(self, last: bool) -> np.ndarray:
@@ -166,7 +168,9 @@ class WindowFeed:
     exact_windows each window is normalised by its own level.
     """
 
-    def __init__(self, cut: Windows, facts: Facts, dtype: Any, options: Any) -> None:
+    def __init__(self, network: Network, facts: Facts, dtype: Any, options: Any) -> None:
+        cut = network.cut
+        self._network = network
         self._window, self._overlap = cut.length, options.overlap
         facts = facts._replace(level=None) if options.exact_windows else facts
         self._facts = _by_row(facts)
@@ -190,7 +194,9 @@ class WindowFeed:
             y = np.empty_like(window)
             start = self._n_cut * (self._window - self._overlap)
             rows = zip(window, self._facts, y, strict=True)
-            pieces += [Piece(False, x, start, facts, 0, row) for x, facts, row in rows]
+            pieces += [
+                Piece(False, x, start, facts, self._network, 0, row) for x, facts, row in rows
+            ]
             self._ready.append(y)
             self._held = self._held[:, self._window - self._overlap :]
             self._n_cut += 1

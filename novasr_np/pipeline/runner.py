@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..networks.record import LayerStream, Network
+from ..networks.record import Facts, LayerStream, Network
 from .feed import Piece
 
 
@@ -18,12 +18,17 @@ class Runner:
     # Writes the outputs of every piece. Raises WeightsError if one is NaN, MemoryError if memory is
     # short.
     run: Callable[[list[Piece]], None]
-    block: int  # input samples of a piece
+    block: int  # input samples of a piece, at the network's `rate_in`
     chunk: int  # input samples, over all channels, that keep the threads or the device busy
     multiple: int = 1  # best number of samples for each channel: a multiple of this
-    # channels -> a stream whose layers hold the samples they still need; None if there is none
-    open_live: Callable[[int], LayerStream] | None = None
+    # (the network as it takes a sound, the sound's facts) -> a stream whose layers hold the samples
+    # they still need; None if there is none
+    open_live: Callable[[Network, Facts], LayerStream] | None = None
     close: Callable[[], None] = lambda: None
+
+    def block_at(self, rate: int) -> int:
+        """Input samples of a piece at `rate` Hz, as long as `block` is at the network's."""
+        return self.block * rate // self.network.rate_in
 
     def __enter__(self) -> "Runner":
         return self

@@ -33,31 +33,34 @@ class Upsampler:
         keep_lowband: Any = None,
         whole_blocks: bool = False,
     ) -> None:
-        network, dtype = runner.network, runner.dtype
+        network, dtype = runner.network.for_rate(facts.sample_rate), runner.dtype
         if network.needs and facts.level is None:
             raise ValueError(
                 f"{network.name} must know the level of the whole sound before its first sample, "
                 "got a stream: use the function `upsample`, or the command upsample"
             )
         rate, channels = facts.sample_rate, facts.channels
-        self._runner, self._facts = runner, facts
-        self._resampler = resampling.make(
-            network.resampler(resampler), rate, network.rate_in, channels, dtype
-        )
+        by = network.resampler(resampler)
+        self._runner, self._network, self._facts = runner, network, facts
+        self._resampler = resampling.make(by, rate, network.rate_in, channels, dtype)
         self.kept_below = low_band_end(network, keep_lowband, facts)  # Hz, or None
         self._low_band = None
         if self.kept_below is not None:
             self._low_band = Crossover(self.kept_below, rate, network.rate_out, channels, dtype)
+        if network.takes and (end := resampling.passes_below(by, rate, network.rate_in)):
+            facts = facts._replace(edge=min(facts.edge or end, end))
         self._feed = open_feed(
             network,
             facts,
             dtype,
             runner.options,
-            block=runner.block,
+            block=runner.block_at(network.rate_in),
             whole_blocks=whole_blocks,
         )
         live = runner.open_live if not whole_blocks else None
-        self._live = live(channels) if live else None
+        if facts.follow and not (network.takes and live):
+            raise ValueError(f"edge must be None or Hz for {network.name} here, got 'follow'")
+        self._live = live(network, facts) if live else None
         self._chunk = self._made = np.zeros((channels, 0), dtype)
         self._last = False
         self._n_taken = self._n_given = 0
@@ -68,7 +71,7 @@ class Upsampler:
         resampler and the crossover if there are any. `push` returns the output of a sample as soon
         as the next `latency` samples have come.
         """
-        network, rate = self._runner.network, self._facts.sample_rate
+        network, rate = self._network, self._facts.sample_rate
         beyond = self._low_band.latency if self._low_band else 0
         ahead = ceil_div(self._feed.latency * rate, network.rate_in)
         return ahead + self._resampler.latency + beyond
@@ -97,7 +100,7 @@ class Upsampler:
         """Return the outputs, once the pieces are run: the second half of `push`."""
         y = self._made if self._live else self._feed.mix(self._last)
         if self._last:
-            due = self._runner.network.duration(self._n_taken, self._facts.sample_rate)
+            due = self._network.duration(self._n_taken, self._facts.sample_rate)
             y = y[:, : due - self._n_given]
         self._n_given += y.shape[-1]
         return self._low_band.push(self._chunk, y, self._last) if self._low_band else y
