@@ -2,8 +2,6 @@
 
 import json
 import math
-import shutil
-import subprocess
 import sys
 import time
 from functools import partial
@@ -24,7 +22,7 @@ from novasr_np.conformance.verify import GRADES, WRONG, verify
 from novasr_np.networks import novasr
 from novasr_np.networks.novasr import faults
 from novasr_np.tensors import cast
-from novasr_np.weights import embedded_weights, weights_path
+from novasr_np.weights import embedded_weights
 
 SOME = [case for case in cases.cases(16_000, 0) if len(case.x) != 8000]  # quick, and enough
 LONG = 2  # seconds of the longest case
@@ -210,65 +208,6 @@ def test_inputs_are_the_same_everywhere():
     sums = [int(np.abs(np.float64(case.x) * 32768).sum()) for case in SOME[:6]]
     assert sums == [24387759, 29491, 3276800, 0, 65501233, 20857900]
     assert all(np.abs(case.x).max(initial=0) <= 1 for case in SOME)
-
-
-@pytest.fixture(scope="module")
-def native(tmp_path_factory):
-    """The engine of novasr_np/web as a program."""
-    return compiled(tmp_path_factory, "native.c", "-O2", "-Werror")
-
-
-@pytest.fixture(scope="module")
-def fuzz(tmp_path_factory):
-    return compiled(
-        tmp_path_factory,
-        *("fuzz.c", "-O2", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
-    )
-
-
-def compiled(folders, source, *flags):
-    if shutil.which("gcc") is None:
-        pytest.skip("needs gcc")
-    program = folders.mktemp("port") / "port"
-    flags = ("-std=c11", "-Wall", "-Wextra", "-Wno-psabi", *flags, "-I", ENGINE)
-    sources = (Path(__file__).parent / "ports" / source, ENGINE / "engine.c")
-    subprocess.run(["gcc", *flags, "-o", program, *sources], check=True)
-    return program
-
-
-@EMBEDDED
-def test_the_engine_as_a_library_is_right(native, name, capsys):
-    line = f"{native} {weights_path(name)} {{input}} {{output}}"
-    arguments = ("--command", line, "--weights", name, "--long", str(LONG), "--json")
-    assert main(["verify", *arguments]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert report["grade"] in ("float32", "bit-near")
-    assert report["faults"] == []
-    assert len(report["outcomes"]) == 7 + 39 + 1
-
-
-@EMBEDDED
-def test_the_engine_as_webassembly_is_right(name, tmp_path):
-    """All cases in one process, as a page has them."""
-    if shutil.which("node") is None:
-        pytest.skip("needs node")
-    tried = list(cases.cases(16_000, LONG))
-    for i, case in enumerate(tried):
-        (tmp_path / f"{i}.f32").write_bytes(case.x.astype("<f4").tobytes())
-    program = Path(__file__).parent / "ports/wasm.mjs"
-    line = ["node", program, ENGINE / "engine.wasm", weights_path(name), tmp_path]
-    subprocess.run(line, check=True, timeout=300)
-    outputs = (np.fromfile(tmp_path / f"{i}.f32.y", "<f4") for i in range(len(tried)))
-    report = verify(lambda x, rate: next(outputs), load_weights(name), tried)
-    assert report.grade in ("float32", "bit-near")
-    assert report.faults == []
-
-
-@pytest.mark.slow
-@EMBEDDED
-def test_the_engine_stays_in_its_memory(fuzz, name):
-    """Random pieces and hostile weights, with the sanitizers of addresses and of the undefined."""
-    subprocess.run([fuzz, weights_path(name), "1000", "1"], check=True, timeout=300)
 
 
 def test_the_command_names_faults_and_fails(weights_file, capsys):
