@@ -9,9 +9,10 @@ from .dsp import resample as resampling
 from .networks.record import Facts
 from .pipeline.arrays import upsample_arrays
 from .pipeline.backend import Backend
+from .pipeline.look import check_edge, place
 from .pipeline.upsampler import Upsampler
-from .samples import as_audio, as_float, check_levels, switch, whole_number
-from .weights import LIVE, WeightsLike, as_weights, default_network, load_weights
+from .samples import as_audio, as_float, check_levels, scalar, switch, whole_number
+from .weights import LIVE, Weights, WeightsLike, as_weights, default_network, load_weights
 
 MAX_CHANNELS = 1024  # of a stream, as of libsndfile's files
 
@@ -23,6 +24,7 @@ def upsample(
     weights: WeightsLike = None,
     resampler: str = "auto",
     keep_lowband: str | float | bool | None = None,
+    edge: float | None = None,
     threads: int | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> np.ndarray:
@@ -31,22 +33,25 @@ def upsample(
     x [..., T]: float32, float64 (full scale is 1) or int16 samples at `sample_rate` Hz, with a
     separate channel at each leading index. sample_rate: None for the network's input rate, 16 kHz.
     weights: a name, a path or loaded ones (`load_weights`); they determine which network runs.
-    resampler: the one that brings another rate to the network's (`resample`); "auto" for the
-    network's own, which is "steep" for airband. keep_lowband: Hz below which x itself is kept, in
-    place of the network's output; "auto" for 7/8 of the highest frequency at `sample_rate`, or at
-    which the sound ends, which is looked for at rates above the network's; None for the network's
-    default: "auto" with airband, nothing with the others. True means "auto", False nothing.
-    threads: number of threads that share the network's work, None for one on each core; the result
-    is the same to the byte. options: the network's, by name, such as ``{"seed": 1}`` for FlashSR.
+    edge: Hz at which the sound ends, for airband, which keeps all below and makes all above; None
+    to look for it in x. resampler: the one that brings a rate that the network does not take to one
+    that it does (`resample`); "auto" for the network's own. airband takes multiples of 200 Hz from
+    4 to 48 kHz, the others one rate. keep_lowband: Hz below which x itself is kept, in place of the
+    network's output; "auto" or True for 7/8 of the highest frequency at `sample_rate`, or at which
+    the sound ends, which is looked for at rates above the network's; None or False for nothing more
+    than what the network keeps, as airband does. threads: number of threads that share the
+    network's work, None for one on each core; the result is the same to the byte. options: the
+    network's, by name, such as ``{"seed": 1}`` for FlashSR.
 
     Returns [..., ceil(48000 T / sample_rate)] at 48 kHz, so exactly 3T samples for 16 kHz: float64
-    for float64, else float32. |y| <= 1 for the network alone, while a low band that is kept keeps
-    its level, however high. For T = 0 the result is empty.
+    for float64, else float32. What is kept keeps its level, however high; what NovaSR and SpeechSR
+    make is within full scale. For T = 0 the result is empty.
 
-    Defined as `forward` of the 16 kHz samples, cut to that length; with NovaSR these are followed
-    by two zeros, since `forward` alone gives 3T - 4 samples (the same except for the last 39, which
-    belong to the last 13 inputs, whose look-ahead reaches past the end). Computed in chunks of some
-    million samples, so that beside x and y no more than 100 MB are needed, whatever their length.
+    Defined as `forward` of the samples at the rate that the network takes, cut to that length; with
+    NovaSR these are followed by two zeros, since `forward` alone gives 3T - 4 samples (the same
+    except for the last 39, which belong to the last 13 inputs, whose look-ahead reaches past the
+    end). Computed in chunks of some million samples, so that beside x and y no more than 100 MB are
+    needed, whatever their length.
     FlashSR takes 48 kHz, in windows of 5.12 s that overlap, all channels at one level and with the
     same noise; it needs 3 GB.
 
@@ -59,7 +64,9 @@ def upsample(
     dtype = np.float64 if x.dtype == np.float64 else np.float32
     with Backend(threads, options).open(loaded, dtype) as runner:
         rate = runner.network.rate_in if sample_rate is None else sample_rate
-        (y,) = upsample_arrays(runner, [x], rate, resampler=resampler, keep_lowband=keep_lowband)
+        (y,) = upsample_arrays(
+            runner, [x], rate, resampler=resampler, keep_lowband=keep_lowband, edge=edge
+        )
     return y
 
 
@@ -68,10 +75,12 @@ class Stream:
 
     weights, resampler, keep_lowband: as for `upsample`, except that weights None are the embedded
     ones with little look-ahead (`weights.LIVE`), and that a stream cannot look for where its sound
-    ends: "auto" is 7/8 of the highest frequency at its rate. sample_rate: of the chunks, in Hz;
-    None for the network's. channels: number of channels, computed independently. dtype: float32 or
-    float64, of the computation and the outputs. threads: for large chunks; None for one on each
-    core.
+    ends: "auto" is 7/8 of the highest frequency at its rate. edge: for airband, Hz at which the
+    sound ends; None for half its rate; "follow" for a sound whose edge is not known or moves, as in
+    a call: found again every 100 ms, and believed after half a second (`networks.airband.follow`),
+    with no more latency. sample_rate: of the chunks, in Hz; None for the network's. channels:
+    number of channels, computed independently. dtype: float32 or float64, of the computation and
+    the outputs. threads: for large chunks; None for one on each core.
 
     The outputs together equal those of `upsample` for the whole sound, to within rounding.
     A context manager; leaving it ends the stream and its threads. Raises as `upsample` does, and
@@ -86,6 +95,7 @@ class Stream:
         *,
         resampler: str = "auto",
         keep_lowband: str | float | bool | None = None,
+        edge: float | str | None = None,
         dtype: Any = np.float32,
         threads: int | None = 1,
     ) -> None:
@@ -97,9 +107,12 @@ class Stream:
         )
         rate = self._runner.network.rate_in if sample_rate is None else sample_rate
         self.sample_rate = resampling.check_rate(rate)
+        follow = scalar(edge) == "follow"
+        if not follow and edge is not None:
+            edge = check_edge(self._runner.network, edge, self.sample_rate)
         self._upsampler = Upsampler(
             self._runner,
-            Facts(self.sample_rate, self.channels),
+            Facts(self.sample_rate, self.channels, None if follow else edge, follow=follow),
             resampler=resampler,
             keep_lowband=keep_lowband,
         )
@@ -159,7 +172,7 @@ class Stream:
 def resample(
     x: Any, sample_rate: int, resampler: str = "auto", new_rate: int | None = None
 ) -> np.ndarray:
-    """Resample to the default network's input rate, as the first step of `upsample` does.
+    """Resample to another rate, by default to 16 kHz, as `upsample` does before a network.
 
     x [..., T] float32 or float64 at `sample_rate` Hz -> [..., ceil(new_rate T / sample_rate)] at
     `new_rate` Hz, None for 16 kHz, in the same dtype. If the two rates are equal, x is returned
@@ -178,27 +191,40 @@ def resample(
     return resampling.resample(x, sample_rate, new_rate, network.resampler(resampler))
 
 
-def stages(weights: WeightsLike, x: Any) -> Iterator[tuple[str, np.ndarray]]:
+def stages(
+    weights: WeightsLike, x: Any, sample_rate: int | None = None, *, edge: float | None = None
+) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, activation) for every stage of the network that the weights are for, in order.
 
-    weights as for `load_weights`; x [..., T], float32 or float64, at the network's rate. A
-    hidden activation is [..., channels, time]; the last stage is the output, [..., 3T - 4] for
-    NovaSR.
+    Arguments as for `forward`. A hidden activation is [..., channels, time]; the last stage is the
+    output, [..., 3T - 4] for NovaSR.
 
-    Raises TypeError if x is of another dtype, ValueError if it is too short.
+    Raises as `forward`.
     """
-    loaded = as_weights(weights)
-    return loaded.network.compute.stages(loaded.params, x)
+    loaded, place = _placed(weights, sample_rate, edge)
+    return loaded.network.compute.stages(loaded.params, x, **place)
 
 
-def forward(weights: WeightsLike, x: Any) -> np.ndarray:
+def forward(
+    weights: WeightsLike, x: Any, sample_rate: int | None = None, *, edge: float | None = None
+) -> np.ndarray:
     """Run the bare network that the weights are for: NovaSR gives 3T - 4 samples at 48 kHz.
 
-    weights as for `load_weights`; x [..., T] at the network's rate, float32 or float64, as is y.
-    float64 runs the same code and is the reference for all tests. Every layer holds the whole
-    signal; `upsample` works in blocks.
+    weights as for `load_weights`; x [..., T], float32 or float64, as is y. sample_rate: of x in Hz,
+    one that the network takes; None for 16 kHz, or FlashSR's 48. edge: Hz at which the sound ends,
+    for airband; None for half the rate. float64 runs the same code and is the reference for all
+    tests. Every layer holds the whole signal; `upsample` works in blocks.
 
-    Raises TypeError if x is neither float32 nor float64, ValueError if it is too short.
+    Raises TypeError if x is neither float32 nor float64, ValueError if it is too short, for a rate
+    that the network does not take, or an edge as `upsample` does.
     """
+    loaded, place = _placed(weights, sample_rate, edge)
+    return loaded.network.compute.forward(loaded.params, x, **place)
+
+
+def _placed(
+    weights: WeightsLike, sample_rate: int | None, edge: float | None
+) -> tuple[Weights, dict[str, Any]]:
+    """Load the weights, and check the rate and the edge for their network."""
     loaded = as_weights(weights)
-    return loaded.network.compute.forward(loaded.params, x)
+    return loaded, place(loaded.network, sample_rate, edge)

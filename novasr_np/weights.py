@@ -37,8 +37,8 @@ def _restored(name: str, params: Params) -> Weights:
 # A name, a path, a tree of arrays, or loaded weights. None: the default.
 WeightsLike = str | os.PathLike[str] | Mapping[str, Any] | Weights | None
 
-DEFAULT = "airband-1"  # of the embedded weights
-LIVE = "airband-live-1"  # the same for streams, with little look-ahead
+DEFAULT = "airband-2"  # of the embedded weights
+LIVE = "airband-live-2"  # the same for streams, with little look-ahead
 
 
 def default_network() -> Network:

@@ -184,6 +184,7 @@ def _prepare(args: argparse.Namespace) -> tuple[manifest.Rows, Task, Engine]:
         # By its own name, which the settings' hash has
         resampler=loaded.network.resampler(args.resampler),
         keep_lowband=args.keep_lowband,
+        edge=args.edge,
         channels=args.channels,
         format=args.format,
         subtype=args.subtype,

@@ -43,9 +43,26 @@ def add_if_exists(parser: argparse.ArgumentParser, skip: bool = False) -> None:
     )
 
 
-def add_network(parser: argparse.ArgumentParser, default: str = weights.DEFAULT) -> None:
-    """Add the options of how the network is used. default: the weights without --weights."""
+def add_network(
+    parser: argparse.ArgumentParser, default: str = weights.DEFAULT, follow: bool = False
+) -> None:
+    """Add the options of how the network is used.
+
+    default: the weights without --weights. follow: whether the edge may be followed.
+    """
     add_weights(parser, default)
+    unknown = (
+        "follow: found again and again; default: half the rate"
+        if follow
+        else "default: found in each file"
+    )
+    parser.add_argument(
+        "--edge",
+        type=edge if follow else number,
+        metavar="HZ",
+        help="Hz at which the sound ends, for airband, which keeps all below and makes all above; "
+        + unknown,
+    )
     parser.add_argument(
         "--resampler",
         choices=("auto", *RESAMPLERS),
@@ -61,7 +78,7 @@ def add_network(parser: argparse.ArgumentParser, default: str = weights.DEFAULT)
         metavar="HZ",
         help="Hz below which the input's own sound is kept; auto (default): 7/8 of the highest "
         "frequency that its sampling rate allows, or at which a file's spectrum ends; off: keep "
-        "nothing, and use the network's output alone",
+        "nothing, and use the network's output alone, which with airband keeps it anyway",
     )
 
 
@@ -192,6 +209,14 @@ def number(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
     return value
+
+
+def edge(text: str) -> str | float:
+    """Parse `follow` or a number of Hz into what `novasr_np.Stream` takes."""
+    try:
+        return text if text == "follow" else number(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"expected follow or Hz, got {text!r}") from None
 
 
 def band(text: str) -> str | float | bool:

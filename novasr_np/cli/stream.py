@@ -9,7 +9,7 @@ import numpy as np
 
 from ..api import Stream
 from ..files.signals import deferred_signals
-from ..pipeline.look import narrow_note
+from ..pipeline.look import edge_note
 from ..weights import LIVE, load_weights
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, usage
 from .options import add_network, positive
@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
         allow_abbrev=False,
     )
     p.set_defaults(main=_main)
-    add_network(p, LIVE)
+    add_network(p, LIVE, follow=True)
     p.add_argument(
         "--threads", type=positive, default=1, metavar="N", help="number of threads; default: 1"
     )
@@ -75,12 +75,13 @@ def _main(args: argparse.Namespace) -> int:
             args.channels,
             resampler=args.resampler,
             keep_lowband=args.keep_lowband,
+            edge=args.edge,
             threads=args.threads,
         )
     except (OSError, ValueError, ModuleNotFoundError, MemoryError) as error:
         usage(error)
-    if narrow := narrow_note(loaded.network, rate, None):
-        say(f"standard input: {narrow}")
+    if note := edge_note(loaded.network, rate, None):
+        say(f"standard input: {note}")
     dtype, out = _RAW[args.input], _RAW[args.output]
     frame = dtype.itemsize * args.channels
     rest, begun = b"", False

@@ -15,7 +15,7 @@ from ..files import find, formats
 from ..files.convert import Options, Result, convert
 from ..files.reading import duration
 from ..networks import Network
-from ..pipeline.look import narrow_note
+from ..pipeline.look import edge_note
 from ..pipeline.runner import Runner
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, Bar, say, say_passed_over, show_json, usage
 from .options import (
@@ -172,6 +172,7 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Run
     options = Options(
         resampler=args.resampler,
         keep_lowband=args.keep_lowband,
+        edge=args.edge,
         channels=args.channels,
         format=format,
         subtype=args.subtype,
@@ -222,19 +223,24 @@ class _Notes:
 
     def __call__(self, result: Result) -> None:
         found, rate = result.band_edge is not None, result.sample_rate or 0
-        narrow = narrow_note(self._network, rate, result.band_edge)
+        ends = edge_note(self._network, rate, result.band_edge)
         notes = result.notes.split("; ") if result.notes else []
-        if narrow and not self._is_new("narrow"):
-            notes = [note for note in notes if note != narrow]
+        if ends and not self._is_new("ends"):
+            notes = [note for note in notes if note != ends]
         if notes and self._loud:
             say(f"{result.source}: {'; '.join(notes)}")
         # A sound without an end is worth a note only at a rate near the output's.
-        if narrow or not self._wanted or not (found or 3 * rate > 2 * self._network.rate_out):
+        if ends or not self._wanted or not (found or 3 * rate > 2 * self._network.rate_out):
             return
         if not self._is_new("found" if found else "full"):
             return
         kept = f"{(result.kept_below or 0) / 1000:.3g} kHz"
-        if found:
+        if self._network.takes:
+            say(
+                f"{result.source}: has sound up to {rate / 2000:.3g} kHz: hardly anything will "
+                "change (--edge 8000 renews all above 8 kHz)"
+            )
+        elif found:
             end = f"{(result.band_edge or 0) / 1000:.3g} kHz"
             say(
                 f"{result.source}: its sound ends at {end}; all below {kept} is kept, and all "

@@ -46,7 +46,7 @@ def settings_hash(options: Options, choices: dict[str, Any], **others: str) -> s
 
     choices: the network's own options.
     """
-    names = ("resampler", "keep_lowband", "channels", "format", "subtype")
+    names = ("resampler", "keep_lowband", "edge", "channels", "format", "subtype")
     values = {name: getattr(options, name) for name in names} | choices | others
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 

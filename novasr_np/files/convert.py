@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import AudioError, message
-from ..pipeline.look import look, narrow_note
+from ..pipeline.look import edge_note, look
 from ..pipeline.runner import Runner
 from ..pipeline.upsampler import Upsampler
 from ..samples import check_levels, count_saturated
@@ -36,6 +36,7 @@ class Options:
 
     resampler: str = "auto"
     keep_lowband: str | float | bool | None = None  # as for `novasr_np.upsample`
+    edge: float | None = None  # likewise
     channels: str = "each"  # each, first or mono
     format: str = "wav"  # a key of formats.FORMATS
     subtype: str | None = None  # libsndfile's name; None for the source's bit depth
@@ -139,6 +140,7 @@ def _convert(
             result.channels,
             resampler=by,
             keep_lowband=keep,
+            edge=options.edge,
             dtype=runner.dtype,
         )
         # As outputs come: a network whose layers hold their frames (airband) computes least so.
@@ -146,8 +148,8 @@ def _convert(
         result.band_edge, result.kept_below = facts.edge, stream.kept_below
         frames = network.duration(source.frames, source.sample_rate)
         place = source.broadcast
-        narrow = narrow_note(network, source.sample_rate, facts.edge)
-        result.notes = "; ".join(filter(None, [*source.notes, note, narrow])) or None
+        ends = edge_note(network, source.sample_rate, facts.edge)
+        result.notes = "; ".join(filter(None, [*source.notes, note, ends])) or None
         begin(result)
         try:
             if target != PIPE:

@@ -65,6 +65,22 @@ def check_edge(network: Network, edge: Any, sample_rate: int) -> float:
     return hertz
 
 
+def place(network: Network, sample_rate: int | None, edge: Any) -> dict[str, Any]:
+    """Arguments of a bare network's functions for a whole sound; None for the network's rate.
+
+    Raises TypeError, ValueError for a rate that the network does not take, or as `check_edge`.
+    """
+    rate = network.rate_in if sample_rate is None else resampling.check_rate(sample_rate)
+    network = network.for_rate(rate)
+    if network.rate_in != rate:
+        raise ValueError(
+            f"{network.name} takes sound at {network.rate_in} Hz here, got {rate} Hz: resample it, "
+            "or use upsample, which does"
+        )
+    hertz = None if edge is None else check_edge(network, edge, rate)
+    return network.place(0, Facts(rate, 1, hertz))
+
+
 def edge_note(network: Network, sample_rate: int, edge: float | None) -> str | None:
     """Say where a sound ends, or that it ends too low for the network; None if neither is worth it.
 

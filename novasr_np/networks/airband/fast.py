@@ -3,8 +3,8 @@
 The same layers with fewer and larger steps. A PReLU is ``a |v| + b v`` with ``a = (1 - s) / 2`` and
 ``b = (1 + s) / 2``, so with the 1 x 1 convolution W after it, it is one product,
 ``[W b, W a] [v; |v|]``. The last convolution, the interpolation between the bands' centres and the
-logarithm's scale are linear, so one product computes the exponential's argument. The sum over 13
-bins is one of sums over 8, 4 and 1.
+logarithm's scale are linear, so one product computes the exponential's argument. A sum over 13
+bins is one of sums over 1, 4 and 8.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,7 @@ from .spec import (
     CHANNELS,
     DILATIONS,
     FLAT_CARRIER,
+    FLAT_SOURCE,
     FRAME,
     KEPT_GAIN,
     KERNEL,
@@ -31,10 +32,11 @@ from .spec import (
     OUTPUT_OFFSET,
     OUTPUT_SCALE,
     SAMPLE_RATE_IN,
+    SOURCE,
     TINY,
     Variant,
 )
-from .synthesis import overlap_add, rectified, spread
+from .synthesis import overlap_add, overtones, spread
 
 _AT_A_TIME = 64  # frames of which the bins fit a core's cache
 
@@ -160,30 +162,48 @@ def _sound(p: Folded, own: np.ndarray, h: np.ndarray, edge: int) -> np.ndarray:
     bins = np.empty((*own.shape[:-1], BINS), own.dtype)
     np.multiply(own[..., :edge], dtype.type(KEPT_GAIN), out=bins[..., :edge])
     if edge < BINS:
-        overtones = np.fft.rfft(rectified(own, edge)).astype(own.dtype, copy=False)
+        first = max(0, edge - FLAT_CARRIER)
+        bright = overtones(_rectified(own, edge))[..., first:]
         gain = h.swapaxes(-1, -2) @ p.out[:, edge:]
         gain += p.bias_out[edge:]
         np.exp(gain, out=gain)
-        gain /= _rms(overtones[..., edge - FLAT_CARRIER :])
-        np.multiply(overtones[..., edge:BINS], gain, out=bins[..., edge:])
+        gain /= _rms(bright, FLAT_CARRIER)[..., edge - first : -1]
+        np.multiply(bright[..., edge - first : -1], gain, out=bins[..., edge:])
     frames = np.fft.irfft(bins, FRAME)
     frames *= window(FRAME, frames.dtype)
     return frames
 
 
-def _rms(overtones: np.ndarray) -> np.ndarray:
-    """Root mean square over 13 bins of bins edge - 6 .. 480, the last held: [..., 480 - edge]."""
-    power = overtones.real**2
-    power += overtones.imag**2
-    wide = np.concatenate([power, *[power[..., -1:]] * (FLAT_CARRIER - 1)], axis=-1)
-    two = wide[..., :-1] + wide[..., 1:]
-    four = two[..., :-2] + two[..., 2:]
-    total = four[..., :-8] + four[..., 4:-4]
-    total += four[..., 8:][..., : total.shape[-1]]
-    total = total[..., : wide.shape[-1] - 2 * FLAT_CARRIER]
-    total += wide[..., 2 * FLAT_CARRIER :]
-    total *= power.dtype.type(1 / (2 * FLAT_CARRIER + 1))
-    total += power.dtype.type(TINY)
+def _rectified(own: np.ndarray, edge: int) -> np.ndarray:
+    """As `synthesis.rectified`."""
+    source = own[..., SOURCE.start : min(edge, SOURCE.stop)]
+    flat = np.zeros((*source.shape[:-1], BINS + 1), own.dtype)
+    part = flat[..., SOURCE.start : SOURCE.start + source.shape[-1]]
+    np.divide(source, _rms(source, FLAT_SOURCE), out=part)
+    z = np.fft.irfft(flat, FRAME)
+    return np.abs(z, out=z)
+
+
+def _rms(spectrum: np.ndarray, side: int) -> np.ndarray:
+    """Root mean square over 2 side + 1 bins, of which the first and the last are held beyond."""
+    count = spectrum.shape[-1]
+    wide = np.empty((*spectrum.shape[:-1], count + 2 * side), spectrum.real.dtype)
+    power = wide[..., side : side + count]
+    np.multiply(spectrum.real, spectrum.real, out=power)
+    power += spectrum.imag * spectrum.imag
+    wide[..., :side] = power[..., :1]
+    wide[..., side + count :] = power[..., -1:]
+    # Sums over 1, 2, 4, .. bins, of which those that make up 2 side + 1 are added.
+    total, done, part, size = None, 0, wide, 1
+    while size <= 2 * side + 1:
+        if (2 * side + 1) & size:
+            here = part[..., done : done + count]
+            total = here.copy() if total is None else np.add(total, here, out=total)
+            done += size
+        part, size = part[..., :-size] + part[..., size:], 2 * size
+    assert total is not None
+    total *= wide.dtype.type(1 / (2 * side + 1))
+    total += wide.dtype.type(TINY)
     return np.sqrt(total, out=total)
 
 

@@ -53,7 +53,7 @@ def rectified(spectrum: np.ndarray, edge: int) -> np.ndarray:
     positive, so it makes no difference whether a frame is rectified before or after it.
     """
     source = spectrum[..., SOURCE.start : min(edge, SOURCE.stop)]
-    flat = np.zeros((*source.shape[:-1], SOURCE.stop), spectrum.dtype)
+    flat = np.zeros((*source.shape[:-1], BINS + 1), spectrum.dtype)
     flat[..., SOURCE.start : SOURCE.start + source.shape[-1]] = flattened(source, FLAT_SOURCE)
     return np.abs(np.fft.irfft(flat, FRAME))
 
@@ -64,7 +64,14 @@ def carrier(z: np.ndarray, edge: int) -> np.ndarray:
     ``R = rfft(z)``, and ``C[k] = R[k] / sqrt(mean of |R|^2 over k - 6 .. k + 6)`` within 0 .. 480,
     the first and the last held beyond. z [..., frames, 960] as from `rectified`.
     """
-    return flattened(np.fft.rfft(z), FLAT_CARRIER)[..., edge:BINS]
+    return flattened(overtones(z), FLAT_CARRIER)[..., edge:BINS]
+
+
+def overtones(z: np.ndarray) -> np.ndarray:
+    """Spectra of z [..., frames, 960], [..., frames, 481], of its precision."""
+    # In float64, whatever z is: numpy's FFT in float32 takes four times as long.
+    spectrum = np.fft.rfft(z.astype(np.float64, copy=False))
+    return spectrum.astype(np.result_type(z, np.complex64), copy=False)
 
 
 def flattened(spectrum: np.ndarray, side: int) -> np.ndarray:
