@@ -77,7 +77,7 @@ class Stream:
     ones with little look-ahead (`weights.LIVE`), and that a stream cannot look for where its sound
     ends: "auto" is 7/8 of the highest frequency at its rate. edge: for airband, Hz at which the
     sound ends; None for half its rate; "follow" for a sound whose edge is not known or moves, as in
-    a call: found again every 100 ms, and believed after half a second (`networks.airband.follow`),
+    a call: looked for every 100 ms, and believed after a second or so (`networks.airband.follow`),
     with no more latency. sample_rate: of the chunks, in Hz; None for the network's. channels:
     number of channels, computed independently. dtype: float32 or float64, of the computation and
     the outputs. threads: for large chunks; None for one on each core.

@@ -18,8 +18,8 @@ _SCALE_RATE = 48_000  # Hz, at which these hold
 LOWEST = 40  # bin at which a slope can begin: 2 kHz
 _FALL = 18.0  # dB at least of the mean power within the slope
 _FALL_IN_ALL = 12.0  # dB of the mean logarithm
-# Both together: of 175 clips of voices at 8 kHz through a filter without a slope, one shows as much
-# of its own, at 3.6 kHz; of as many from telephones, and through steep filters, nine of ten do.
+# Both together. A voice may show half of it by itself, near 3.6 kHz; telephones and steep filters
+# at 8 kHz, which leave little room above their slope, show hardly more (bench/EDGES.md).
 _FALLS = 34.0
 _DROP = 6.0  # dB below the level before the slope, where the sound ends
 
@@ -28,7 +28,7 @@ class Spectrum:
     """Sums of the frames' power and of its logarithm, [bins] each, from which `edge` is found."""
 
     def __init__(self, bins: int) -> None:
-        self.power, self.logs, self.count = np.zeros(bins), np.zeros(bins), 0.0
+        self.power, self.logs, self.count = np.zeros(bins), np.zeros(bins), 0
 
     def add(self, power: np.ndarray) -> None:
         """Add frames of power [..., bins], at the scale of 48 kHz."""
@@ -38,11 +38,11 @@ class Spectrum:
         self.logs += np.log10(np.maximum(power, _FLOOR)).sum(axis=0, dtype=np.float64)
         self.count += len(power)
 
-    def fade(self, factor: float) -> None:
-        """Let all that was added count less."""
-        self.power *= factor
-        self.logs *= factor
-        self.count *= factor
+    def __add__(self, other: "Spectrum") -> "Spectrum":
+        total = Spectrum(len(self.power))
+        total.power, total.logs = self.power + other.power, self.logs + other.logs
+        total.count = self.count + other.count
+        return total
 
     def edge(self) -> int | None:
         """The first bin that is not the sound's own; None if there is no end within the bins.
@@ -52,22 +52,30 @@ class Spectrum:
         smoothed over 3 bins, and 34 dB in both together. The edge is where, from k - 2 upwards, the
         mean power is first 6 dB below ``median(l[k-9 .. k-2])``.
         """
-        bins = len(self.power)
         if not self.count:
             return None
-        loud = 10 * np.log10(np.maximum(_smooth(self.power / self.count), _FLOOR))
-        usual = _smooth(10 * self.logs / self.count)
-        for k in range(LOWEST, bins - 3):
-            above = min(k + 6, bins - 1)
-            fall = np.median(loud[k - 10 : k - 1]) - loud[above:].max()
+        loud, usual = self._levels()
+        for k in range(LOWEST, len(loud) - 3):
+            fall = _fall(loud, k)
             if fall < _FALL:
                 continue
-            fall_in_all = np.median(usual[k - 10 : k - 1]) - usual[above:].max()
+            fall_in_all = _fall(usual, k)
             if fall_in_all < _FALL_IN_ALL or fall + fall_in_all < _FALLS:
                 continue
             below = np.flatnonzero(loud[k - 2 :] < np.median(loud[k - 9 : k - 1]) - _DROP)
             return k - 2 + int(below[0]) if len(below) else None
         return None
+
+    def goes_on(self, edge: int) -> bool:
+        """Whether there is plainly sound above a bin: the mean power hardly falls there."""
+        if not self.count or edge >= len(self.power) - 3:
+            return False
+        return _fall(self._levels()[0], edge) < _FALL / 2
+
+    def _levels(self) -> tuple[np.ndarray, np.ndarray]:
+        """The mean power and the mean logarithm in dB, each smoothed over 3 bins."""
+        loud = 10 * np.log10(np.maximum(_smooth(self.power / self.count), _FLOOR))
+        return loud, _smooth(10 * self.logs / self.count)
 
 
 def edge(blocks: Iterable[np.ndarray], sample_rate: int) -> float | None:
@@ -90,6 +98,12 @@ def edge(blocks: Iterable[np.ndarray], sample_rate: int) -> float | None:
                 spectrum.add(bins.real**2 + bins.imag**2)
     found = spectrum.edge()
     return None if found is None else found * sample_rate / size
+
+
+def _fall(level: np.ndarray, k: int) -> float:
+    """dB by which all above a slope at bin k lies below what is before it."""
+    above = min(k + 6, len(level) - 1)
+    return float(np.median(level[k - 10 : k - 1]) - level[above:].max())
 
 
 def _smooth(x: np.ndarray) -> np.ndarray:

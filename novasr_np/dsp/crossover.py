@@ -4,8 +4,7 @@ The network generates the low band again, but the recording's low band can be ke
 comes from the input, all else from the network. As both go through the same symmetric kernel, their
 sum has no dip and no delay. A sound that is the same in both passes unchanged.
 
-airband has its input's low band in its output by design (`OWN_BINS` of its spec), and needs this
-only for input at more than 16 kHz.
+airband keeps all below the sound's edge by itself, and needs none of this.
 """
 
 import math

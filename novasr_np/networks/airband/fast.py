@@ -211,6 +211,8 @@ def _runs(edges: np.ndarray) -> list[tuple[slice, int]]:
     """Runs of frames with the same edge."""
     if not len(edges):
         return []
+    if (edges == edges[0]).all():  # nearly always
+        return [(slice(0, len(edges)), int(edges[0]))]
     ends = [0, *(np.flatnonzero(np.diff(edges)) + 1).tolist(), len(edges)]
     return [(slice(a, b), int(edges[a])) for a, b in pairwise(ends)]
 
