@@ -20,9 +20,11 @@ from novasr_np.networks.voices import VOICES, Speech
 from novasr_np.pipeline import backend
 from novasr_np.plugins.comfyui.nodes import NovaSRUpsample
 from novasr_np.speech import spoken
+from novasr_np.weights import LIVE
 
 X = np.sin(np.arange(60)).astype(np.float32)
 OPEN = novasr_np.load_weights("novasr-open")
+ANY_BAND = novasr_np.load_weights(LIVE)  # for the parameters of networks that take any
 
 
 class Kind(NamedTuple):
@@ -40,6 +42,9 @@ WHOLE = Kind(
 )
 FACTOR = Kind(_REALS, (*_NO_NUMBER, True, np.True_, None))
 HERTZ_OR_SWITCH = Kind((np.int16, *_REALS), (*_NO_NUMBER, 0, -1, "on"))
+EDGE = Kind((np.int16, *_REALS), (*_NO_NUMBER, True, 0, -1, "on"))
+SWITCH = Kind((np.int16, *_REALS), (*_NO_NUMBER, 0, -1, "on"))
+EDGE = Kind(_REALS, (*_NO_NUMBER, True, 0, -1, "on"))
 SWITCH = Kind((np.bool_, np.array, int), (2, 0.5, "no", [True], None, np.nan))
 
 # Every parameter with a number or a switch: its kind, and the values to try
@@ -56,6 +61,7 @@ NUMBERS: dict[str, tuple[Kind, tuple[Any, ...]]] = {
     **dict.fromkeys(("speed", "pitch", "energy"), (FACTOR, (1.5, 2))),
     "keep_lowband": (HERTZ_OR_SWITCH, (3000, True, False)),
     "low_pass": (HERTZ_OR_SWITCH, (3000,)),
+    "edge": (EDGE, (3000,)),
     **dict.fromkeys(("last", "half", "exact_windows", "shared"), (SWITCH, (True, False))),
 }
 # Every other: arrays, names, paths, files, and what the networks' own doors take by name.
@@ -86,7 +92,7 @@ def node(**options):
 
 
 def streamed(**options):
-    with novasr_np.Stream(OPEN, **options) as stream:
+    with novasr_np.Stream(ANY_BAND if "edge" in options else OPEN, **options) as stream:
         y = stream.push(np.tile(X, (stream.channels, 1)), last=True)
         return y, stream.sample_rate, stream.channels
 
@@ -98,7 +104,11 @@ def opened(made):
 
 # How the doors with numbers are called, by their names; options replace these.
 CALLS: dict[str, Callable[..., Any]] = {
-    "novasr_np.upsample": lambda **o: novasr_np.upsample(X, weights=OPEN, **o),
+    "novasr_np.upsample": lambda **o: novasr_np.upsample(
+        X, weights=ANY_BAND if "edge" in o else OPEN, **o
+    ),
+    "novasr_np.forward": lambda **o: novasr_np.forward(ANY_BAND, X, **o),
+    "novasr_np.stages": lambda **o: dict(novasr_np.stages(ANY_BAND, X, **o))["y"],
     "novasr_np.resample": lambda **o: novasr_np.resample(X, **{"sample_rate": 16_000, **o}),
     "novasr_np.Stream": streamed,
     "novasr_np.Stream.push": lambda **o: novasr_np.Stream(OPEN).push(X, **o),

@@ -10,7 +10,7 @@ from ..errors import missing_extra
 from ..layers.onnx_nodes import OPSETS
 from ..networks import NETWORKS, Network
 from .messages import EXIT_DONE, usage, wrote
-from .options import add_if_exists, add_weights, refuse_existing
+from .options import add_if_exists, add_weights, positive, refuse_existing
 
 
 def add(commands: Any) -> None:
@@ -36,6 +36,13 @@ def add(commands: Any) -> None:
         f"default: {new}",
     )
     p.add_argument("--half", action="store_true", help="use float16, for input and output too")
+    p.add_argument(
+        "--rate",
+        type=positive,
+        metavar="HZ",
+        help="Hz of the input, for airband, whose model has the edge as a second input: in bins of "
+        f"50 Hz; default: {weights.default_network().rate_in}",
+    )
     _add_common(p)
     p = formats.add_parser(
         "stablehlo",
@@ -47,6 +54,12 @@ def add(commands: Any) -> None:
     )
     p.set_defaults(main=_stablehlo)
     p.add_argument("output", metavar="OUT")
+    p.add_argument(
+        "--rate",
+        type=int,
+        metavar="HZ",
+        help="sampling rate of the input, one that the network takes; default: the network's own",
+    )
     _add_common(p)
 
 
@@ -57,22 +70,29 @@ def _onnx_outputs() -> str:
         if network.ports is None or network.ports.to_onnx is None:
             continue
         loss = f" - {network.cut.edge_loss}" if network.cut.edge_loss else ""
-        shape = f"[batch, 1, {network.rate_out // network.rate_in} time{loss}]"
+        factor = (
+            f"{network.rate_out} / rate" if network.takes else network.rate_out // network.rate_in
+        )
+        shape = f"[batch, 1, {factor} time{loss}]"
         output = f"{shape} at {network.rate_out // 1000} kHz"
         names.setdefault(output, []).append(network.name)
     return "; ".join(f"{output} for {', '.join(of)}" for output, of in names.items())
 
 
 def _stablehlo_exceptions() -> str:
-    """Notes on the networks whose time is in steps, or whose weights are an argument."""
-    steps: dict[int, list[str]] = {}
-    large = []
+    """Notes on the networks whose band, or whose weights, are an argument."""
+    any_band, large = [], []
     for network in NETWORKS.values():
         if network.weights.store:
             large.append(network.name)
-        elif network.cut.step > 1:
-            steps.setdefault(network.cut.step, []).append(network.name)
-    notes = [f"time must be a multiple of {n} for {', '.join(of)}" for n, of in steps.items()]
+        elif network.takes:
+            any_band.append(network.name)
+    notes = []
+    if any_band:
+        notes.append(
+            f"{', '.join(any_band)}: time in whole hops of 5 ms, and as a second input the Hz at "
+            "which each sound ends, [batch] float32, NaN for half the rate"
+        )
     if large:
         notes.append(f"{', '.join(large)}: windows as input, and the weights as an argument")
     return "".join(f"; {note}" for note in notes)
@@ -92,7 +112,10 @@ def _onnx(args: argparse.Namespace) -> int:
         network, ports = loaded.network, loaded.network.ports
         if ports is None or ports.to_onnx is None:
             raise ValueError(f"{network.name} has no ONNX export")
-        model = ports.to_onnx(loaded.params, opset=args.opset, half=args.half)
+        if args.rate is not None and network.takes is None:
+            raise ValueError(f"--rate is for airband, got {network.name}")
+        rate = {} if args.rate is None else {"rate": args.rate}
+        model = ports.to_onnx(loaded.params, opset=args.opset, half=args.half, **rate)
         what = f"ONNX, opset {args.opset}{', float16' if args.half else ''}"
         _write(args.output, model.SerializeToString(), network, what)
     except (OSError, ValueError, ModuleNotFoundError) as error:
@@ -108,7 +131,8 @@ def _stablehlo(args: argparse.Namespace) -> int:
             from novasr_jax.to_stablehlo import to_stablehlo  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise missing_extra("needs JAX", "jax") from error
-        _write(args.output, to_stablehlo(loaded), loaded.network, "StableHLO")
+        what = "StableHLO" if args.rate is None else f"StableHLO at {args.rate} Hz"
+        _write(args.output, to_stablehlo(loaded, args.rate), loaded.network, what)
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     return EXIT_DONE

@@ -11,9 +11,9 @@ import numpy as np
 
 _BINS_A_SECOND = 50  # bins are 50 Hz apart, nearly so at rates of which a 50th is no whole number
 _OVERLAP = 4  # frames that share a sample
-_SILENT = 1e-7  # summed power of a frame that is left out, where a full scale sine has 9.3e4
+_SILENT = 1e-7  # summed power of a frame that is left out; a full scale sine has 1e5
 _FLOOR = 1e-9  # of power, before its logarithm
-_SCALE_RATE = 48_000  # Hz, at which these hold
+_SCALE = 960  # samples of a frame at which these hold
 
 LOWEST = 40  # bin at which a slope can begin: 2 kHz
 _FALL = 18.0  # dB at least of the mean power within the slope
@@ -21,6 +21,7 @@ _FALL_IN_ALL = 12.0  # dB of the mean logarithm
 # Both together. A voice may show half of it by itself, near 3.6 kHz; telephones and steep filters
 # at 8 kHz, which leave little room above their slope, show hardly more (bench/EDGES.md).
 _FALLS = 34.0
+_TONE = 12.0  # dB by which a tone is louder than what is before it
 _DROP = 6.0  # dB below the level before the slope, where the sound ends
 
 
@@ -31,7 +32,7 @@ class Spectrum:
         self.power, self.logs, self.count = np.zeros(bins), np.zeros(bins), 0
 
     def add(self, power: np.ndarray) -> None:
-        """Add frames of power [..., bins], at the scale of 48 kHz."""
+        """Add frames of power [..., bins], at the scale of frames of 960 samples."""
         power = power.reshape(-1, power.shape[-1])
         power = power[power.sum(axis=1) > _SILENT]
         self.power += power.sum(axis=0, dtype=np.float64)
@@ -49,8 +50,9 @@ class Spectrum:
 
         A filter begins at the lowest bin k from 40 on where ``median(l[k-10 .. k-2]) -
         max(l[k+6 ..])`` is at least 18 dB in the mean power, 12 dB in the mean logarithm, each
-        smoothed over 3 bins, and 34 dB in both together. The edge is where, from k - 2 upwards, the
-        mean power is first 6 dB below ``median(l[k-9 .. k-2])``.
+        smoothed over 3 bins, and 34 dB in both together; but not if ``median(l[k-30 .. k-12])`` is
+        12 dB lower, which is the slope of a tone. The edge is where, from k - 2 upwards, the mean
+        power is first 6 dB below ``median(l[k-9 .. k-2])``.
         """
         if not self.count:
             return None
@@ -61,6 +63,9 @@ class Spectrum:
                 continue
             fall_in_all = _fall(usual, k)
             if fall_in_all < _FALL_IN_ALL or fall + fall_in_all < _FALLS:
+                continue
+            before = np.median(loud[k - 10 : k - 1])
+            if np.median(loud[k - 30 : k - 12 + 1]) < before - _TONE:
                 continue
             below = np.flatnonzero(loud[k - 2 :] < np.median(loud[k - 9 : k - 1]) - _DROP)
             return k - 2 + int(below[0]) if len(below) else None
@@ -85,7 +90,7 @@ def edge(blocks: Iterable[np.ndarray], sample_rate: int) -> float | None:
     """
     size = max(_OVERLAP, round(sample_rate / _BINS_A_SECOND) // _OVERLAP * _OVERLAP)
     hop = size // _OVERLAP
-    window = np.sin(np.pi * np.arange(size) / size) * (_SCALE_RATE / sample_rate)
+    window = np.sin(np.pi * np.arange(size) / size) * (_SCALE / size)
     spectrum, rest = Spectrum(size // 2), None
     for block in blocks:
         x = block if rest is None else np.concatenate([rest, block], axis=-1)

@@ -117,15 +117,15 @@ def _draw(rng, voices: list[_Voice], frames: int) -> tuple:
     shares = np.array([v.share * max(0, (v.end - top) / (24_000 - top)) ** 2 for v in voices])
     chosen, end = _frames(rng, voices[rng.choice(len(voices), p=shares / shares.sum())], frames)
 
-    gated = rng.random() < 0.35
-    zeroed = rng.random() < 0.12
+    gated = rng.random() < 0.3
+    zeroed = rng.random() < 0.08
     response = np.zeros(BINS)
-    if rng.random() < (0.4 if gated else 0.05):
+    if rng.random() < (0.3 if gated else 0.04):
         # An end below 24 kHz, as processed recordings often have one.
         response -= np.clip((HERTZ - rng.uniform(19_500, 22_500)) / 500, 0, 1) * rng.uniform(40, 90)
     if rng.random() < 0.4:
         response += _microphone(rng)
-    if rng.random() < (0.35 if gated else 0.10):
+    if rng.random() < (0.12 if gated else 0.04):
         response -= _dull_room(rng, top)
     tone, tone_power, alone = np.zeros(frames), np.zeros(frames), False
     if rng.random() < 0.08:
@@ -147,7 +147,7 @@ def _draw(rng, voices: list[_Voice], frames: int) -> tuple:
         chosen,
         single(_gain(rng.uniform(-22, 3))),
         single(rng.uniform(2, 6) if gated else 0),
-        single(_gain(-rng.uniform(5, 50))),
+        single(_gain(-rng.uniform(5, 40))),
         single(rng.uniform(0.05, 0.3) if zeroed else 0),
         single(rng.uniform(1, 3)),
         single(_gain(response)),

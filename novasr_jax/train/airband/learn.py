@@ -32,7 +32,7 @@ from .data import Draw
 # ViSQOL at 80, not at the 20 of a frame.
 _ERRORS = ((1, 0.6, 0.3), (4, 0.5, 0.1), (16, 0.3, 0.1))
 _MEAN = 0.3  # weight of the mean error of each band over a crop
-_LEVEL = 0.7  # weight of the error of its mean power, which loud frames decide
+_LEVEL = 1.0  # weight of the error of its mean power, which loud frames decide
 _SILENT = 1e-7  # power that is none, for these
 _LIKENESS = 1.0  # weight of `_unlikeness`
 
