@@ -36,7 +36,8 @@ _ROUNDS = 7
 _SETS = {"NovaSR": "novasr-open", "airband": DEFAULT}
 _PAGE = """<!doctype html><meta charset="utf-8"><script src="ort.wasm.min.js"></script>
 <script type="module">
-const BLOCK = {{block}}, RATE = 16000, get = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer());
+const BLOCK = {{block}}, RATE = 16000;
+const get = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer());
 const x = new Float32Array((await get("x.f32")).buffer);
 
 async function engine(file, weightsFile) {

@@ -216,6 +216,7 @@ function note() {
   const { edge, kept, rate, isNovaSR } = result;
   if (isNovaSR && end(result) < LOWEST_END) return `Its sound ends at ${kHz(end(result))}, and the network is made for sound up to ${kHz(RATE_IN / 2)}: little is restored above.`;
   if (edge === null && rate > 2 * RATE_IN) return `It has sound up to ${kHz(rate / 2)}, so hardly anything changes: to hear what the network can do, first cut it to 16 kHz.`;
+  if (isNovaSR && edge !== null) return `Its sound ends at ${kHz(edge)}: all below ${kHz(kept)} stays, what is above is new.`;
   if (isNovaSR) return `Its own sound below ${kHz(kept)} stays, what is above is new.`;
   return `Its sound ends at ${kHz(end(result))}: all below stays, what is above is new.`;
 }
