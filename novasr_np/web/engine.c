@@ -797,11 +797,13 @@ static void prepare_airband(Airband *a, int rate)
     }
 }
 
+static const int LIVE_AHEAD[] = {1, 2, 2}; /* frames that the first layers of the live network see */
+
 static void begin_airband(Airband *a)
 {
     a->frames_ahead = 0;
     EACH(i, BLOCKS + 1) {
-        a->ahead[i] = a->kind == NOVASR_AIRBAND || i < 3 ? 1 << i : 0;
+        a->ahead[i] = a->kind == NOVASR_AIRBAND ? 1 << i : i < 3 ? LIVE_AHEAD[i] : 0;
         a->frames_ahead += a->ahead[i];
     }
     clear(a->features[0], 2 * PADDED);
@@ -1278,7 +1280,7 @@ void novasr_reset(void *memory)
 
 long novasr_latency(int kind, int rate)
 {
-    int ahead = kind == NOVASR_AIRBAND ? AHEAD : 1 + 2 + 4;
+    int ahead = kind == NOVASR_AIRBAND ? AHEAD : LIVE_AHEAD[0] + LIVE_AHEAD[1] + LIVE_AHEAD[2];
     return kind == NOVASR_NOVASR ? BEHIND : kind ? (long)(ahead + OVERLAP) * (rate / HOPS) : 0;
 }
 
