@@ -1,11 +1,12 @@
 """Compute pieces on devices, in batches of one shape.
 
-Two programs serve every sound: `interior` on rows of one width, and, for the ends of a sound and
-for very short sounds, `forward` on rows of twice the context, with the length of each. So nothing
-is compiled twice, and a device's memory depends only on batch and segment.
+Two programs serve every sound of one rate: `interior` on rows of one width, and, for the ends of a
+sound and for very short sounds, `forward` on rows of twice the context, with the length of each. So
+nothing is compiled twice, and a device's memory depends only on batch and segment. A network that
+takes several rates has two programs for each; where a sound ends is an argument of both.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from novasr_np.networks.record import Facts
+from novasr_np.networks.record import Network as InNumpy
 from novasr_np.pipeline.feed import Piece
 from novasr_np.samples import whole_number
 from novasr_np.tensors import check_finite, check_output
@@ -31,10 +33,10 @@ _UNDER_WAY = 2
 # Padding of rows. It never affects an output.
 _PADDING = 0.0
 
-# (rows [n, width], their lengths, starts and facts) -> outputs in progress, and a function that
-# finishes them
+# (the network as it takes the rows, rows [n, width], their lengths, starts and facts) -> outputs in
+# progress, and a function that finishes them
 Program = Callable[
-    [np.ndarray, np.ndarray, np.ndarray, list[Facts]],
+    [InNumpy, np.ndarray, np.ndarray, np.ndarray, list[Facts]],
     tuple[jax.Array, Callable[[np.ndarray], np.ndarray]],
 ]
 
@@ -48,9 +50,13 @@ class Model(NamedTuple):
     prepare: Any  # the host's preparation of rows, or None
     dtype: Any
     batch: int  # rows, over all devices
-    segment: int  # input samples for each row, without its context
+    segment: int  # input samples for each row, without its context, at the network's `rate_in`
     precision: str
     sharding: NamedSharding  # batch axis over the devices
+
+    def width(self, network: InNumpy) -> int:
+        """Input samples of a row with its context, at the rate at which a sound is taken."""
+        return network.cut.width(self.segment * network.rate_in // self.weights.network.rate_in)
 
 
 def make_model(
@@ -66,9 +72,10 @@ def make_model(
     """Put weights on devices, ready to `run`.
 
     options: as `Network.choose` returns them. batch: rows over all devices, a multiple of their
-    number; segment: input samples for each row, always None for a network with windows; None for a
-    choice by the devices. precision: as for `forward`. devices: "cpu", "gpu" or "tpu" for all of
-    that kind, or a list of devices; None for all of JAX's default kind.
+    number; segment: input samples for each row at the network's own rate, as long at others, always
+    None for a network with windows; None for a choice by the devices. precision: as for `forward`.
+    devices: "cpu", "gpu" or "tpu" for all of that kind, or a list of devices; None for all of JAX's
+    default kind.
 
     Raises TypeError or ValueError for an invalid argument, with its value; WeightsError if the
     weights or their products are too large for the dtype.
@@ -106,19 +113,18 @@ def run(model: Model, pieces: list[Piece]) -> None:
     Raises ValueError for a piece at an end of its sound that is no whole number of steps,
     MemoryError if a batch does not fit a device, WeightsError if a piece's outputs have NaN.
     """
-    network = model.weights.network
-    inside = [piece for piece in pieces if not piece.at_end]
-    ends = [piece for piece in pieces if piece.at_end]
-    for piece in ends:
-        if len(piece.x) % network.cut.step:
+    alike: dict[tuple[bool, int], list[Piece]] = defaultdict(list)
+    for piece in pieces:
+        network = piece.network
+        if piece.at_end and len(piece.x) % network.cut.step:
             raise ValueError(
                 f"{network.name} in JAX must have a multiple of {network.cut.step} samples, got "
                 f"{len(piece.x)}: add zeros"
             )
+        alike[piece.at_end, network.rate_in].append(piece)
     try:
-        _each_batch(model, partial(_inside, model), inside, network.cut.width(model.segment))
-        if ends:
-            _each_batch(model, partial(_end, model), ends, 2 * network.cut.context)
+        for (at_end, _), some in alike.items():
+            _each_batch(model, partial(_end if at_end else _inside, model), some)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -127,11 +133,13 @@ def run(model: Model, pieces: list[Piece]) -> None:
             "choose a smaller batch or segment"
         ) from error
     for piece in pieces:
-        check_output(piece.y, network.name)
+        check_output(piece.y, piece.network.name)
 
 
-def _each_batch(model: Model, program: Program, pieces: list[Piece], width: int) -> None:
-    """Run a program on the pieces, a batch at a time, and store its outputs."""
+def _each_batch(model: Model, program: Program, pieces: list[Piece]) -> None:
+    """Run a program on pieces of one kind and rate, a batch at a time, and store its outputs."""
+    network = pieces[0].network
+    width = 2 * network.cut.context if pieces[0].at_end else model.width(network)
     under_way: deque = deque()
     for first in range(0, len(pieces), model.batch):
         batch = pieces[first : first + model.batch]
@@ -141,7 +149,7 @@ def _each_batch(model: Model, program: Program, pieces: list[Piece], width: int)
         lengths = np.array([len(piece.x) for piece in batch], np.int32)
         # 74 hours at 16 kHz; numpy raises OverflowError for more.
         starts = np.array([piece.start for piece in batch], np.uint32)
-        y, finish = program(rows, lengths, starts, [piece.facts for piece in batch])
+        y, finish = program(network, rows, lengths, starts, [piece.facts for piece in batch])
         under_way.append((batch, y, finish))
         if len(under_way) == _UNDER_WAY:
             _fetch(*under_way.popleft())
@@ -157,28 +165,38 @@ def _fetch(
 
 
 def _inside(
-    model: Model, x: np.ndarray, lengths: np.ndarray, starts: np.ndarray, facts: list[Facts]
+    model: Model,
+    network: InNumpy,
+    x: np.ndarray,
+    lengths: np.ndarray,
+    starts: np.ndarray,
+    facts: list[Facts],
 ) -> tuple[jax.Array, Callable[[np.ndarray], np.ndarray]]:
     prepared, finish = model.prepare(x, starts, facts) if model.prepare else (x, _as_it_is)
     x, starts, known = _on_devices(model, prepared, starts, _stacked(facts))
-    interior = NETWORKS[model.weights.network.name].interior
-    y = interior(model.folded, x, start=starts, facts=known, precision=model.precision)
+    interior = NETWORKS[network.name].interior
+    y = interior(model.folded, x, **network.place(starts, known), precision=model.precision)
     return y, finish
 
 
 def _end(
-    model: Model, x: np.ndarray, lengths: np.ndarray, starts: np.ndarray, facts: list[Facts]
+    model: Model,
+    network: InNumpy,
+    x: np.ndarray,
+    lengths: np.ndarray,
+    starts: np.ndarray,
+    facts: list[Facts],
 ) -> tuple[jax.Array, Callable[[np.ndarray], np.ndarray]]:
     x, lengths, starts, known = _on_devices(model, x, lengths, starts, _stacked(facts))
-    forward = _forward(model.weights.network.name)
-    return forward(model.params, x, lengths, start=starts, facts=known), _as_it_is
+    forward = _forward(network.name, network.takes is not None)
+    return forward(model.params, x, lengths, **network.place(starts, known)), _as_it_is
 
 
 @cache
-def _forward(name: str) -> Callable[..., jax.Array]:
+def _forward(name: str, takes_rates: bool) -> Callable[..., jax.Array]:
     forward = NETWORKS[name].forward
     assert forward is not None
-    return jax.jit(forward)
+    return jax.jit(forward, static_argnames=("rate",) if takes_rates else ())
 
 
 def _as_it_is(y: np.ndarray) -> np.ndarray:
@@ -186,12 +204,13 @@ def _as_it_is(y: np.ndarray) -> np.ndarray:
 
 
 def _stacked(facts: Iterable[Facts]) -> Facts:
-    """Stack the facts of rows to arrays [rows]; an edge that was not found is NaN."""
+    """Stack the facts of rows to arrays [rows]; an edge that is not known is NaN."""
     rates, channels, edges = zip(*((f.sample_rate, f.channels, f.edge) for f in facts), strict=True)
     return Facts(
         np.array(rates, np.int32),  # type: ignore[arg-type]
         np.array(channels, np.int32),  # type: ignore[arg-type]
         np.array([np.nan if edge is None else edge for edge in edges], np.float32),  # type: ignore[arg-type]
+        follow=None,  # type: ignore[arg-type]
     )
 
 

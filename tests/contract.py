@@ -272,7 +272,10 @@ def jax_equals_numpy_by_stage(network: Network) -> None:
     assert sorted(wholes) == sorted(rows) == sorted(want)
     for name, activation in want.items():
         turned = activation.swapaxes(-1, -2) if activation.ndim > 1 else activation
-        check(wholes[name], turned, 1e-12, name)
+        got = wholes[name]
+        if name == "amplitude":  # of all bins in JAX, as one program serves every edge
+            got = got[..., -turned.shape[-1] :]
+        check(got, turned, 1e-12, name)
     want = network.compute.forward(params, x[:50])
     check(rows["y"][: network.length(50)], want, 1e-12, "padded")
 

@@ -2,8 +2,6 @@
 
 import json
 import math
-import shutil
-import subprocess
 import sys
 import time
 from functools import partial
@@ -25,7 +23,7 @@ from novasr_np.networks import NETWORKS, novasr
 from novasr_np.networks.novasr import faults
 from novasr_np.networks.record import Facts
 from novasr_np.tensors import cast
-from novasr_np.weights import embedded_weights, weights_path
+from novasr_np.weights import embedded_weights
 
 NETWORK, AIRBAND = NETWORKS["NovaSR"], NETWORKS["airband"]
 SOME = [case for case in cases.cases(NETWORK, 0) if len(case.x) != 8000]  # quick, and enough
@@ -212,73 +210,6 @@ def test_inputs_are_the_same_everywhere():
     sums = [int(np.abs(np.float64(case.x) * 32768).sum()) for case in SOME[:6]]
     assert sums == [24387759, 29491, 3276800, 0, 65501233, 20857900]
     assert all(np.abs(case.x).max(initial=0) <= 1 for case in SOME)
-
-
-@pytest.fixture(scope="module")
-def native(tmp_path_factory):
-    """The engine of novasr_np/web as a program."""
-    return compiled(tmp_path_factory, "native.c", "-O2", "-Werror")
-
-
-@pytest.fixture(scope="module")
-def fuzz(tmp_path_factory):
-    return compiled(
-        tmp_path_factory,
-        *("fuzz.c", "-O2", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
-    )
-
-
-def compiled(folders, source, *flags):
-    if shutil.which("gcc") is None:
-        pytest.skip("needs gcc")
-    program = folders.mktemp("port") / "port"
-    flags = ("-std=c11", "-Wall", "-Wextra", "-Wno-psabi", *flags, "-I", ENGINE)
-    sources = (Path(__file__).parent / "ports" / source, ENGINE / "engine.c")
-    subprocess.run(["gcc", *flags, "-o", program, *sources], check=True)
-    return program
-
-
-@EMBEDDED
-def test_the_engine_as_a_library_is_right(native, name, capsys):
-    line = f"{native} {weights_path(name)} {{rate}} {{bin}} 1600 {{input}} {{output}}"
-    arguments = ("--command", line, "--weights", name, "--long", str(LONG), "--json")
-    assert main(["verify", *arguments]) == 0
-    out, err = capsys.readouterr()
-    report = json.loads(out)
-    assert report["grade"] in ("float32", "bit-near")
-    assert report["faults"] == []
-    assert err == ""
-    tried = cases.cases(load_weights(name).network, LONG)
-    assert [outcome["case"] for outcome in report["outcomes"]] == [case.name for case in tried]
-
-
-@EMBEDDED
-def test_the_engine_as_webassembly_is_right(name, tmp_path):
-    """All cases of one rate and edge in one process, as a page has them."""
-    if shutil.which("node") is None:
-        pytest.skip("needs node")
-    tried = list(cases.cases(load_weights(name).network, LONG))
-    program = Path(__file__).parent / "ports/wasm.mjs"
-    folders = {}
-    for i, case in enumerate(tried):
-        at = (case.rate, (case.edge or 0) // 50)
-        folder = folders.setdefault(at, tmp_path / "-".join(map(str, at)))
-        folder.mkdir(exist_ok=True)
-        (folder / f"{i}.f32").write_bytes(case.x.astype("<f4").tobytes())
-    for at, folder in folders.items():
-        line = [ENGINE / "engine.wasm", weights_path(name), *map(str, at), "1600", folder]
-        subprocess.run(["node", program, *line], check=True, timeout=300)
-    outputs = (np.fromfile(*tmp_path.glob(f"*/{i}.f32.y"), "<f4") for i in range(len(tried)))
-    report = verify(lambda *_: next(outputs), load_weights(name), tried)
-    assert report.grade in ("float32", "bit-near")
-    assert report.faults == []
-
-
-@pytest.mark.slow
-@EMBEDDED
-def test_the_engine_stays_in_its_memory(fuzz, name):
-    """Random pieces and hostile weights, with the sanitizers of addresses and of the undefined."""
-    subprocess.run([fuzz, weights_path(name), "1000", "1"], check=True, timeout=300)
 
 
 def test_the_command_names_faults_and_fails(weights_file, capsys):

@@ -20,6 +20,7 @@ def test_with_eight_devices():
     files += [
         f"{HERE}/test_jax_api.py::test_{name}" for name in ("equals_numpys", "a_list_gives_a_list")
     ]
+    files += [f"{HERE}/networks/test_jax_airband.py::test_clips_of_several_rates_share_a_run"]
     files += [f"{HERE}/networks/test_speechsr.py::test_golden_outputs_in_jax[48k]"]
     elsewhere = "numpys[1] or numpys[1000] or test_golden["
     done = subprocess.run(

@@ -65,7 +65,7 @@ def pieces(with_levels=True):
             x = np.float32(rng.standard_normal(WINDOW))
             level = Level(np.zeros((1, 1)), rng.uniform(1, 2, (1, 1))) if with_levels else None
             facts = Facts(48_000, 1, level=level)
-            yield Piece(False, x, i * 7, facts, 0, np.zeros(WINDOW, np.float32))
+            yield Piece(False, x, i * 7, facts, SIMPLE, 0, np.zeros(WINDOW, np.float32))
 
 
 def model(params=PARAMS, **options):

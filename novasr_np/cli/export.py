@@ -54,6 +54,12 @@ def add(commands: Any) -> None:
     )
     p.set_defaults(main=_stablehlo)
     p.add_argument("output", metavar="OUT")
+    p.add_argument(
+        "--rate",
+        type=int,
+        metavar="HZ",
+        help="sampling rate of the input, one that the network takes; default: the network's own",
+    )
     _add_common(p)
 
 
@@ -74,15 +80,19 @@ def _onnx_outputs() -> str:
 
 
 def _stablehlo_exceptions() -> str:
-    """Notes on the networks whose time is in steps, or whose weights are an argument."""
-    steps: dict[int, list[str]] = {}
-    large = []
+    """Notes on the networks whose band, or whose weights, are an argument."""
+    any_band, large = [], []
     for network in NETWORKS.values():
         if network.weights.store:
             large.append(network.name)
-        elif network.cut.step > 1:
-            steps.setdefault(network.cut.step, []).append(network.name)
-    notes = [f"time must be a multiple of {n} for {', '.join(of)}" for n, of in steps.items()]
+        elif network.takes:
+            any_band.append(network.name)
+    notes = []
+    if any_band:
+        notes.append(
+            f"{', '.join(any_band)}: time in whole hops of 5 ms, and as a second input the Hz at "
+            "which each sound ends, [batch] float32, NaN for half the rate"
+        )
     if large:
         notes.append(f"{', '.join(large)}: windows as input, and the weights as an argument")
     return "".join(f"; {note}" for note in notes)
@@ -121,7 +131,8 @@ def _stablehlo(args: argparse.Namespace) -> int:
             from novasr_jax.to_stablehlo import to_stablehlo  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise missing_extra("needs JAX", "jax") from error
-        _write(args.output, to_stablehlo(loaded), loaded.network, "StableHLO")
+        what = "StableHLO" if args.rate is None else f"StableHLO at {args.rate} Hz"
+        _write(args.output, to_stablehlo(loaded, args.rate), loaded.network, what)
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     return EXIT_DONE

@@ -1,17 +1,23 @@
 """The input features of frames, from their power and where the sound ends."""
 
+from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from novasr_np.networks.airband.features import bands
 from novasr_np.networks.airband.spec import (
+    BANDS_IN,
+    BIN,
+    BINS,
     FEATURE_OFFSET,
     FEATURE_SCALE,
     FLOOR,
     LEAST_SHARE,
+    LOWEST,
+    MEL_BANDS,
+    MEL_TOP,
 )
 
 
@@ -21,7 +27,7 @@ def features(power: jax.Array, edge: Any) -> tuple[jax.Array, jax.Array]:
     edge [...]: the first bin that is not the sound's own, an integer, traced or not; so one program
     serves all. As `novasr_np.networks.airband.features`.
     """
-    edge = jnp.asarray(edge)
+    edge, power = jnp.asarray(edge), power[..., :BINS]
     weight = bands()[:, : power.shape[-1]].astype(power.dtype)
     own = jnp.arange(power.shape[-1]) < edge[..., None]  # [..., bins]
     below = (weight * own[..., None, :]).sum(axis=-1)  # [..., 73]
@@ -38,3 +44,15 @@ def features(power: jax.Array, edge: Any) -> tuple[jax.Array, jax.Array]:
     held = jnp.take_along_axis(level, last, axis=-1).mean(axis=-1, keepdims=True)
     level = jnp.where(heard[..., None, :], level, held)
     return (level + FEATURE_OFFSET) * FEATURE_SCALE, share
+
+
+@cache
+def bands() -> np.ndarray:
+    """Triangles over Hz from the middle of the band below to that of the band above, [73, 480]."""
+    mel = 2595 * np.log10(1 + np.array([LOWEST, MEL_TOP]) / 700)
+    middles = 700 * (10 ** (np.linspace(*mel, MEL_BANDS) / 2595) - 1)
+    middles = np.append(middles, MEL_TOP + 500 * np.arange(1, BANDS_IN - MEL_BANDS + 1))
+    steps = np.diff(middles)
+    points = np.concatenate([[middles[0] - steps[0]], middles, [middles[-1] + steps[-1]]])
+    hertz = BIN * np.arange(BINS)
+    return np.stack([np.interp(hertz, points[i : i + 3], (0, 1, 0)) for i in range(BANDS_IN)])

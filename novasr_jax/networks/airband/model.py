@@ -1,5 +1,6 @@
 """airband: the layers in order, for a signal or for a batch of signals of any lengths and edges."""
 
+import math
 from collections.abc import Callable, Generator, Iterator
 from functools import cache, partial
 from typing import Any
@@ -9,9 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from novasr_np.networks.airband.spec import (
+    BANDS_OUT,
     BIN,
     BINS,
     DILATIONS,
+    FIRST,
     FLAT_CARRIER,
     FLAT_SOURCE,
     FRAME,
@@ -26,9 +29,9 @@ from novasr_np.networks.airband.spec import (
     SAMPLE_RATE_OUT,
     SOURCE,
     TINY,
+    WIDTHS,
     Variant,
 )
-from novasr_np.networks.airband.synthesis import spread
 
 from ...layers import conv1d, correlate, depthwise1d, elu, linear, prelu, zero_from
 from ..record import checked
@@ -52,7 +55,8 @@ def stages(
     """Yield (name, activation) for every stage, under the names of `novasr_np`, channels last.
 
     Arguments as for `forward`. A hidden activation is [..., frames, channels], with
-    ceil(T / hop) + 3 frames, and the last stage, ``y``, [..., 48000 T / rate].
+    ceil(T / hop) + 3 frames; ``amplitude`` has all of 480 bins, as one program serves every edge;
+    the last stage, ``y``, is [..., ceil(48000 T / rate)].
 
     Raises TypeError for another dtype, ValueError for T < 1 or an unknown precision.
     """
@@ -192,9 +196,8 @@ def result(stages: Generator[Any, None, jax.Array]) -> jax.Array:
 
 def amplitude(h: jax.Array) -> jax.Array:
     """Magnitude of each bin, where it is made: [..., frames, 56] -> [..., frames, 480]."""
-    lines = jnp.asarray(spread(np.dtype(h.dtype)))
-    level = jnp.dot(h, lines, precision=jax.lax.Precision.HIGHEST)
-    return jnp.exp(np.log(10) / 2 * (level * OUTPUT_SCALE + OUTPUT_OFFSET))
+    level = jnp.dot(h, spread().astype(h.dtype), precision=jax.lax.Precision.HIGHEST)
+    return jnp.exp(math.log(10) / 2 * (level * OUTPUT_SCALE + OUTPUT_OFFSET))
 
 
 def rectified(spectrum: jax.Array, edge: jax.Array, precision: str = "highest") -> jax.Array:
@@ -291,3 +294,12 @@ def overlap_add(frames: jax.Array) -> jax.Array:
 def window(size: int) -> np.ndarray:
     """``sin(pi n / size)``, the square root of a periodic Hann window."""
     return np.sin(np.pi / size * np.arange(size))
+
+
+@cache
+def spread() -> np.ndarray:
+    """Matrix of the linear interpolation between the bands' centres, the ends held, [56, 480]."""
+    centres = FIRST + np.cumsum(WIDTHS) - (np.array(WIDTHS) + 1) / 2
+    bands = np.arange(BANDS_OUT)
+    place = np.interp(np.arange(BINS), centres, bands)
+    return np.maximum(1 - np.abs(place - bands[:, np.newaxis]), 0)
