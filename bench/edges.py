@@ -15,50 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from scipy import signal
 
 from novasr_np.dsp import band
 from novasr_np.dsp.resample import resample
 
 from .data import SHARED
+from .inputs import RATE, chebyshev, leaky, steep, telephone
 
-RATE_OUT = 48_000
-_MU = 255
-_TELEPHONE = signal.firwin(401, [300, 3400], pass_zero=False, fs=8000)
 _SHORTEST = 1.0  # s
-
-
-def mu_law(x: np.ndarray) -> np.ndarray:
-    """x in the 8 bits of a telephone, and back."""
-    levels = np.sign(x) * np.log1p(_MU * np.abs(np.clip(x, -1, 1))) / np.log1p(_MU)
-    levels = np.rint(levels * 128) / 128
-    return np.sign(levels) * ((1 + _MU) ** np.abs(levels) - 1) / _MU
-
-
-def telephone(x: np.ndarray) -> np.ndarray:
-    """x at 48 kHz as a telephone has it, at 8 kHz."""
-    return mu_law(np.convolve(resample(x, RATE_OUT, 8000, "steep"), _TELEPHONE, "same"))
-
-
-def leaky(x: np.ndarray, rate: int) -> np.ndarray:
-    """x at 48 kHz by torchaudio's default resampler."""
-    return resample(x, RATE_OUT, rate, "hann")
-
-
-def steep(x: np.ndarray, rate: int) -> np.ndarray:
-    """x at 48 kHz by a steep resampler."""
-    return resample(x, RATE_OUT, rate, "steep")
-
-
-def chebyshev(x: np.ndarray, rate: int) -> np.ndarray:
-    """x at 48 kHz by scipy's decimate."""
-    return signal.decimate(x, RATE_OUT // rate)
 
 
 def inputs() -> dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]]:
     """Inputs by name: their rate, and what makes them of a clip at 48 kHz."""
     made: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
-        "as recorded": (RATE_OUT, lambda x: x)
+        "as recorded": (RATE, lambda x: x)
     }
     for rate in (8000, 12_000, 16_000, 24_000):
         for filtered in (leaky, chebyshev, steep):
@@ -67,13 +37,13 @@ def inputs() -> dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]]:
             wide = f"{name}, in a file at 48 kHz"
             if filtered is steep:
                 made[wide] = (
-                    RATE_OUT,
-                    lambda x, f=filtered, r=rate: resample(f(x, r), r, RATE_OUT, "steep"),
+                    RATE,
+                    lambda x, f=filtered, r=rate: resample(f(x, r), r, RATE, "steep"),
                 )
     made["telephone"] = 8000, telephone
     made["telephone, in a file at 48 kHz"] = (
-        RATE_OUT,
-        lambda x: resample(telephone(x), 8000, RATE_OUT, "steep"),
+        RATE,
+        lambda x: resample(telephone(x), 8000, RATE, "steep"),
     )
     return made
 
@@ -85,7 +55,7 @@ def clips() -> list[np.ndarray]:
     found = []
     for path in paths:
         x, rate = soundfile.read(path, always_2d=True)
-        if rate == RATE_OUT and len(x) >= _SHORTEST * rate:
+        if rate == RATE and len(x) >= _SHORTEST * rate:
             found.append(x[:, 0])
     if not found:
         sys.exit(f"no speech in {SHARED}: set NOVASR_SHARED to the folder with it")

@@ -1,17 +1,15 @@
-"""Score weights, or 48 kHz outputs, against real full-band speech; write QUALITY.md and a figure.
+"""Score networks and weights against real full-band speech; write QUALITY.md and a figure.
 
     python -m bench.quality [NAME=WEIGHTS ...] [--outputs NAME=FOLDER ...] [-o bench/QUALITY.md]
 
-Scores two methods without training (sinc interpolation alone, and with the band from 4 to 8 kHz
-copied upwards), NovaSR's v1 and v2, their parent SpeechSR-48k and the variant of it that goes by
-FASR, each of the embedded weights, and each NAME, file by file on ``eval/`` of NOVASR_SHARED, which
-nobody trains on. WEIGHTS is a file or a name, FOLDER has outputs at 48 kHz named like the truth.
-The input is the truth by torchaudio's default resampler; once more by scipy's decimation; in 8
-bits; through Opus; and at rates above 16 kHz. Unless its low band is kept a network is alone.
+Clip by clip on ``eval/`` of NOVASR_SHARED, which nobody trains on, through the inputs of
+`bench.inputs`: sinc interpolation, the embedded weights of airband and each NAME at every rate; at
+16 kHz NovaSR's v1 and v2, our weights for it, and its parent SpeechSR-48k, too, as bare networks.
+WEIGHTS is a file or a name, FOLDER has outputs at 48 kHz for the first input at 16 kHz, named like
+the truth. `bench.quick` scores weights in a minute.
 """
 
 import argparse
-import io
 import json
 import sys
 import tempfile
@@ -23,201 +21,176 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from scipy import signal
 
 from bench import metrics
 from bench.data import SHARED, upstream
-from bench.fasr import fasr
+from bench.inputs import INPUTS
+from bench.pictures import Panel, draw
 from bench.report import quote
 from novasr_np import load_weights, upsample
-from novasr_np.dsp.sinc import hann, windowed_sinc
-from novasr_np.networks.novasr.spec import SAMPLE_RATE_IN, SAMPLE_RATE_OUT, UPSAMPLING
+from novasr_np.dsp.resample import resample
 from novasr_np.pipeline.arrays import run_bare
 from novasr_np.pipeline.backend import Backend
 from novasr_np.weights import as_weights, embedded_weights
 
+RATE = 48_000  # Hz
 GROUPS = {"VCTK": "vctk", "BibleTTS": "bibletts", "TSP": "tsp"}
-COLUMNS = ("LSD", "LSD high", "LSD low", "LSD 16 bit", "8.5-12", "12-16", "16-20", "floor", "SNR")
-SHOWN = ("sinc", "v1", "novasr-open", "airband-1", "SpeechSR-48k")  # in the figure
-FIGURE = (
-    "vctk_p257_audiodec-035",
-    "vctk-test8_spkunk_apbwe-8kto48k",
-    "bibletts_yor_original",
-    "bibletts_hau_original",  # a third of it is digital silence
-)
+MAIN = ("8 kHz", "12 kHz", "16 kHz", "24 kHz")
+TRUTH = "the recording"
+BEATS = [f"beat {low / 1000:g}-{high / 1000:g}" for low, high in metrics.BEAT_BANDS]
+LEVELS = [f"{low / 1000:g}-{high / 1000:g}" for low, high in metrics.LEVEL_BANDS]
+COLUMNS = ("ViSQOL", "LSD", "above", "below", *LEVELS, "floor", *BEATS, "before")
+WITH_RANGE = ("ViSQOL", "LSD")
+SEAMS = ("8 kHz, steep", "Telephone", "12 kHz, steep", "16 kHz, steep", "24 kHz, steep")
+# LSD and ViSQOL as published, on the whole of VCTK's test speakers: AP-BWE's table (arXiv
+# 2401.06387), by its code. Other clips of the same corpus than ours.
+PUBLISHED = {
+    "sinc, published": ((2.94, 2.07), (2.75, 2.09), (2.57, 2.26), (2.17, 2.99)),
+    "NU-Wave2, 1.8 M, published": ((1.09, 2.48), (0.94, 2.75), (0.86, 3.00), (0.72, 3.74)),
+    "UDM+, published": ((1.03, 2.81), (0.88, 3.08), (0.79, 3.35), (0.64, 4.02)),
+    "AP-BWE, 29.8 M, published": ((0.84, 3.35), (0.78, 3.46), (0.72, 3.70), (0.61, 4.25)),
+}
+FIGURE = {  # input -> clip, and seconds from .. to
+    "Telephone": ("vctk-test8_spkunk_apbwe-8kto48k", 1.1, 1.65),
+    "16 kHz, steep": ("vctk_spkunk_flashsr-00", 1.22, 1.77),
+}
 
-
-def sinc_resample(x, rate: int, new_rate: int) -> np.ndarray:
-    """torchaudio's default: sinc under a Hann window of 6 zeros a side, roll-off 0.99."""
-    divisor = np.gcd(rate, new_rate)
-    old, new = rate // divisor, new_rate // divisor
-    base = 0.99 * min(old, new)
-    half = int(np.ceil(6 * old * new / base / old)) * old  # so that outputs fall on the grid
-    t = np.arange(-half, half + 1) / (old * new) * base
-    taps = windowed_sinc(t, hann(t / 6)) * base / old
-    y = signal.upfirdn(taps, x, new, old)
-    return y[half // old :][: -(-len(x) * new // old)]
-
-
-def cheby1(x, rate: int, new_rate: int) -> np.ndarray:
-    """Chebyshev's order 8, 0.05 dB, forwards and back, then every third sample."""
-    return signal.decimate(x, rate // new_rate, ftype="iir")
-
-
-def eight_bits(x, rate: int, new_rate: int) -> np.ndarray:
-    """As a telephone system or an old voice prompt has it: steps of 1 / 128."""
-    return np.rint(sinc_resample(x, rate, new_rate) * 128) / 128
-
-
-def opus(x, rate: int, new_rate: int) -> np.ndarray:
-    """Through Opus at about 20 kbit/s, as calls are sent."""
-    with io.BytesIO() as file:
-        x = np.clip(sinc_resample(x, rate, new_rate), -1, 1)
-        soundfile.write(
-            file, x, new_rate, format="OGG", subtype="OPUS", compression_level=_OPUS_LEVEL
-        )
-        file.seek(0)
-        y, _ = soundfile.read(file)
-    return y[: len(x)]
-
-
-# libsndfile's 0 .. 1 are 256 to 6 kbit/s.
-_OPUS_LEVEL = 1 - (20 - 6) / (256 - 6)
-HIGHER_RATES = (24_000, 32_000, 44_100)
+System = Callable[[Path, np.ndarray, int], np.ndarray]  # (clip, input, its rate) -> output
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("weights", nargs="*", metavar="NAME=WEIGHTS")
     parser.add_argument("--outputs", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("-o", "--output", type=Path, help="QUALITY.md, with quality.png beside it")
-    parser.add_argument("--json", type=Path, help="the scores of every file")
-    parser.add_argument("--no-visqol", action="store_true", help="leave it out (3 s a clip)")
+    parser.add_argument("--json", type=Path, help="the scores of every clip")
+    parser.add_argument("--no-visqol", action="store_true", help="leave it out: a second a clip")
     args = parser.parse_args()
 
-    systems: dict[str, Callable] = {
-        "sinc": lambda path, x, rate: sinc_up(x),
-        "copied up": lambda path, x, rate: copied_up(x),
+    paths = clips(*GROUPS.values())
+    every, wide = systems(pair.split("=", 1) for pair in args.weights)
+    given = {
+        name: partial(from_folder, Path(folder))
+        for name, folder in (pair.split("=", 1) for pair in args.outputs)
     }
-    given = [("v1", upstream("pytorch_model_v1.bin")), ("v2", upstream("pytorch_model_v2.bin"))]
-    own = {name: load_weights(name).params for name in embedded_weights()}
-    more = (pair.split("=", 1) for pair in args.weights)
-    for name, source in [*given, *own.items(), *more]:
-        systems[name] = partial(network_alone, load_weights(source).params)
-    speechsr = load_weights(upstream("speechsr/speechsr48k_G_100000.pth")).params
-    systems["SpeechSR-48k"] = partial(network_alone, speechsr)
-    two_branches = {"FASR": lambda path, x, rate: fasr(speechsr, np.float32(x))}
-    kept = {
-        f"{name}, low band kept": partial(low_band_kept, params)
-        for name, params in own.items()
-        if not as_weights(params).network.keeps_low_band
-    }
-    for name, folder in (pair.split("=", 1) for pair in args.outputs):
-        systems[name] = partial(from_folder, Path(folder))
-
-    paths = sorted((SHARED / "speech/eval").glob("*.flac"))
-    if not paths:
-        sys.exit(f"no speech in {SHARED}: set NOVASR_SHARED to the folder with it")
-    results = {
-        "Input by torchaudio's default resampler": evaluate(
-            systems | two_branches | kept, paths, sinc_resample, visqol=not args.no_visqol
-        ),
-        "Input by Chebyshev's filter (scipy.signal.decimate)": evaluate(systems, paths, cheby1),
-        "Input in 8 bits": evaluate(systems, paths, eight_bits),
-        "Input through Opus at about 20 kbit/s": evaluate(systems, paths, opus),
-    }
-    ours = {name: partial(as_it_is, params) for name, params in own.items()} | kept
-    for rate in HIGHER_RATES:
-        results[f"Input at {rate / 1000:g} kHz"] = evaluate(ours, paths, sinc_resample, rate)
+    results: dict[str, dict[str, dict[str, dict]]] = {}
+    with ProcessPoolExecutor() as pool:
+        for kind, (rate, _, _) in INPUTS.items():
+            chosen = every | (wide if rate == 16_000 else {}) | (given if kind == "16 kHz" else {})
+            measure = partial(scores_of, kind, chosen, not args.no_visqol)
+            for path, scores in zip(paths, pool.map(measure, paths), strict=True):
+                for name, values in scores.items():
+                    results.setdefault(kind, {}).setdefault(name, {})[path.stem] = values
+            print(kind, flush=True)
     text = report(results)
     print(text)
     if args.json:
         args.json.write_text(json.dumps(results, indent=1))
     if args.output:
-        figure(args.output.with_name("quality.png"), {name: systems[name] for name in SHOWN})
+        figure(args.output.with_name("quality.png"))
         args.output.write_text(text)
-        first = next(iter(results.values()))
-        quote("weights/README.md", "quality", _excerpt(first))
-        quote("README.md", "quality", _in_short(first))
+        quote("weights/README.md", "quality", _excerpt(results))
+        quote("README.md", "quality", _in_short(results))
 
 
-def evaluate(systems, paths, make_input, rate=SAMPLE_RATE_IN, visqol=False) -> dict:
-    """system -> file -> measure -> score; make_input(truth, 48000, rate) is what they get."""
-    scores: dict[str, dict[str, dict]] = {name: {} for name in systems}
-    pairs = []
-    for path in paths:
-        truth, truth_rate = soundfile.read(path)
-        assert truth_rate == SAMPLE_RATE_OUT, path
-        x = make_input(truth, truth_rate, rate)
-        for name, system in systems.items():
-            y = np.float64(system(path, x, rate))
-            samples = min(len(y), len(truth))
-            scores[name][path.stem] = score(y[:samples], truth[:samples])
-            pairs.append((name, path.stem, y[:samples], truth[:samples]))
-    if visqol:
-        with ProcessPoolExecutor() as pool:
-            for (name, stem, _, _), mos in zip(pairs, pool.map(visqol_of, pairs), strict=True):
-                scores[name][stem]["ViSQOL"] = mos
-    return scores
+def clips(*prefixes: str) -> list[Path]:
+    """The files of ``eval/`` whose names begin with a prefix, by group; or an exit."""
+    folder = SHARED / "speech/eval"
+    paths = [path for prefix in prefixes for path in sorted(folder.glob(f"{prefix}*.flac"))]
+    if not paths:
+        sys.exit(f"no speech in {SHARED}: set NOVASR_SHARED to the folder with it")
+    return paths
 
 
-def sinc_up(x) -> np.ndarray:
-    return sinc_resample(x, SAMPLE_RATE_IN, SAMPLE_RATE_OUT)[: UPSAMPLING * len(x) - 4]
+def systems(more) -> tuple[dict[str, System], dict[str, System]]:
+    """By name, those for every rate and those for 16 kHz alone; more: pairs (name, weights)."""
+    every: dict[str, System] = {TRUTH: recording, "sinc": interpolated}
+    wide: dict[str, System] = {
+        "v1": bare("pytorch_model_v1.bin"),
+        "v2": bare("pytorch_model_v2.bin"),
+        "SpeechSR-48k": bare("speechsr/speechsr48k_G_100000.pth"),
+    }
+    for name, source in [*((name, name) for name in embedded_weights()), *more]:
+        params = load_weights(source).params
+        if as_weights(params).network.takes:
+            every[name] = partial(as_it_is, params)
+        else:
+            wide[name] = partial(alone, params)
+    return every, wide
 
 
-def network_alone(params, path, x, rate) -> np.ndarray:
-    with Backend().open(as_weights(params)) as runner:
+def recording(path: Path, x: np.ndarray, rate: int) -> np.ndarray:
+    return soundfile.read(path)[0]
+
+
+def interpolated(path: Path, x: np.ndarray, rate: int) -> np.ndarray:
+    return resample(x, rate, RATE, "hann")
+
+
+def as_it_is(params, path: Path, x: np.ndarray, rate: int) -> np.ndarray:
+    return upsample(np.float32(x), rate, weights=params, threads=1)
+
+
+def alone(params, path: Path, x: np.ndarray, rate: int) -> np.ndarray:
+    with Backend(threads=1).open(as_weights(params)) as runner:
         return run_bare(runner, np.float32(x)[np.newaxis])[0]
 
 
-def copied_up(x) -> np.ndarray:
-    """The band from 4 to 8 kHz four times above it, each 6 dB lower than the one before."""
-    frame, hop = 960, 240
-    _, _, spectra = signal.stft(sinc_up(x), nperseg=frame, noverlap=frame - hop)
-    for copy in range(1, 5):
-        spectra[80 + 80 * copy : 160 + 80 * copy] = spectra[80:160] * 10 ** (-6 * copy / 20)
-    return signal.istft(spectra, nperseg=frame, noverlap=frame - hop)[1][: UPSAMPLING * len(x) - 4]
+def bare(name: str) -> System:
+    return partial(alone, load_weights(upstream(name)).params)
 
 
-def as_it_is(params, path, x, rate) -> np.ndarray:
-    return upsample(np.float32(x), rate, weights=params)
-
-
-def low_band_kept(params, path, x, rate) -> np.ndarray:
-    return upsample(np.float32(x), rate, weights=params, keep_lowband="auto")
-
-
-def from_folder(folder, path, x, rate) -> np.ndarray:
+def from_folder(folder: Path, path: Path, x: np.ndarray, rate: int) -> np.ndarray:
     (found,) = folder.glob(f"{path.stem}*.*")
     y, found_rate = soundfile.read(found)
-    assert found_rate == SAMPLE_RATE_OUT, found
+    assert found_rate == RATE, found
     return y
 
 
-def score(y, truth) -> dict[str, float]:
-    distance = metrics.lsd(y, truth)
-    in_16_bits = metrics.lsd(metrics.pcm16(y), metrics.pcm16(truth))
-    values = (
-        *(distance[bins] for bins in ("all", "high", "low")),
-        in_16_bits["all"],
-        *metrics.level_errors(y, truth),
-        metrics.noise_floor(y, truth),
-        metrics.low_band_snr(y, truth),
-    )
-    return dict(zip(COLUMNS, values, strict=True))
+def scores_of(kind: str, chosen: dict[str, System], visqol: bool, path: Path) -> dict[str, dict]:
+    """System -> measure -> score of one clip by an input of INPUTS. ViSQOL only if asked for."""
+    rate, edge, make = INPUTS[kind]
+    truth, truth_rate = soundfile.read(path)
+    assert truth_rate == RATE, path
+    x, frames, scores = make(truth), metrics.voiced(truth), {}
+    for name, system in chosen.items():
+        y = np.float64(system(path, x, rate))
+        samples = min(len(y), len(truth))
+        scores[name] = score(y[:samples], truth[:samples], edge, frames)
+        if visqol and name != TRUTH:
+            scores[name]["ViSQOL"] = visqol_of(y[:samples], truth[:samples])
+    return scores
 
 
-def visqol_of(pair) -> float | None:
+def score(y, truth, edge: int, frames: metrics.Voiced) -> dict[str, float | list[float]]:
+    """Every measure but ViSQOL, those of bands where the band lies above the edge."""
+    distance = metrics.lsd(y, truth, edge)
+    values: dict[str, float | list[float]] = {
+        "LSD": distance["all"],
+        "above": distance["high"],
+        "below": distance["low"],
+    }
+    for name, band in zip(LEVELS, metrics.LEVEL_BANDS, strict=True):
+        if band[1] > edge:
+            (values[name],) = metrics.levels(y, truth, [band])
+    values["floor"] = metrics.noise_floor(y, truth, edge)
+    for name, band in zip(BEATS, metrics.BEAT_BANDS, strict=True):
+        if band[0] >= edge:
+            values[name] = metrics.beat(y, frames, band)
+    values["before"] = metrics.before_onsets(y, truth, edge)
+    return values | {"seam": metrics.seam(y, truth, edge)}
+
+
+def visqol_of(y: np.ndarray, truth: np.ndarray) -> float | None:
     """MOS-LQO in audio mode, of 16-bit files; None where a clip is too short for it."""
     from visqol import VisqolApi  # noqa: PLC0415
 
-    _, _, y, truth = pair
     api = VisqolApi()
     api.create(mode="audio")
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name, samples in (("truth", truth), ("y", y)):
-            soundfile.write(f"{folder}/{name}.wav", metrics.pcm16(samples), SAMPLE_RATE_OUT)
+            soundfile.write(f"{folder}/{name}.wav", metrics.pcm16(samples), RATE)
         try:
             return float(api.measure(f"{folder}/truth.wav", f"{folder}/y.wav").moslqo)
         except (ValueError, IndexError, RuntimeError):
@@ -228,99 +201,129 @@ def report(results) -> str:
     lines = [
         "# Quality",
         "",
-        "Written by `make quality`. Speech nobody trained on, taken down from 48 kHz and up by a "
-        "network alone, or with the input's low band kept (`keep_lowband`), as airband does by "
-        "itself, at rates above 16 kHz too; means over files, below them the middle 95 % of "
-        "bootstrapped means. LSD as in AP-BWE's code; levels against the truth in three bands "
-        "(kHz) and, above 8 kHz, in the quietest tenth of the frames (floor), in dB; SNR of the "
-        "band below 7 kHz, in dB. `bench/metrics.py` has the definitions. Some settings of "
-        "training were chosen by these clips' scores: see  "
-        "weights/README.md.",
+        "Written by `make quality`. Speech nobody trained on, made narrow in several ways "
+        "([`inputs.py`](inputs.py)) and wide again; means over clips and, in brackets, the middle "
+        "95 % of bootstrapped means. v1 and v2 are NovaSR's own weights, SpeechSR-48k its parent: "
+        "like novasr-open they take 16 kHz only, as bare networks. Some settings of training were "
+        "chosen by these clips' scores: see [weights/README.md](../weights/README.md).",
         "",
-        "![Spectrograms of four clips, one with long silence](quality.png)",
+        "- **ViSQOL** estimates a listener's score, 1 to 5. **LSD** is the log-spectral distance "
+        "as in AP-BWE's code, over all bins, **above** the edge of the input and **below** it. "
+        "Lower is better.",
+        "- **4.5-7.5** .. **16-20** are levels against the recording in bands (kHz), **floor** the "
+        "level above the edge in the quietest tenth of the frames, in dB.",
+        "- **beat** says how periodic the envelope of a band (kHz) is at the voice's pitch, where "
+        "the recording is clearly voiced: the autocorrelation, at the pitch period, of the band's "
+        "Hilbert envelope from 80 to 500 Hz. The recording's own is in the first row. Noise has "
+        "0, and sounds hoarse.",
+        "- **before** is how much louder than the recording it is above the edge in the 10 ms "
+        "before plosives and other onsets, where the recording rises by 15 dB; in dB.",
+        "",
+        "[`metrics.py`](metrics.py) has the definitions. Published rows are those of AP-BWE's "
+        "table (arXiv 2401.06387), on all of VCTK's test speakers by that code, and with the "
+        "parameters that are stated: other clips of the same corpus, so that they tell the order, "
+        "and no more.",
+        "",
+        "![Spectrograms of a telephone's and a 16 kHz clip: before, after, the recording]"
+        "(quality.png)",
     ]
-    for title, scores in results.items():
-        lines += ["", f"## {title}"]
-        some = next(iter(scores.values()))
-        columns = [c for c in ("ViSQOL", *COLUMNS) if any(c in s for s in some.values())]
+    for kind, scores in results.items():
+        lines += ["", f"## {kind}"]
+        columns = [c for c in COLUMNS if any(c in s for by in scores.values() for s in by.values())]
         for group, prefix in GROUPS.items():
-            stems = [stem for stem in some if stem.startswith(prefix)]
-            lines += ["", f"| {group}, {len(stems)} | " + " | ".join(columns) + " |"]
+            count = sum(stem.startswith(prefix) for stem in scores[TRUTH])
+            lines += ["", f"| {group}, {count} | " + " | ".join(columns) + " |"]
             lines += ["|---|" + "---:|" * len(columns)]
-            for name, by_file in scores.items():
-                cells = [_mean_and_range(by_file, prefix, column) for column in columns]
-                means, ranges = zip(*cells, strict=True)
-                lines.append(f"| **{name}** | " + " | ".join(means) + " |")
-                if any(ranges):
-                    lines.append("| | " + " | ".join(ranges) + " |")
-    return "\n".join(lines) + "\n"
+            for name, by_clip in scores.items():
+                cells = [_cell(by_clip, prefix, column) for column in columns]
+                lines.append(f"| **{name}** | " + " | ".join(cells) + " |")
+            if group == "VCTK" and kind in MAIN:
+                lines += _published(kind, columns)
+    return "\n".join([*lines, "", *_seams(results)]) + "\n"
 
 
-def _mean_and_range(by_file, prefix, column) -> tuple[str, str]:
-    """Over a group's files that have the measure; no range for a single one."""
-    values = [s.get(column) for stem, s in by_file.items() if stem.startswith(prefix)]
-    values = [value for value in values if value is not None]
-    if len(values) < 2:
-        return f"{values[0]:.2f}" if values else "-", ""
-    low, high = metrics.bootstrap(values)
-    return f"{np.mean(values):.2f}", f"{low:.2f} .. {high:.2f}"
+def _published(kind: str, columns: list[str]):
+    for name, by_rate in PUBLISHED.items():
+        values = dict(zip(("LSD", "ViSQOL"), by_rate[MAIN.index(kind)], strict=True))
+        cells = (f"{values[c]:.2f}" if c in values else "" for c in columns)
+        yield f"| {name} | " + " | ".join(cells) + " |"
 
 
-def _excerpt(scores):
-    """The first table's means and intervals in short."""
-    columns = [
-        c for c in ("ViSQOL", "LSD", *COLUMNS[4:]) if c in next(iter(scores["sinc"].values()))
-    ]
+def _seams(results):
+    """The levels around the edge, in the inputs that have a slope there."""
+    yield from (
+        "## The seam",
+        "",
+        "Median levels over all clips, against the recording, in narrow bands around half the "
+        "input's rate, or 3.4 kHz for the telephone, in parts of it; dB.",
+        "",
+    )
+    heads = (f"{low:g}-{high:g}" for low, high in metrics.SEAM_BANDS)
+    yield "| | " + " | ".join(heads) + " |"
+    yield "|---|" + "---:|" * len(metrics.SEAM_BANDS)
+    for kind in SEAMS:
+        for name, by_clip in results[kind].items():
+            if name != TRUTH:
+                medians = np.median([s["seam"] for s in by_clip.values()], axis=0)
+                yield f"| {kind}: {name} | " + " | ".join(f"{m:+.1f}" for m in medians) + " |"
+
+
+def _cell(by_clip, prefix: str, column: str, with_range: bool | None = None) -> str:
+    """The mean over a group's clips that have the measure; its range where there are several."""
+    values = [s.get(column) for stem, s in by_clip.items() if stem.startswith(prefix)]
+    values = [value for value in values if value is not None and not np.isnan(value)]
+    if not values:
+        return "-"
+    mean = f"{np.mean(values):.2f}"
+    if column not in WITH_RANGE if with_range is None else not with_range:
+        return mean
+    return "{} ({:.2f} .. {:.2f})".format(mean, *metrics.bootstrap(values)) if values[1:] else mean
+
+
+def _excerpt(results):
+    """For the card: the main inputs, airband beside the rest, in short."""
+    columns = [c for c in COLUMNS if c not in ("above", "below")]
     heads = [f"{c} kHz, dB" if c[0].isdigit() else c for c in columns]
     yield "| | " + " | ".join(heads) + " |"
     yield "|---|" + "---:|" * len(columns)
     for group, prefix in list(GROUPS.items())[:2]:
-        for name in scores:
-            cells = (
-                "{} ({})".format(*_mean_and_range(scores[name], prefix, column))
-                for column in columns
-            )
-            yield f"| {group}: {name} | " + " | ".join(cells) + " |"
+        for kind in MAIN:
+            for name, by_clip in results[kind].items():
+                cells = (_cell(by_clip, prefix, column) for column in columns)
+                yield f"| {group}, {kind}: {name} | " + " | ".join(cells) + " |"
 
 
-def _in_short(scores):
-    """For the README: two measures, the originals and ours."""
+def _in_short(results):
+    """For the front page: two measures at four rates."""
     names = {"v1": "NovaSR v1", "SpeechSR-48k": "SpeechSR-48k"}
     names |= {name: f"our {name}" for name in embedded_weights()}
-    groups = list(GROUPS.items())[:2]
-    pairs = [(group, column) for group, _ in groups for column in ("ViSQOL", "LSD")]
-    yield "| | " + " | ".join(f"{group}, {column}" for group, column in pairs) + " |"
-    yield "|---|" + "---:|" * len(pairs)
+    yield "| VCTK: ViSQOL, LSD | " + " | ".join(MAIN) + " |"
+    yield "|---|" + "---:|" * len(MAIN)
     for name, words in names.items():
-        means = (_mean_and_range(scores[name], GROUPS[g], column)[0] for g, column in pairs)
-        yield f"| {words} | {' | '.join(means)} |"
+        pairs = (
+            [_cell(results[kind].get(name, {}), "vctk", c, False) for c in WITH_RANGE]
+            for kind in MAIN
+        )
+        yield f"| {words} | " + " | ".join(", ".join(dict.fromkeys(p)) for p in pairs) + " |"
 
 
-def figure(target: Path, systems) -> None:
-    """Spectrograms of some clips: the input, each system, the truth."""
-    import matplotlib  # noqa: PLC0415
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
-
-    names = [*systems, "truth"]
-    grid, axes = pyplot.subplots(
-        len(FIGURE), len(names), figsize=(4 * len(names), 3 * len(FIGURE)), layout="constrained"
-    )
-    for row, stem in zip(axes, FIGURE, strict=True):
+def figure(target: Path) -> None:
+    """Spectrograms of short excerpts: before, after, the recording."""
+    rows = []
+    for kind, (stem, start, stop) in FIGURE.items():
         path = SHARED / "speech/eval" / f"{stem}.flac"
-        truth, rate = soundfile.read(path)
-        x = sinc_resample(truth, rate, SAMPLE_RATE_IN)
-        for axis, name in zip(row, names, strict=True):
-            y = truth if name == "truth" else systems[name](path, x, SAMPLE_RATE_IN)
-            level = 10 * np.log10(np.maximum(metrics.power(np.float64(y[:144_000])), 1e-8))
-            axis.imshow(
-                level, origin="lower", aspect="auto", vmin=-60, vmax=30, cmap="magma",
-                extent=(0, min(len(y), 144_000) / rate, 0, 24),
-            )  # fmt: skip
-            axis.set_title(f"{name}: {stem[:24]}", fontsize=8)
-    axes[0, 0].set_ylabel("kHz")
-    grid.savefig(target, dpi=60)
+        rate, _, make = INPUTS[kind]
+        truth, _ = soundfile.read(path)
+        x = make(truth)
+        sounds = {kind: (x, rate), "airband": (as_it_is(None, path, x, rate), RATE)}
+        sounds[TRUTH] = truth, RATE
+        rows.append(
+            [
+                Panel(title, sound[round(start * r) : round(stop * r)], r)
+                for title, (sound, r) in sounds.items()
+            ]
+        )
+    draw(target, rows)
 
 
 if __name__ == "__main__":

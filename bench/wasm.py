@@ -15,7 +15,7 @@ TARGETS = {
     "engine.wasm": "generic+simd128+bulk_memory",
     "engine-relaxed.wasm": "generic+simd128+bulk_memory+relaxed_simd",
 }
-EXPORTS = ("kind", "memory", "open", "reset", "latency", "push")
+EXPORTS = ("kind", "takes", "memory", "open", "edge", "reset", "latency", "room", "push")
 
 
 def main() -> None:

@@ -8,13 +8,11 @@ rows are of one run, in turns.
 """
 
 import argparse
-import ctypes
 import functools
 import http.server
 import importlib.util
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,20 +23,21 @@ from pathlib import Path
 import numpy as np
 
 from bench.data import speech
+from bench.native import BLOCK, Engine, library
 from bench.peers import upsamplers
 from bench.timing import processor
 from bench.wasm import ENGINE
 from novasr_np import load_weights, upsample
 from novasr_np.networks import NETWORKS
-from novasr_np.weights import weights_path
+from novasr_np.weights import DEFAULT, weights_path
 
 _SECONDS = 10
 _ROUNDS = 7
-_SETS = {"NovaSR": "novasr-open", "airband": "airband-1"}
-_BLOCK = 1600
+_SETS = {"NovaSR": "novasr-open", "airband": DEFAULT}
 _PAGE = """<!doctype html><meta charset="utf-8"><script src="ort.wasm.min.js"></script>
 <script type="module">
-const BLOCK = 1600, get = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer());
+const BLOCK = {{block}}, RATE = 16000;
+const get = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer());
 const x = new Float32Array((await get("x.f32")).buffer);
 
 async function engine(file, weightsFile) {
@@ -55,8 +54,8 @@ async function engine(file, weightsFile) {
   const at = place(weights.length);
   new Uint8Array(e.memory.buffer).set(weights, at);
   const kind = e.novasr_kind(at, weights.length), memory = place(e.novasr_memory(kind));
-  const from = place(4 * BLOCK), to = place(12 * (BLOCK + e.novasr_latency(kind) + 160));
-  e.novasr_open(memory, at, weights.length);
+  const from = place(4 * BLOCK), to = place(4 * e.novasr_room(kind, RATE, BLOCK));
+  e.novasr_open(memory, at, weights.length, RATE, 0);
   const floats = new Float32Array(e.memory.buffer);
   return (signal) => {
     const y = new Float32Array(3 * signal.length);
@@ -112,7 +111,7 @@ def browser(ort: Path | None) -> Iterator[str]:
     x = speech(_SECONDS)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        (root / "index.html").write_text(_PAGE)
+        (root / "index.html").write_text(_PAGE.replace("{{block}}", str(BLOCK)))
         (root / "x.f32").write_bytes(x.astype("<f4").tobytes())
         for name in ("engine.wasm", "engine-relaxed.wasm"):
             shutil.copy(ENGINE.parent / name, root)
@@ -168,45 +167,6 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def library(folder: Path) -> Callable[[str], Callable[[np.ndarray], np.ndarray]]:
-    """name of weights -> x -> y, by the engine as a shared library, built for this processor."""
-    target = folder / "libnovasr.so"
-    flags = ["-std=c11", "-O3", "-march=native", "-ffp-contract=fast", "-Wno-psabi"]
-    compiler = shutil.which("clang") or "cc"
-    build = [compiler, *flags, "-fPIC", "-shared", "-o", str(target), str(ENGINE)]
-    subprocess.run(build, check=True)
-    lib = ctypes.CDLL(str(target))
-    pointer = ctypes.c_void_p
-    lib.novasr_memory.restype = ctypes.c_ulong
-    lib.novasr_latency.restype = lib.novasr_push.restype = ctypes.c_long
-    lib.novasr_open.argtypes = [pointer, ctypes.c_char_p, ctypes.c_ulong]
-    lib.novasr_reset.argtypes = [pointer]
-    lib.novasr_push.argtypes = [pointer, pointer, ctypes.c_long, ctypes.c_int, pointer]
-
-    def open_(name: str) -> Callable[[np.ndarray], np.ndarray]:
-        weights = Path(weights_path(name)).read_bytes()
-        kind = lib.novasr_kind(weights, len(weights))
-        room = np.zeros(lib.novasr_memory(kind) + 64, np.uint8)
-        memory = -(-room.ctypes.data // 64) * 64
-        lib.novasr_open(memory, weights, len(weights))
-        y = np.zeros(3 * (_BLOCK + lib.novasr_latency(kind) + 160), np.float32)
-
-        def run(x: np.ndarray) -> np.ndarray:
-            assert room.size
-            lib.novasr_reset(memory)
-            parts = []
-            for first in range(0, len(x), _BLOCK):
-                piece = np.ascontiguousarray(x[first : first + _BLOCK], np.float32)
-                last = first + _BLOCK >= len(x)
-                made = lib.novasr_push(memory, piece.ctypes.data, len(piece), last, y.ctypes.data)
-                parts.append(y[:made].copy())
-            return np.concatenate(parts)
-
-        return run
-
-    return open_
-
-
 def native() -> Iterator[str]:
     """A table of the library beside numpy and ONNX Runtime."""
     x = speech(_SECONDS)
@@ -215,9 +175,11 @@ def native() -> Iterator[str]:
     yield "| | network | x real time | x numpy | max-abs |"
     yield "|---|---|---:|---:|---:|"
     with tempfile.TemporaryDirectory() as folder:
-        open_ = library(Path(folder))
+        lib = library(Path(folder))
         for network, weights in _SETS.items():
-            systems: dict[str, Callable] = {"engine": open_(weights)}
+            systems: dict[str, Callable] = {
+                "engine": Engine(lib, weights_path(weights).read_bytes())
+            }
             params = load_weights(weights).params
             systems["novasr_np"] = upsamplers.in_numpy(params, 1)
             if importlib.util.find_spec("onnxruntime"):

@@ -171,8 +171,8 @@ def once(function):
         if isinstance(value, np.ndarray):
             return value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).digest()
         if isinstance(value, Case):
-            return key(value.x), value.rate
-        return value if isinstance(value, int | str) else id(value)
+            return key(value.x), value.rate, value.edge
+        return value if isinstance(value, int | float | str | None) else id(value)
 
     def remembered(*arguments, **options):
         place = (*map(key, arguments), *((name, key(value)) for name, value in options.items()))

@@ -5,6 +5,7 @@ Channels first, as in the spec: an activation is a list of channels, each a list
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 
 def conv1d(x, weight, bias, padding, dilation=1):
@@ -168,32 +169,49 @@ def speechsr(p, x, count=None):
     return [math.tanh(v) for v in y]
 
 
-def airband(p, x, ahead, first=0):
-    """airband: a list of samples of whole hops; gives 3T samples.
+def airband(p, x, ahead, rate, edge):
+    """airband: a list of samples at `rate` Hz; gives ceil(48000 T / rate).
 
-    ahead: frames that each convolution looks ahead; first: the number of the first frame.
+    ahead: frames that each convolution looks ahead; edge: the first bin that is made.
     """
-    frames = [
-        [
-            math.sin(math.pi * n / 320) * (x[s] if 0 <= (s := 80 * i - 240 + n) < len(x) else 0.0)
-            for n in range(320)
+    size, hop = rate // 50, rate // 200
+    count = -(-len(x) // hop) + 3
+    spectra = []
+    for i in range(count):
+        own = [hop * (i - 3) + n for n in range(size)]
+        frame = [
+            math.sin(math.pi * n / size) * (x[s] if 0 <= s < len(x) else 0.0)
+            for n, s in enumerate(own)
         ]
-        for i in range(len(x) // 80 + 3)
-    ]
-    spectra = [
-        [sum(v * _turn(-k * n, 320) for n, v in enumerate(frame)) for k in range(161)]
-        for frame in frames
-    ]
-    h = [[(math.log10(max(band, 1e-8)) + 3) / 2 for band in _mel(s)] for s in spectra]
-    h = [list(channel) for channel in zip(*h, strict=True)]
-    h = conv1d(h, p["conv_in"]["weight"], p["conv_in"]["bias"], 2 - ahead[0])
+        spectra.append([48000 / rate * v for v in _transform(frame, size // 2)])
+
+    triangles = _triangles()
+    share, means = [], []
+    for weights in triangles:
+        below = weights[:edge]
+        part = sum(below) / sum(weights)
+        heard = part >= 0.2
+        share.append(part if heard else 0.0)
+        row = []
+        for spectrum in spectra:
+            power = sum(w * abs(v) ** 2 for w, v in zip(below, spectrum, strict=False))
+            row.append(math.log10(max(power / sum(below), 1e-8)) if heard else None)
+        means.append(row)
+    heard = [row for row in means if row[0] is not None]
+    held = [(a + b) / 2 for a, b in zip(heard[-2], heard[-1], strict=True)]
+    h = [[(v + 3) / 2 for v in (held if row[0] is None else row)] for row in means]
+
+    told = [sum(w * s for w, s in zip(row, share, strict=True)) for row in p["share"]["weight"]]
+    bias = [a + b for a, b in zip(p["conv_in"]["bias"], told, strict=True)]
+    h = conv1d(h, p["conv_in"]["weight"], bias, 2 - ahead[0])
     for i, look in enumerate(ahead[1:]):
         block, d = p["blocks"][str(i)], 2**i
-        weight = [
-            [w if a == b else [0.0] * 5 for b in range(len(h))]
-            for a, w in enumerate(block["depthwise"]["weight"])
+        v = [
+            conv1d([channel], [[taps]], [b], 4 * d - look, d)[0]
+            for channel, taps, b in zip(
+                h, block["depthwise"]["weight"], block["depthwise"]["bias"], strict=True
+            )
         ]
-        v = conv1d(h, weight, block["depthwise"]["bias"], 4 * d - look, d)
         v = [
             [u if u > 0 else s * u for u in channel]
             for channel, s in zip(v, block["prelu"]["slope"], strict=True)
@@ -202,48 +220,71 @@ def airband(p, x, ahead, first=0):
         h = [[a + b for a, b in zip(*rows, strict=True)] for rows in zip(h, v, strict=True)]
     h = [[u if u > 0 else math.exp(u) - 1 for u in channel] for channel in h]
     h = conv1d(h, p["conv_out"]["weight"], p["conv_out"]["bias"], 0)
-    y = [0.0] * (3 * len(x))
+
+    # The middles of 24 bands of 5 bins and 32 of 10, from bin 40 on.
+    middles = [42 + 5 * b for b in range(24)] + [164.5 + 10 * b for b in range(32)]
+    y = [0.0] * (-(-len(x) * 48000 // rate))
     for i, spectrum in enumerate(spectra):
-        bins = [1.5 * v for v in spectrum[:160]]
-        for k in range(160, 480):
-            place = min(max((k - 164.5) / 10, 0), 31)  # in bands, between their middles
-            band = min(int(place), 30)
-            level = h[band][i] + (place - band) * (h[band + 1][i] - h[band][i])
-            bins.append(10 ** ((2 * level - 4) / 2) * _turn(_angle(first + i, k), 256))
-        for n in range(960):
-            if 0 <= (t := 240 * i - 720 + n) < len(y):
-                total = sum(2 * (v * _turn(k * n, 960)).real for k, v in enumerate(bins))
-                y[t] += (total - bins[0].real) / 960 * math.sin(math.pi * n / 960)
-    for t in range(len(y)):
-        if not any(x[max(0, t // 3 - 16) : t // 3 + 17]):
-            y[t] = 0.0
+        last = min(edge, 80) - 1
+        source = [0j] * 480
+        for k in range(4, last + 1):
+            around = [abs(spectrum[min(max(j, 4), last)]) ** 2 for j in range(k - 8, k + 9)]
+            source[k] = spectrum[k] / math.sqrt(sum(around) / 17 + 1e-20)
+        bright = _transform([abs(v) for v in _inverse(source)], 480)
+        bins = [v / 2 for v in spectrum[:edge]]
+        for k in range(edge, 480):
+            around = [abs(bright[min(j, 480)]) ** 2 for j in range(k - 6, k + 7)]
+            level = 2 * _between(middles, [row[i] for row in h], k) - 4
+            flat = bright[k] / math.sqrt(sum(around) / 13 + 1e-20)
+            bins.append(0.56 * 10 ** (level / 2) * flat)
+        for n, v in enumerate(_inverse(bins)):
+            if 0 <= (t := 240 * (i - 3) + n) < len(y):
+                y[t] += math.sin(math.pi * n / 960) * v
     return y
 
 
-def _turn(n, parts):
-    angle = 2 * math.pi * (n % parts) / parts
-    return complex(math.cos(angle), math.sin(angle))
+def _between(places, values, k):
+    """On straight lines through the values at these places, held beyond the first and the last."""
+    if k <= places[0]:
+        return values[0]
+    for (a, u), (b, v) in pairwise(zip(places, values, strict=True)):
+        if k <= b:
+            return u + (v - u) * (k - a) / (b - a)
+    return values[-1]
 
 
-def _mel(spectrum):
+def _triangles():
     def mel(hertz):
         return 2595 * math.log10(1 + hertz / 700)
 
-    low, high = mel(40), mel(8000)
-    for band in range(40):
-        a, b, c = (low + (band + j) * (high - low) / 41 for j in range(3))
-        weights = [
-            max(0.0, min((mel(50 * k) - a) / (b - a), (c - mel(50 * k)) / (c - b)))
-            for k in range(161)
-        ]
-        power = sum(w * abs(v) ** 2 for w, v in zip(weights, spectrum, strict=True))
-        yield power / sum(weights)
+    step = (mel(8000) - mel(40)) / 40
+    middles = [700 * (10 ** ((mel(40) + step * i) / 2595) - 1) for i in range(41)]
+    middles += [8500 + 500 * i for i in range(32)]
+    middles = [2 * middles[0] - middles[1], *middles, 24500]
+    return [
+        [max(0.0, min((50 * k - a) / (b - a), (c - 50 * k) / (c - b))) for k in range(480)]
+        for a, b, c in zip(middles, middles[1:], middles[2:], strict=False)
+    ]
 
 
-def _angle(i, k):
-    """In 256ths of a turn."""
-    h = (0x9E3779B1 * i + 0x85EBCA77 * k) % 2**32
-    h = h * (2 * h + 1) % 2**32
-    h = (h + h // 2**16) * 0x7FEB352D % 2**32
-    h = h * (2 * h + 1) % 2**32
-    return h // 2**24
+def _transform(frame, highest):
+    """Bins 0 .. highest of a frame's Fourier transform."""
+    turns = _turns(len(frame))
+    return [
+        sum(v * turns[-k * n % len(frame)] for n, v in enumerate(frame)) for k in range(highest + 1)
+    ]
+
+
+def _inverse(bins):
+    """960 samples from bins 0 .. 479; of the first only the real part counts."""
+    turns = _turns(960)
+    return [
+        (bins[0].real + 2 * sum((v * turns[k * n % 960]).real for k, v in enumerate(bins) if k))
+        / 960
+        for n in range(960)
+    ]
+
+
+def _turns(parts):
+    angles = (2 * math.pi * n / parts for n in range(parts))
+    return [complex(math.cos(angle), math.sin(angle)) for angle in angles]

@@ -56,7 +56,7 @@ def test_other_rates_are_resampled_first(params, rate):
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
-@pytest.mark.parametrize("weights", ["airband-1", "novasr-open"])
+@pytest.mark.parametrize("weights", ["airband-2", "novasr-open"])
 def test_chunks_of_an_array_do_not_show(monkeypatch, weights, channels):
     """Of any number of channels, whether it divides the size of a chunk or not."""
     x = np.random.default_rng(0).uniform(-1, 1, (channels, 60_000 // channels))

@@ -56,7 +56,7 @@ def test_a_piece_of_the_inside(params, before, samples, after):
     x[:, :before] = np.nan
     x[:, total - after :] = np.nan
     y = np.zeros(3 * samples)
-    piece = Piece(False, x[0, before : total - after], 100, Facts(16_000, 1), 0, y)
+    piece = Piece(False, x[0, before : total - after], 100, Facts(16_000, 1), NOVASR, 0, y)
     with Backend(1, block=200).open(Weights(NOVASR, params), np.float64) as runner:
         runner.run([piece] if samples else [])
     check(y, want[0], 1e-12)

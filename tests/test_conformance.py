@@ -2,8 +2,6 @@
 
 import json
 import math
-import shutil
-import subprocess
 import sys
 import time
 from functools import partial
@@ -16,17 +14,19 @@ from conftest import once, random_params, shared
 from scipy import signal
 
 import novasr_np
-from novasr_np import forward, load_weights, upsample
+from novasr_np import forward, load_weights, save_weights, upsample
 from novasr_np.cli import main
-from novasr_np.conformance import cases, ports
+from novasr_np.conformance import cases, kit, ports
 from novasr_np.conformance.cases import Case
 from novasr_np.conformance.verify import GRADES, WRONG, verify
-from novasr_np.networks import novasr
+from novasr_np.networks import NETWORKS, novasr
 from novasr_np.networks.novasr import faults
+from novasr_np.networks.record import Facts
 from novasr_np.tensors import cast
-from novasr_np.weights import embedded_weights, weights_path
+from novasr_np.weights import embedded_weights
 
-SOME = [case for case in cases.cases(16_000, 0) if len(case.x) != 8000]  # quick, and enough
+NETWORK, AIRBAND = NETWORKS["NovaSR"], NETWORKS["airband"]
+SOME = [case for case in cases.cases(NETWORK, 0) if len(case.x) != 8000]  # quick, and enough
 LONG = 2  # seconds of the longest case
 SHORT = [case for case in SOME if len(case.x) <= 400]
 ENGINE = Path(novasr_np.__file__).parent / "web"
@@ -68,8 +68,8 @@ def test_the_originals_onnx_drifts(version):
     """Within a second already it is no better than half precision, because of its index."""
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     params = load_weights(shared(f"upstream/pytorch_model_v{version}.bin")).params
-    model = ports.onnx(str(shared(f"upstream/novasr_v{version}.onnx")))
-    report = verify(model, params, list(cases.cases(16_000, 0))[:2])
+    model = ports.onnx(str(shared(f"upstream/novasr_v{version}.onnx")), NETWORK)
+    report = verify(model, params, list(cases.cases(NETWORK, 0))[:2])
     assert report.grade == "float16"
     assert any("drifts with length" in fault for fault in report.faults)
     assert not any("swap" in fault or "ends are held" in fault for fault in report.faults)
@@ -146,7 +146,7 @@ def test_every_known_deviation_is_named_in_float32(name, ours):
     def run(x, rate):
         return fault.forward(ours, x * (1 + 1e-7)).astype(np.float32)
 
-    voice = next(cases.cases(16_000, 0))
+    voice = next(cases.cases(NETWORK, 0))
     report = verify(
         run, ours, [Case("voice", voice.x[:1500], 16_000), Case("noise", SOME[1].x[:800], 16_000)]
     )
@@ -162,7 +162,7 @@ def test_what_drifts_from_the_start_on_is_told_from_half_precision(ours):
             ours, x, interpolate3=lambda h: mutants.interpolate(h, np.float32)
         ).astype(np.float32)
 
-    *_, case = cases.cases(16_000, LONG)
+    *_, case = cases.cases(NETWORK, LONG)
     (outcome,) = verify(run, ours, [case]).outcomes
     assert outcome.grade in ("float16", WRONG)
     assert "interpolation drifts with length" in outcome.findings[0].text
@@ -174,7 +174,7 @@ def test_what_drifts_from_the_start_on_is_told_from_half_precision(ours):
 
 
 def test_another_resampler_is_named(ours):
-    case = next(c for c in cases.cases(16_000, 0, (48_000,)) if c.rate == 48_000)
+    case = next(c for c in cases.cases(NETWORK, 0, (48_000,)) if c.rate == 48_000)
     right = verify(NOVASR, ours, [case])
     assert (right.grade, right.faults) == ("float32", [])
     other = verify(lambda x, rate: NOVASR(signal.resample_poly(x, 1, 3), 16_000), ours, [case])
@@ -212,65 +212,6 @@ def test_inputs_are_the_same_everywhere():
     assert all(np.abs(case.x).max(initial=0) <= 1 for case in SOME)
 
 
-@pytest.fixture(scope="module")
-def native(tmp_path_factory):
-    """The engine of novasr_np/web as a program."""
-    return compiled(tmp_path_factory, "native.c", "-O2", "-Werror")
-
-
-@pytest.fixture(scope="module")
-def fuzz(tmp_path_factory):
-    return compiled(
-        tmp_path_factory,
-        *("fuzz.c", "-O2", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
-    )
-
-
-def compiled(folders, source, *flags):
-    if shutil.which("gcc") is None:
-        pytest.skip("needs gcc")
-    program = folders.mktemp("port") / "port"
-    flags = ("-std=c11", "-Wall", "-Wextra", "-Wno-psabi", *flags, "-I", ENGINE)
-    sources = (Path(__file__).parent / "ports" / source, ENGINE / "engine.c")
-    subprocess.run(["gcc", *flags, "-o", program, *sources], check=True)
-    return program
-
-
-@EMBEDDED
-def test_the_engine_as_a_library_is_right(native, name, capsys):
-    line = f"{native} {weights_path(name)} {{input}} {{output}}"
-    arguments = ("--command", line, "--weights", name, "--long", str(LONG), "--json")
-    assert main(["verify", *arguments]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert report["grade"] in ("float32", "bit-near")
-    assert report["faults"] == []
-    assert len(report["outcomes"]) == 7 + 39 + 1
-
-
-@EMBEDDED
-def test_the_engine_as_webassembly_is_right(name, tmp_path):
-    """All cases in one process, as a page has them."""
-    if shutil.which("node") is None:
-        pytest.skip("needs node")
-    tried = list(cases.cases(16_000, LONG))
-    for i, case in enumerate(tried):
-        (tmp_path / f"{i}.f32").write_bytes(case.x.astype("<f4").tobytes())
-    program = Path(__file__).parent / "ports/wasm.mjs"
-    line = ["node", program, ENGINE / "engine.wasm", weights_path(name), tmp_path]
-    subprocess.run(line, check=True, timeout=300)
-    outputs = (np.fromfile(tmp_path / f"{i}.f32.y", "<f4") for i in range(len(tried)))
-    report = verify(lambda x, rate: next(outputs), load_weights(name), tried)
-    assert report.grade in ("float32", "bit-near")
-    assert report.faults == []
-
-
-@pytest.mark.slow
-@EMBEDDED
-def test_the_engine_stays_in_its_memory(fuzz, name):
-    """Random pieces and hostile weights, with the sanitizers of addresses and of the undefined."""
-    subprocess.run([fuzz, weights_path(name), "1000", "1"], check=True, timeout=300)
-
-
 def test_the_command_names_faults_and_fails(weights_file, capsys):
     line = "cp {input} {output}"
     common = ["--long", "0", "--weights", str(weights_file)]
@@ -285,7 +226,7 @@ def test_the_command_names_faults_and_fails(weights_file, capsys):
     assert "it fails: it wrote no output" in capsys.readouterr().out
     for arguments, words in (
         (("--command", "port"), "must contain {input}"),
-        (("--command", "a {input} {output}", "--rate", "48000"), "--format wav"),
+        (("--command", line, "--rate", "48000"), "--format wav"),
         (("--onnx", "nowhere.onnx"), "No such file"),
         (("--command", "./nowhere {input} {output}"), "must name a program, got './nowhere'"),
         (("--command", line, "--timeout", "0"), "number above 0"),
@@ -304,7 +245,7 @@ def test_a_port_that_hangs_is_ended_with_all_it_started(tmp_path, ours):
     script = tmp_path / "port.sh"
     script.write_text(f"#!/bin/sh\nsleep 60 & echo $! >>{tmp_path}/pids; wait\n")
     script.chmod(0o755)
-    port = ports.program(f"{script} {{input}} {{output}}", 48_000, timeout=0.5)
+    port = ports.program(f"{script} {{input}} {{output}}", NETWORK, timeout=0.5)
     told = []
     report = verify(port, ours, SOME[:3], told.append)
     assert (report.grade, len(told), report.outcomes) == ("wrong", 1, told)
@@ -327,13 +268,13 @@ def _runs(pid):
 
 def test_what_a_port_says_is_cut_to_one_plain_line(ours):
     code = "import sys; sys.stderr.write(chr(27) + '[2J' + 'x' * 10**6); sys.exit(3)"
-    port = ports.program(f'{sys.executable} -c "{code}" {{input}} {{output}}', 48_000)
+    port = ports.program(f'{sys.executable} -c "{code}" {{input}} {{output}}', NETWORK)
     (fault,) = verify(port, ours, SOME[:1]).faults
     assert fault.startswith("it fails: exit status 3: ")
     assert fault.isprintable()
     assert len(fault) < 300
     code = "import os; os.kill(os.getpid(), 11)"
-    port = ports.program(f'{sys.executable} -c "{code}" {{input}} {{output}}', 48_000)
+    port = ports.program(f'{sys.executable} -c "{code}" {{input}} {{output}}', NETWORK)
     assert verify(port, ours, SOME[:1]).faults == ["it fails: SIGSEGV"]
 
 
@@ -347,7 +288,7 @@ def test_wav_files_have_to_say_what_they_are(tmp_path, ours, channels, rate):
         f"y = numpy.stack([novasr_np.upsample(x)] * {channels}, -1)\n"
         f"soundfile.write(sys.argv[2], y, {rate}, subtype='FLOAT')\n"
     )
-    port = ports.program(f"{sys.executable} {script} {{input}} {{output}}", 48_000, "wav")
+    port = ports.program(f"{sys.executable} {script} {{input}} {{output}}", NETWORK, "wav")
     report = verify(port, ours, SOME[:1])
     assert report.grade == "wrong"
     assert f"got {channels} at {rate} Hz" in report.faults[0]
@@ -361,8 +302,8 @@ def test_silence_is_called_silence(ours):
 def test_ports_that_take_wav_files_are_graded(ours):
     line = f"{sys.executable} -m novasr_np.cli upsample -q --keep-lowband off --subtype FLOAT"
     line += " --weights novasr-open"
-    run = ports.program(f"{line} {{input}} -o {{output}}", 48_000, "wav")
-    (case,) = (c for c in cases.cases(16_000, 0, (24_000,)) if c.rate == 24_000)
+    run = ports.program(f"{line} {{input}} -o {{output}}", NETWORK, "wav")
+    (case,) = (c for c in cases.cases(NETWORK, 0, (24_000,)) if c.rate == 24_000)
     report = verify(run, ours, [SOME[0], case])
     assert (report.grade, report.faults) == ("float32", [])
 
@@ -384,6 +325,7 @@ def test_the_kit_holds_the_cases_and_the_truth(tmp_path, ours):
     assert np.load(kit / "stages/13-y.npy").shape == (3 * 32 - 4,)
     assert main(["verify", "--export", str(tmp_path / "again"), "--weights", "novasr-open"]) == 0
     assert (tmp_path / "again/kit.json").read_bytes() == (kit / "kit.json").read_bytes()
+    assert all(told == {"rate": 16_000, "edge": None} for told in index["cases"].values())
     with pytest.raises(SystemExit):
         main(["verify", "--export", str(kit)])
 
@@ -395,3 +337,115 @@ def test_the_page_for_porters_has_the_grades_and_every_fault():
         assert f"{error:.0e}".replace("e-0", "e-") in text
     for fault in faults.FAULTS.values():
         assert f"| {fault.words} |" in text
+
+
+@pytest.fixture(scope="module")
+def any_band():
+    return random_params(3, AIRBAND)
+
+
+def airband_port(params, forward=AIRBAND.compute.forward):
+    return lambda x, rate, edge: forward(params, x, 0, Facts(rate, 1, edge), rate)
+
+
+def test_any_band_is_tried_at_five_rates_and_edges():
+    tried = list(cases.cases(AIRBAND, 0))
+    assert {case.rate for case in tried} == {8000, 12_000, 16_000, 24_000, 48_000}
+    below = {case.edge for case in tried if case.edge < case.rate / 2}
+    assert len(below) >= 5
+    assert {len(case.x) for case in tried if case.rate == 8000} >= {1, 39, 40, 41}
+    assert len({case.name for case in tried}) == len(tried)
+    assert all(np.abs(case.x).max() <= 1 for case in tried)
+    assert all((case.x * 32768 == np.rint(case.x * 32768)).all() for case in tried)
+
+
+def test_any_band_is_right_by_its_function_and_by_the_front_door(any_band):
+    tried = list(cases.cases(AIRBAND, LONG))
+    for port in (
+        airband_port(any_band),
+        lambda x, rate, edge: upsample(x, rate, edge=edge, weights=any_band),
+    ):
+        report = verify(port, any_band, tried)
+        assert (report.grade, report.faults) == ("float32", [])
+
+
+def test_a_port_that_misses_the_rate_or_the_edge_is_wrong(any_band):
+    """Each passes where what it misses makes no difference."""
+    right = airband_port(any_band)
+    tried = [case for case in cases.cases(AIRBAND, 0) if not case.is_length]
+    ports_of = {
+        "edge": (lambda x, rate, edge: right(x, rate, None), lambda c: c.edge == c.rate / 2),
+        "rate": (lambda x, rate, edge: right(x, 16_000, edge), lambda c: c.rate == 16_000),
+    }
+    for port, is_right in ports_of.values():
+        grades = {c.name: verify(port, any_band, [c]).grade == WRONG for c in tried}
+        assert grades == {c.name: not is_right(c) for c in tried}
+
+
+@pytest.mark.parametrize("name", AIRBAND.ports.faults)
+def test_every_known_mistake_of_any_band_is_named(name, any_band):
+    fault = AIRBAND.ports.faults[name]
+
+    def run(x, rate, edge):
+        return fault.forward(any_band, x * (1 + 1e-7), rate, edge).astype(np.float32)
+
+    tried = [
+        case._replace(x=case.x[500:1500]) for case in cases.cases(AIRBAND, 0) if "," in case.name
+    ]
+    tried = [c for c in tried if (c.rate, c.edge) in ((8000, 3700), (16_000, 7750), (24_000, 8000))]
+    report = verify(run, any_band, tried)
+    assert report.grade == WRONG
+    assert [text.partition(" (in ")[0] for text in report.faults] == [fault.words]
+
+
+def test_a_program_is_told_the_rate_and_the_edge(tmp_path, capsys):
+    """And tried with what it can be told alone."""
+    script = tmp_path / "port.py"
+    script.write_text(
+        "import sys, array\n"
+        "array.array('f', map(float, sys.argv[3:])).tofile(open(sys.argv[2], 'wb'))\n"
+    )
+    telephone = next(c for c in cases.cases(AIRBAND, 0) if c.name == "48 kHz, telephone")
+    line = f"{sys.executable} {script} {{input}} {{output}} {{rate}} {{edge}} {{bin}}"
+    port = ports.program(line, AIRBAND)
+    assert port.takes(telephone)
+    np.testing.assert_array_equal(port(telephone.x, 48_000, 3400), [48_000, 3400, 68])
+    np.testing.assert_array_equal(port(telephone.x, 8000), [8000, 4000, 80])
+    port = ports.program("cp {input} {output}", AIRBAND)
+    assert not port.takes(telephone)
+    assert not port.takes(telephone._replace(rate=16_000))
+    assert port.takes(telephone._replace(rate=16_000, edge=8000))
+    arguments = (
+        "--command",
+        "cp {input} {output}",
+        "--long",
+        "0",
+        "--weights",
+        "airband",
+        "--json",
+    )
+    assert main(["verify", *arguments]) == 1
+    out, err = capsys.readouterr()
+    tried = [c for c in cases.cases(AIRBAND, 0) if (c.rate, c.edge) == (16_000, 8000)]
+    assert len(json.loads(out)["outcomes"]) == len(tried)
+    assert "cases left out, of which the port cannot be told" in err
+
+
+def test_the_kit_of_any_band_says_each_cases_rate_and_edge(tmp_path, any_band):
+    weights = tmp_path / "w.safetensors"
+    save_weights(any_band, weights, provenance="noise", licence="none")
+    kit.export(tmp_path / "kit", str(weights))
+    index = json.loads((tmp_path / "kit/kit.json").read_text())
+    assert sum(p.stat().st_size for p in tmp_path.glob("kit/**/*.npy")) <= 2_000_000
+    port = airband_port(any_band)
+    assert {f"cases/{name}.{end}.npy" for name in index["cases"] for end in "xy"} == {
+        name for name in index["files"] if name.startswith("cases/")
+    }
+    for name, told in index["cases"].items():
+        x, y = (np.load(tmp_path / f"kit/cases/{name}.{end}.npy") for end in "xy")
+        assert np.abs(y - port(np.float64(x), **told)).max() <= GRADES["bit-near"], name
+    x = np.float64(np.load(tmp_path / "kit/stages/x.npy"))
+    (last,) = tmp_path.glob("kit/stages/*-y.npy")
+    assert index["stages"]["edge"] < index["stages"]["rate"] / 2
+    want = port(x, **index["stages"])
+    assert np.abs(np.load(last) - want).max() <= GRADES["bit-near"]

@@ -10,7 +10,7 @@ from ..errors import missing_extra
 from ..layers.onnx_nodes import OPSETS
 from ..networks import NETWORKS, Network
 from .messages import EXIT_DONE, usage, wrote
-from .options import add_if_exists, add_weights, refuse_existing
+from .options import add_if_exists, add_weights, positive, refuse_existing
 
 
 def add(commands: Any) -> None:
@@ -36,6 +36,13 @@ def add(commands: Any) -> None:
         f"default: {new}",
     )
     p.add_argument("--half", action="store_true", help="use float16, for input and output too")
+    p.add_argument(
+        "--rate",
+        type=positive,
+        metavar="HZ",
+        help="Hz of the input, for airband, whose model has the edge as a second input: in bins of "
+        f"50 Hz; default: {weights.default_network().rate_in}",
+    )
     _add_common(p)
     p = formats.add_parser(
         "stablehlo",
@@ -63,7 +70,10 @@ def _onnx_outputs() -> str:
         if network.ports is None or network.ports.to_onnx is None:
             continue
         loss = f" - {network.cut.edge_loss}" if network.cut.edge_loss else ""
-        shape = f"[batch, 1, {network.rate_out // network.rate_in} time{loss}]"
+        factor = (
+            f"{network.rate_out} / rate" if network.takes else network.rate_out // network.rate_in
+        )
+        shape = f"[batch, 1, {factor} time{loss}]"
         output = f"{shape} at {network.rate_out // 1000} kHz"
         names.setdefault(output, []).append(network.name)
     return "; ".join(f"{output} for {', '.join(of)}" for output, of in names.items())
@@ -102,7 +112,10 @@ def _onnx(args: argparse.Namespace) -> int:
         network, ports = loaded.network, loaded.network.ports
         if ports is None or ports.to_onnx is None:
             raise ValueError(f"{network.name} has no ONNX export")
-        model = ports.to_onnx(loaded.params, opset=args.opset, half=args.half)
+        if args.rate is not None and network.takes is None:
+            raise ValueError(f"--rate is for airband, got {network.name}")
+        rate = {} if args.rate is None else {"rate": args.rate}
+        model = ports.to_onnx(loaded.params, opset=args.opset, half=args.half, **rate)
         what = f"ONNX, opset {args.opset}{', float16' if args.half else ''}"
         _write(args.output, model.SerializeToString(), network, what)
     except (OSError, ValueError, ModuleNotFoundError) as error:

@@ -13,9 +13,12 @@ from .options import add_weights, number, positive
 
 _LONG_ONNX, _TIMEOUT = 30, 600  # s
 _NOTES = """\
-A port has the weights of --weights, by default airband's. It takes T samples at 16 kHz, and returns
-3T at 48 kHz. A port of NovaSR (--weights novasr-open) may also return 3T - 4, as the bare network
-does; its 3T are those of `novasr upsample --weights novasr-open --keep-lowband off`.
+A port has the weights of --weights, by default airband's. It takes T samples at some rate, and
+returns ceil(48000 T / rate) at 48 kHz. That of airband is told the edge, and the rate if the
+samples are raw; without {{rate}} in its command it is tried at 16 kHz alone, without {{edge}} and
+{{bin}} with edges of half the rate alone. A port of NovaSR (--weights novasr-open) takes T samples
+at 16 kHz and returns 3T, or 3T - 4 as the bare network does; its 3T are those of `novasr upsample
+--weights novasr-open --keep-lowband off`.
 
 grades, with the largest error that each allows: {grades}
 
@@ -36,7 +39,10 @@ def add(commands: Any) -> None:
     p.set_defaults(main=_main)
     what = p.add_mutually_exclusive_group(required=True)
     what.add_argument(
-        "--command", metavar="LINE", help="port that is a program, as './port {input} {output}'"
+        "--command",
+        metavar="LINE",
+        help="port that is a program, as './port {rate} {edge} {input} {output}', with rate and "
+        "edge in Hz, or {bin} for the edge in bins of 50 Hz",
     )
     what.add_argument(
         "--onnx", metavar="MODEL", help="port that is an ONNX model, run by ONNX Runtime"
@@ -66,8 +72,8 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="HZ",
-        help="Hz of a sampling rate from which to test the port's resampling too (with --format "
-        "wav)",
+        help="Hz of another sampling rate with which to test the port too, and its resampling if "
+        "the network does not take that rate (with --format wav, or {rate} in --command)",
     )
     p.add_argument(
         "--timeout",
@@ -93,32 +99,35 @@ def _main(args: argparse.Namespace) -> int:
             files = [p for p in Path(args.export).rglob("*") if p.is_file()]
             say(f"{args.export}: the kit, {len(files)} files")
             return EXIT_DONE
-        if args.rate and (args.onnx or args.format != "wav"):
-            raise ValueError(
-                "--rate needs --command and --format wav: only WAV files state their rate"
-            )
         loaded = weights.load_weights(args.weights)
         network = loaded.network
         if args.onnx is not None:
-            port = ports.onnx(args.onnx)
+            port = ports.onnx(args.onnx, network)
         else:
-            port = ports.program(args.command, network.rate_out, args.format, args.timeout)
+            port = ports.program(args.command, network, args.format, args.timeout)
+        if args.rate and port.rate is not None:
+            raise ValueError(
+                "--rate needs --command, and there --format wav or {rate}: else the port would not "
+                "know the rate"
+            )
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     long = args.long
     if long is None:
         long = LONG_SECONDS if args.onnx is None else _LONG_ONNX
+    every = list(cases(network, long, tuple(args.rate)))
+    tried = [case for case in every if port.takes(case)]
     table = None if args.json else _Table()
-    report = verify(
-        port,
-        loaded,
-        cases(network.rate_in, long, tuple(args.rate)),
-        table or (lambda _: None),
-    )
+    report = verify(port, loaded, tried, table or (lambda _: None))
     if table is None:
         show_json(report.as_dict())
     else:
         table.end(report)
+    if len(tried) < len(every):
+        say(
+            f"novasr: {len(every) - len(tried)} of {len(every)} cases left out, of which the port "
+            "cannot be told the rate or the edge"
+        )
     reached = ORDER.index(report.grade) <= ORDER.index(args.require)
     if not reached:
         say(f"novasr: the grade must be {args.require} or better, got {report.grade}")

@@ -5,8 +5,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..networks import Network
+
 LENGTHS = range(2, 41)  # samples
 LONG_SECONDS = 600
+
+# For networks that take any band: Hz of the input, and of the edge.
+_BANDS = (
+    *((8000, 4000), (8000, 3700), (12_000, 6000), (12_000, 5500), (16_000, 7750)),
+    *((24_000, 12_000), (24_000, 8000), (48_000, 24_000), (48_000, 11_000)),
+)
+_TELEPHONE = 300, 3400  # Hz
 
 
 class Case(NamedTuple):
@@ -16,40 +25,81 @@ class Case(NamedTuple):
     x: np.ndarray  # [T]
     rate: int  # Hz
     is_length: bool = False  # True for the cases of all short lengths
+    edge: int | None = None  # Hz at which the sound ends, for a network that takes any band
 
 
 def cases(
-    rate: int, long_seconds: float = LONG_SECONDS, other_rates: tuple[int, ...] = ()
+    network: Network, long_seconds: float = LONG_SECONDS, other_rates: tuple[int, ...] = ()
 ) -> Iterator[Case]:
-    """Yield the inputs for a network with `rate` Hz as its input rate.
+    """Yield the inputs for a network.
 
     long_seconds: the length of the last case, 0 for none. other_rates: in Hz, for additional cases
     for ports that resample.
     """
-    tone = 0.5 * np.sin(np.arange(2000) * 2 * np.pi * 7900 / rate)
-    yield Case("speech-like", voice(8000, rate), rate)
-    yield Case("noise", noise(3000, 0.5), rate)
-    yield Case("impulse", _as_16_bit(np.eye(1, 400, 200)[0] * 0.9), rate)
-    yield Case("constant", _as_16_bit(np.full(400, 0.25)), rate)
-    yield Case("silence", np.zeros(400, np.float32), rate)
-    yield Case("full scale", _as_16_bit(np.sign(voice(2000, rate)) * (1 - 2**-15)), rate)
-    yield Case("tone at 7.9 kHz", _as_16_bit(tone), rate)
+    rate, any_band = network.rate_in, network.takes is not None
+    all_of_them = rate // 2 if any_band else None
+    for name, x in (
+        ("speech-like", voice(8000, rate)),
+        ("noise", noise(3000, 0.5)),
+        ("impulse", _as_16_bit(np.eye(1, 400, 200)[0] * 0.9)),
+        ("constant", _as_16_bit(np.full(400, 0.25))),
+        ("silence", np.zeros(400, np.float32)),
+        ("full scale", _as_16_bit(np.sign(voice(2000, rate)) * (1 - 2**-15))),
+    ):
+        yield Case(name, x, rate, edge=all_of_them)
+    yield from _of_any_band(rate) if any_band else _of_one_band(rate)
+    for other in other_rates:
+        edge = other // 2 if any_band else None
+        yield Case(f"speech-like at {other} Hz", voice(other // 2, other), other, edge=edge)
+    if long_seconds:
+        x = noise(round(long_seconds * rate), 0.3)
+        yield Case(f"{long_seconds:g} s", x, rate, edge=all_of_them)
+
+
+def _of_one_band(rate: int) -> Iterator[Case]:
+    yield Case("tone at 7.9 kHz", _tone(rate), rate)
     for samples in LENGTHS:
         yield Case(f"length {samples}", noise(samples, 0.5), rate, is_length=True)
-    for other in other_rates:
-        yield Case(f"speech-like at {other} Hz", voice(other // 2, other), other)
-    if long_seconds:
-        yield Case(f"{long_seconds:g} s", noise(round(long_seconds * rate), 0.3), rate)
 
 
-def voice(samples: int, rate: int) -> np.ndarray:
-    """Make a buzz with moving pitch and formants, with pauses, float32."""
+def _of_any_band(rate: int) -> Iterator[Case]:
+    # The tone alone has only its transform's rounding up to 4 kHz, where overtones come from.
+    in_noise = _tone(rate) + noise(2000, 0.05)
+    yield Case("tone in noise", in_noise, rate, edge=rate // 2)
+    gap = voice(2000, rate)
+    gap[:100] = gap[700:1400] = 0
+    yield Case("digital silence within", gap, rate, edge=rate // 2)
+    for other, edge in _BANDS:
+        name = f"{other / 1000:g} kHz, edge {edge / 1000:g}"
+        # Where the edge is below half the rate there is sound above it, which is not to be heard.
+        x = voice(other // 4, other) + noise(other // 4, 0.02)
+        yield Case(name, x, other, edge=edge)
+    low, edge = _TELEPHONE
+    for other in (8000, 48_000):
+        x = voice(other // 4, other, low, edge)
+        yield Case(f"{other / 1000:g} kHz, telephone", x, other, edge=edge)
+    for other in sorted({other for other, _ in _BANDS}):
+        hop = other // 200
+        for samples in (1, 2, hop - 1, hop, hop + 1, 2 * hop + 1, 4 * hop):
+            name = f"length {samples} at {other} Hz"
+            yield Case(name, noise(samples, 0.5), other, is_length=True, edge=other // 2)
+
+
+def _tone(rate: int) -> np.ndarray:
+    return _as_16_bit(0.5 * np.sin(np.arange(2000) * 2 * np.pi * 7900 / rate))
+
+
+def voice(samples: int, rate: int, low: float = 0, high: float | None = None) -> np.ndarray:
+    """Make a buzz with moving pitch and formants, with pauses, float32.
+
+    low, high: Hz between which it has overtones; by default all up to half the rate.
+    """
     t = np.arange(samples) / rate
     phase = 2 * np.pi * (130 * t - 20 * np.cos(2 * np.pi * 0.9 * t) / (2 * np.pi * 0.9))
     x = np.zeros(samples)
     for k in range(1, 50):
         formant = sum(1 / (1 + ((150 * k - f) / 250) ** 2) for f in (600, 1700, 2900, 5200))
-        if 150 * k < rate / 2:
+        if low < 150 * k < (high or rate / 2):
             x += (0.02 / k + 0.2 * formant / np.sqrt(k)) * np.sin(k * phase + k * k)
     return _as_16_bit(0.5 * x * np.maximum(0, np.sin(2 * np.pi * 2.5 * t)) ** 0.5)
 

@@ -137,9 +137,10 @@ def _known_faults(
     suspects: Suspects,
 ) -> list[tuple[float, Finding]]:
     """List the same for the network's known faults: those found before, or all, a few times."""
-    long_enough = not case.is_length or len(case.x) == LENGTHS[-1]
+    long_enough = not case.is_length or len(case.x) >= LENGTHS[-1]
     assert network.ports is not None
     faults = network.ports.faults
+    told = () if network.takes is None else (case.rate, case.edge)
     search_all = suspects.searches_left > 0 and long_enough
     names = dict.fromkeys([*suspects.found, *(faults if search_all else ())])
     x = case.x[: _SEARCH_SAMPLES + network.cut.context]
@@ -149,7 +150,7 @@ def _known_faults(
     for name in names:
         fault = faults[name]
         with np.errstate(all="ignore"):
-            wrong = fault.forward(params, x)[: len(y)]
+            wrong = fault.forward(params, x, *told)[: len(y)]
         if len(wrong) < len(y) - network.cut.edge_loss:
             continue
         level = snr(y[: len(wrong)], wrong)

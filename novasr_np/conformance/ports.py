@@ -6,32 +6,56 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import missing_extra, printable
 from ..files.reading import read
 from ..files.writing import writing
-from .verify import Port
+from ..networks import Network
+from .cases import Case
 
 FORMATS = ("raw", "wav")
 _DTYPES = {"tensor(float16)": np.float16, "tensor(float)": np.float32, "tensor(double)": np.float64}
+_INTEGERS = {"tensor(int32)": np.int32, "tensor(int64)": np.int64}
+_BIN = 50  # Hz of a bin in which a port is told an edge
 _FATAL = 4  # ONNX Runtime's level of messages
 _MESSAGE_LENGTH = 200  # characters of an error message that are shown
 
 
-def program(template: str, rate_out: int, format: str = "raw", timeout: float = 600) -> Port:
-    """Make a port of a program that reads one file and writes another.
+class ToldPort(NamedTuple):
+    """Port as `verify` takes it, and what it can be told of a sound besides its samples."""
 
-    template: the command line, run without a shell, with {input} and {output} for the files.
-    format: "raw" for little-endian float32; "wav" for a 16-bit input, and an output that libsndfile
-    can read. timeout: in seconds. Raises ValueError for a template without the two names, or
-    another format, and OSError if there is no such program.
+    run: Callable[..., np.ndarray]  # (x [T], rate, edge) -> y
+    rate: int | None  # Hz that all of its inputs have; None if it is told the rate
+    edge: bool  # whether it is told the edge; else that is half the rate
+
+    def __call__(self, x: np.ndarray, rate: int, edge: float | None = None) -> np.ndarray:
+        """Run the port. Raises as `program` and `onnx` say."""
+        return self.run(x, rate, edge)
+
+    def takes(self, case: Case) -> bool:
+        """Whether it can be told what it has to know for a case."""
+        rate_is_known = self.rate in (None, case.rate)
+        return rate_is_known and (self.edge or case.edge in (None, case.rate / 2))
+
+
+def program(template: str, network: Network, format: str = "raw", timeout: float = 600) -> ToldPort:
+    """Make a port of a network of a program that reads one file and writes another.
+
+    template: the command line, run without a shell, with {input} and {output} for the files, and
+    where they are wanted {rate}, of the input in Hz, and {edge}, Hz at which its sound ends, or
+    {bin}, the same in bins of 50 Hz. format: "raw" for little-endian float32; "wav" for a 16-bit
+    input, and an output that libsndfile can read. timeout: in seconds. Raises ValueError for a
+    template without {input} or {output}, or another format, and OSError if there is no such
+    program.
 
     The port raises OSError if the program cannot be run, fails, writes nothing, or writes a WAV
-    file that is not one channel at 48 kHz; TimeoutError if it takes too long, and then it is ended
-    with all processes that it started.
+    file that is not one channel at the network's output rate; TimeoutError if it takes too long,
+    and then it is ended with all processes that it started.
     """
     line = shlex.split(template)
     for name in ("{input}", "{output}"):
@@ -42,7 +66,7 @@ def program(template: str, rate_out: int, format: str = "raw", timeout: float = 
     if shutil.which(line[0]) is None:
         raise FileNotFoundError(f"the command must name a program, got {line[0]!r}")
 
-    def port(x: np.ndarray, rate: int) -> np.ndarray:
+    def port(x: np.ndarray, rate: int, edge: float | None) -> np.ndarray:
         with tempfile.TemporaryDirectory(prefix="novasr-verify-") as folder:
             suffix = ".f32" if format == "raw" else ".wav"
             source, target = Path(folder, f"input{suffix}"), Path(folder, f"output{suffix}")
@@ -51,7 +75,14 @@ def program(template: str, rate_out: int, format: str = "raw", timeout: float = 
             else:
                 with writing(source, rate, 1, "wav") as file:
                     file.write(x[np.newaxis])
-            names = {"{input}": str(source), "{output}": str(target)}
+            hertz = rate / 2 if edge is None else edge
+            names = {
+                "{input}": str(source),
+                "{output}": str(target),
+                "{rate}": str(rate),
+                "{edge}": f"{hertz:g}",
+                "{bin}": str(round(hertz / _BIN)),
+            }
             _run([_replaced(part, names) for part in line], timeout, Path(folder, "messages"))
             if not target.exists():
                 raise OSError("it wrote no output")
@@ -61,17 +92,23 @@ def program(template: str, rate_out: int, format: str = "raw", timeout: float = 
                     raise OSError(f"its output must be float32 samples, got {len(data)} bytes")
                 return np.frombuffer(data, "<f4")
             y, rate = read(target)
-            if (len(y), rate) != (1, rate_out):
+            if (len(y), rate) != (1, network.rate_out):
                 raise OSError(
-                    f"its WAV must have 1 channel at {rate_out} Hz, got {len(y)} at {rate} Hz"
+                    f"its WAV must have 1 channel at {network.rate_out} Hz, got {len(y)} at {rate} "
+                    "Hz"
                 )
             return y[0]
 
-    return port
+    is_told_rate = format == "wav" or "{rate}" in template
+    is_told_edge = "{edge}" in template or "{bin}" in template
+    return ToldPort(port, None if is_told_rate else network.rate_in, is_told_edge)
 
 
-def onnx(path: str) -> Port:
+def onnx(path: str, network: Network) -> ToldPort:
     """Make a port of an ONNX model, [batch, 1, time] or [batch, time], by ONNX Runtime on the CPU.
+
+    Its metadata say the rate of its input in Hz, as ``sample_rate``, if that is not the network's
+    own. It may have a second input, an integer: the edge in bins of 50 Hz.
 
     Raises ModuleNotFoundError without ONNX Runtime, OSError or ValueError for a file that is no
     model.
@@ -88,20 +125,30 @@ def onnx(path: str) -> Port:
     except Exception as error:  # ONNX Runtime has an exception for each fault of a model
         raise ValueError(f"{path}: {error}") from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type not in _DTYPES:
+    edges = [value for value in inputs[1:] if value.type in _INTEGERS]
+    numbers = (len(inputs) - len(edges), len(edges) <= 1, len(outputs))
+    if numbers != (1, True, 1) or inputs[0].type not in _DTYPES:
         has = ", ".join(value.type for value in (*inputs, *outputs))
-        raise ValueError(f"{path} must have one tensor of floats in, and one out, got {has}")
+        raise ValueError(
+            f"{path} must have one tensor of floats in, an integer besides at most, and one tensor "
+            f"out, got {has}"
+        )
+    own_rate = session.get_modelmeta().custom_metadata_map.get("sample_rate", network.rate_in)
     dtype = _DTYPES[inputs[0].type]
     axes = (np.newaxis,) * (len(inputs[0].shape) - 1)
 
-    def port(x: np.ndarray, rate: int) -> np.ndarray:
+    def port(x: np.ndarray, rate: int, edge: float | None) -> np.ndarray:
+        values = {inputs[0].name: x.astype(dtype)[axes]}
+        for value in edges:
+            bin = round((rate / 2 if edge is None else edge) / _BIN)
+            values[value.name] = np.full([1] * len(value.shape), bin, _INTEGERS[value.type])
         try:
-            y = session.run(None, {inputs[0].name: x.astype(dtype)[axes]})[0]
+            y = session.run(None, values)[0]
         except Exception as error:
             raise OSError(_one_line(str(error))) from error
         return np.asarray(y).reshape(-1)
 
-    return port
+    return ToldPort(port, int(own_rate), bool(edges))
 
 
 def _replaced(part: str, names: dict[str, str]) -> str:

@@ -1,8 +1,9 @@
 """Grade a port: run it on every case, and measure it against this network in float64.
 
-A port is a function (x [T] at the network's rate, rate) -> y at its output rate, and has the
-weights inside. It may return the output of the bare network (NovaSR: 3T - 4 samples) or that of
-`upsample` (3T); it is compared with the same of this package.
+A port is a function (x [T], rate in Hz) -> y at the network's output rate, and has the weights
+inside. That of a network that takes any band is told the edge, too: (x, rate, edge in Hz). It may
+return the output of the bare network (NovaSR: 3T - 4 samples) or that of `upsample` (3T); it is
+compared with the same of this package.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,14 +15,14 @@ import numpy as np
 from ..api import upsample
 from ..errors import WeightsError
 from ..networks import Network
-from ..networks.record import Params
+from ..networks.record import Facts, Params
 from ..samples import ceil_div
 from ..weights import Weights, WeightsLike, as_weights
 from . import diagnose
 from .cases import Case
 from .diagnose import Finding, Suspects, aligned_delay, snr
 
-Port = Callable[[np.ndarray, int], np.ndarray]
+Port = Callable[..., np.ndarray]
 
 # Grade -> the largest error it allows, for outputs within [-1, 1], the best first. Rounding to
 # float32 alone causes 3e-8, float32 throughout about 1e-6, half precision up to 6e-3.
@@ -80,16 +81,18 @@ def verify(
     progress: called with each outcome. Raises WeightsError for a network without cases.
     """
     loaded = as_weights(weights)
-    network, params = loaded.network, loaded.params
-    if network.ports is None:
-        raise WeightsError(f"{network.name} cannot be verified: there are no cases for it")
+    params = loaded.params
+    if loaded.network.ports is None:
+        raise WeightsError(f"{loaded.network.name} cannot be verified: there are no cases for it")
     outcomes: list[Outcome] = []
     suspects = Suspects()
     for case in cases:
+        network = loaded.network.for_rate(case.rate)
+        told = (case.rate,) if network.takes is None else (case.rate, case.edge)
         outcome = Outcome(case.name, case.is_length, len(case.x), expected=_lengths(case, network))
         hung = False
         try:
-            raw = np.asarray(port(case.x, case.rate))
+            raw = np.asarray(port(case.x, *told))
             step = _quantisation_step(raw)
             y = raw.astype(np.float64)
             outcome.length = len(y)
@@ -151,9 +154,10 @@ def _examine_long(
     starts -= starts % network.cut.step
     got, want = [], []
     for start in starts:
-        window = case.x[start - left : start + width + right]
+        window = np.float64(case.x[start - left : start + width + right])
         inner = slice(at(left), at(left + width))
-        want.append(network.compute.forward(params, np.float64(window), start=start - left)[inner])
+        place = network.place(start - left, Facts(case.rate, 1, case.edge))
+        want.append(network.compute.forward(params, window, **place)[inner])
         got.append(y[at(start) : at(start + width)])
     _measure(outcome, np.concatenate(got), np.concatenate(want))
     outcome.grade = _grade(outcome, step)
@@ -199,12 +203,13 @@ def _lengths(case: Case, network: Network) -> tuple[int, int]:
 def _truth(case: Case, params: Params, network: Network, length: int) -> np.ndarray:
     """Compute the right output: that of `upsample` for its length, else the bare network's."""
     bare, whole = _lengths(case, network)
-    if length == whole or case.rate != network.rate_in:
-        y = upsample(
-            np.float64(case.x), case.rate, weights=Weights(network, params), keep_lowband=False
-        )
-        return y if length >= whole else y[:bare]
-    return network.compute.forward(params, np.float64(case.x))
+    x = np.float64(case.x)
+    if case.rate == network.rate_in and not length == whole != bare:
+        place = network.place(0, Facts(case.rate, 1, case.edge))
+        return network.compute.forward(params, x, **place)
+    loaded = Weights(network, params)
+    y = upsample(x, case.rate, weights=loaded, keep_lowband=False, edge=case.edge)
+    return y if length >= whole else y[:bare]
 
 
 def _quantisation_step(y: np.ndarray) -> float:

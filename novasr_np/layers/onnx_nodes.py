@@ -5,7 +5,7 @@ small grouped convolutions from and to the phases, and nothing is transposed. In
 fixed weights instead of an index, so that it is exact at any length.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,16 @@ def model(
     opset: int,
     half: bool,
     end: str = "Tanh",
+    scalars: tuple[str, ...] = (),
+    facts: Mapping[str, str] | None = None,
 ) -> Any:
     """Build an `onnx.ModelProto`: input [batch, 1, time], output [batch, 1, `length`].
 
     network: adds its nodes after the tensor of the given name, and returns the name of its last
     tensor. half: use float16, for input and output too. end: kind of the node after the network's
-    last one. Raises ModuleNotFoundError without the package onnx, ValueError for an unsupported
-    opset.
+    last one. scalars: names of further inputs, int64 numbers. facts: the model's metadata.
+
+    Raises ModuleNotFoundError without the package onnx, ValueError for an unsupported opset.
     """
     try:
         import onnx  # noqa: PLC0415
@@ -40,14 +43,16 @@ def model(
     dtype = np.float16 if half else np.float32
     graph = Graph(onnx, dtype)
     graph.node(end, [network(graph, "input")], output="output")
-    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     value = onnx.helper.make_tensor_value_info
     proto = onnx.helper.make_model(
         onnx.helper.make_graph(
             graph.nodes,
             name,
-            [value("input", kind, ["batch", 1, "time"])],
-            [value("output", kind, ["batch", 1, length])],
+            [
+                value("input", graph.kind, ["batch", 1, "time"]),
+                *(value(scalar, onnx.TensorProto.INT64, []) for scalar in scalars),
+            ],
+            [value("output", graph.kind, ["batch", 1, length])],
             graph.constants,
         ),
         opset_imports=[onnx.helper.make_opsetid("", opset)],
@@ -55,6 +60,7 @@ def model(
         producer_name="novasr-np",
         producer_version=__version__,
     )
+    onnx.helper.set_model_props(proto, dict(facts or {}))
     onnx.checker.check_model(proto, full_check=True)
     return proto
 
@@ -64,6 +70,7 @@ class Graph:
 
     def __init__(self, onnx: Any, dtype: type) -> None:
         self._onnx, self._dtype = onnx, dtype
+        self.kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))  # of its numbers
         self.nodes: list = []
         self.constants: list = []
 

@@ -202,7 +202,9 @@ class Fault(NamedTuple):
     """Common mistake of ports: its description for the user, and the network with the mistake."""
 
     words: str
-    forward: Callable[[Params, np.ndarray], np.ndarray]  # (params, x [T]) -> y, in float64
+    # (params, x [T]) -> y, in float64; for a network that takes any band (params, x, rate, edge),
+    # both in Hz
+    forward: Callable[..., np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,9 @@ class Ports:
     # Some outputs, by index, for the noise that `conformance.self_test` makes as input and weights
     self_test: Mapping[int, float]
     faults: Mapping[str, Fault] = field(default_factory=dict)  # by name
-    to_onnx: Callable[..., Any] | None = None  # (params, opset=, half=) -> an ONNX model
+    # (params, opset=, half=) -> an ONNX model; for a network that takes any band with rate=, in Hz,
+    # and the edge as a second input of the model
+    to_onnx: Callable[..., Any] | None = None
 
 
 class Option(NamedTuple):

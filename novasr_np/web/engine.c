@@ -1,23 +1,31 @@
-/* NovaSR and airband on one page of C, as engine.h says. How the networks are folded is written in
- * networks/novasr/folded.py and networks/airband/folded.py; their formulas in the PORTING.md beside.
+/* NovaSR and airband on one page of C, as engine.h says. How NovaSR is folded is written in
+ * networks/novasr/fast.py; both networks' formulas in the PORTING.md in their folders.
  *
  * Signals are arrays [time][channel], so that a vector holds 16 channels of one step of time. In
- * WebAssembly that is four registers, with AVX-512 one.
+ * WebAssembly that is four registers, with AVX-512 one. Spectra are arrays [bin] of several frames.
  */
 #include "engine.h"
 
 typedef float v16 __attribute__((vector_size(64)));
 typedef int i16 __attribute__((vector_size(64)));
-typedef float v4 __attribute__((vector_size(16)));
+#ifdef __AVX512F__
+enum { LANES = 16 };
+#elif defined __AVX__
+enum { LANES = 8 };
+#else
+enum { LANES = 4 };
+#endif
+typedef float vector __attribute__((vector_size(4 * LANES))); /* a register */
+typedef int integers __attribute__((vector_size(4 * LANES)));
 typedef unsigned char byte;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
 #define EACH(i, n) for (int i = 0; i < (n); i++)
 #ifdef __wasm__
-enum { STEPS = 2, ROWS = 1 }; /* of time that a product takes at once: as many as stay in registers */
+enum { STEPS = 2 }; /* of time that a product takes at once: as many as stay in registers */
 #else
-enum { STEPS = 4, ROWS = 4 };
+enum { STEPS = 4 };
 #endif
 
 /* ---- arithmetic ------------------------------------------------------------------------------ */
@@ -73,9 +81,14 @@ INLINE v16 splat(float x)
     return (v16){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
 }
 
-INLINE v16 choose(i16 mask, v16 yes, v16 no)
+INLINE vector choose(integers mask, vector yes, vector no)
 {
-    return (v16)((mask & (i16)yes) | (~mask & (i16)no));
+    return (vector)((mask & (integers)yes) | (~mask & (integers)no));
+}
+
+INLINE vector all(float x)
+{
+    return x - (vector){0};
 }
 
 /* Adding it rounds to a whole number, which stands in the lowest bits then. */
@@ -93,16 +106,27 @@ INLINE v16 cosines(v16 x)
     return (v16)((i16)y ^ sign);
 }
 
-INLINE v16 exponentials(v16 x)
+INLINE vector exponentials(vector x)
 {
-    x = choose(x < -87, splat(-87), x);
-    x = choose(x > 88, splat(88), x);
-    v16 turns = x * 1.44269504f + MAGIC;
-    v16 k = turns - MAGIC;
-    v16 r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
-    v16 y = 1 + r * (1 + r * (0.5f + r * (1.66666667e-1f + r * (4.16666667e-2f
+    x = choose(x < -87, all(-87), x);
+    x = choose(x > 88, all(88), x);
+    vector turns = x * 1.44269504f + MAGIC;
+    vector k = turns - MAGIC;
+    vector r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
+    vector y = 1 + r * (1 + r * (0.5f + r * (1.66666667e-1f + r * (4.16666667e-2f
         + r * (8.33333333e-3f + r * 1.38888889e-3f)))));
-    return (v16)((i16)y + ((i16)turns << 23));
+    return (vector)((integers)y + ((integers)turns << 23));
+}
+
+INLINE vector logarithms(vector x) /* x > 0, not denormal */
+{
+    integers k = ((integers)x - 0x3F3504F3) >> 23; /* x = 2^k m, m from sqrt(1/2) on */
+    vector f = (vector)((integers)x - (k << 23)) - 1, z = f * f;
+    vector y = 1.1676998740e-1f + f * (-1.1514610310e-1f + f * 7.0376836292e-2f);
+    y = 1.4249322787e-1f + f * (-1.2420140846e-1f + f * y);
+    y = 2.0000714765e-1f + f * (-1.6668057665e-1f + f * y);
+    y = 3.3333331174e-1f + f * (-2.4999993993e-1f + f * y);
+    return __builtin_convertvector(k, vector) * 0.69314718f + (f + z * (f * y - 0.5f));
 }
 
 static float tanh_of(float x)
@@ -113,7 +137,7 @@ static float tanh_of(float x)
         return x * (1 + z * (-0.33333333f + z * (0.13333333f + z * (-5.3968254e-2f
             + z * (2.1869489e-2f - z * 8.8632355e-3f)))));
     }
-    float y = 1 - 2 / (exponentials(splat(2 * (size > 20 ? 20 : size)))[0] + 1);
+    float y = 1 - 2 / (exponentials(all(2 * (size > 20 ? 20 : size)))[0] + 1);
     return x < 0 ? -y : y;
 }
 
@@ -621,41 +645,66 @@ static long push_novasr(NovaSR *n, const float *x, long count, int last, float *
 /* ---- airband --------------------------------------------------------------------------------- */
 
 enum {
-    HOP = 80, IN = 320, OUT = 960, OWN = 160, MADE = 320, /* samples, bins */
-    MEL = 40, BANDS = 32, W = 3, CHANNELS = 16 * W, BLOCKS = 6,
-    SILENCE = 16,
-    HOPS = NOVASR_BLOCK / HOP + 1,      /* frames that a push begins, at most */
+    HOPS = 200, OVERLAP = 3,            /* frames a second; earlier ones that share samples with one */
+    SIZE = 960, HALF = SIZE / 2,        /* samples of a frame at 48 kHz; bins, without the one at 24 kHz */
+    LOWEST_RATE = 4000, HIGHEST_RATE = 48000,
+    BANDS_IN = 73, PADDED = 80, MEL = 41, BANDS_OUT = 56, NARROW = 24, FIRST = 40,
+    SOURCE = 4, SOURCE_END = 80, FLAT_SOURCE = 8, FLAT_CARRIER = 6, /* bins */
+    CHANNELS = 64, W = CHANNELS / LANES, BLOCKS = 6,
+    ROWS = 4, TILE = 2 * LANES,         /* of a product that is computed at a time */
     AHEAD = 127,                        /* frames that the network looks ahead, at most */
-    MOST = HOPS + 3 + AHEAD,            /* frames that a push may end, being the last */
-    REACH = 128
+    REACH = 128,                        /* frames that a layer holds, at most */
+    BATCH = 32,                         /* frames that go through the layers at a time */
+    EDGES = 256,                        /* more than AHEAD + BATCH */
+    ENDLESS = 1 << 30                   /* frames: more than two months */
 };
 
-typedef struct { v16 c[W]; } Frame; /* 48 channels */
+typedef struct { vector re, im; } Complex;
+
+typedef struct { vector c[W]; } Frame; /* 64 channels */
 
 typedef struct {
-    v16 depthwise[5][W], depthwise_bias[W], slope[W], pointwise[CHANNELS][W], pointwise_bias[W];
+    vector depthwise[5][W], depthwise_bias[W], slope[W], pointwise[W * CHANNELS], pointwise_bias[W];
 } Block;
 
-typedef struct { int behind, ahead, held; } Layer; /* frames; held: that lie in its row of `frames` */
+typedef struct {
+    int size, radices[12];
+    float wave[2][SIZE], window[SIZE]; /* cos and sin of `size` steps in a turn */
+} Transform;
 
 typedef struct {
-    v16 conv_in[3][MEL][W], in_bias[W];
+    vector conv_in[W * 3 * PADDED], in_bias[W], share[BANDS_IN][W];
     Block blocks[BLOCKS];
-    v16 conv_out[CHANNELS][2], out_bias[2];
-    v16 mel[OWN + 1][W];
-    float wave[2][OUT], turn[2][256], window_in[IN], window_out[OUT]; /* cos and sin in 960 steps */
+    vector conv_out[W * CHANNELS], out_bias[W];
+    Transform input, output;
+    int rising[HALF], below[HALF]; /* of a bin: the band of features that rises there; the band of
+                                      outputs whose middle is next below it */
+    float rise[HALF], beyond[HALF]; /* how far it has risen; how far to the next middle the bin is */
+    /* of what is heard when the sound ends at `heard_edge` */
+    int heard_edge, heard;
+    float gain[BANDS_IN];
+    vector bias[W];
     /* the signal */
-    Layer layers[BLOCKS + 1];
-    int frames_ahead, kind;
-    u32 first; /* frame to be made next */
-    long held, due, overlapped; /* samples in x; in heard, not given yet; hops in y ahead of that */
-    float x[IN + NOVASR_BLOCK + 4 * HOP], heard[SILENCE + (AHEAD + 8) * HOP + 2 * NOVASR_BLOCK + SILENCE];
-    Frame frames[BLOCKS + 1][REACH + MOST], out[MOST + 4];
-    float own[AHEAD + MOST][2][OWN + 1]; /* spectra that wait for what is above them */
-    int waiting;
-    float overlap[3 * OUT / 4];
-    v4 re[2][OUT / 2], im[2][OUT / 2], bins[2][OUT / 2 + 1];
+    int kind, hop, edge, ahead[BLOCKS + 1], frames_ahead;
+    long came, made, total; /* frames: analysed, given, and in all, once that is known */
+    int rest; /* samples of the last, incomplete hop; 0 if it is complete */
+    long held; /* samples in x, which begins with frame `made` */
+    float x[(AHEAD + BATCH + OVERLAP + 2) * SIZE / 4];
+    short edges[EDGES]; /* of the frames from `made` on, by their number modulo EDGES */
+    float features[2 + BATCH][PADDED];
+    Frame lines[BLOCKS][REACH + BATCH], out[BATCH], levels[BATCH];
+    float overlap[OVERLAP * SIZE / 4];
+    /* in passing */
+    Complex work[2][HALF], bins[HALF + 1], source[HALF + 1], carrier[HALF + 1];
+    vector amplitude[HALF], power[HALF + 1 + 2 * FLAT_SOURCE], bands[BANDS_IN + 2], band_levels[BANDS_IN];
 } Airband;
+
+/* Weights [out][in][tap] for `product`: of each TILE outputs those of one input beside each other. */
+static void pack(const float *raw, int outs, int ins, int taps, int padded, float *to)
+{
+    EACH(o, outs) EACH(c, ins) EACH(k, taps)
+        to[(o / TILE * taps * padded + padded * k + c) * TILE + o % TILE] = raw[(ins * o + c) * taps + k];
+}
 
 static int load_block(File f, int i, Block *b, float *raw)
 {
@@ -663,347 +712,499 @@ static int load_block(File f, int i, Block *b, float *raw)
     char name[40];
     int good = tensor(f, joined(name, "blocks.", i, ".depthwise.weight"), taps, raw);
     if (good && b)
-        EACH(c, CHANNELS) EACH(k, 5) b->depthwise[k][c / 16][c % 16] = raw[5 * c + k];
+        EACH(c, CHANNELS) EACH(k, 5) ((float *)b->depthwise[k])[c] = raw[5 * c + k];
     good = good && tensor(f, joined(name, "blocks.", i, ".depthwise.bias"), only, b ? (float *)b->depthwise_bias : 0)
         && tensor(f, joined(name, "blocks.", i, ".prelu.slope"), only, b ? (float *)b->slope : 0)
         && tensor(f, joined(name, "blocks.", i, ".pointwise.bias"), only, b ? (float *)b->pointwise_bias : 0)
         && tensor(f, joined(name, "blocks.", i, ".pointwise.weight"), square, raw);
     if (good && b)
-        EACH(o, CHANNELS) EACH(c, CHANNELS) b->pointwise[c][o / 16][o % 16] = raw[CHANNELS * o + c];
+        pack(raw, CHANNELS, CHANNELS, 1, CHANNELS, (float *)b->pointwise);
     return good;
 }
 
 static int load_airband(File f, Airband *a)
 {
-    static const int in[] = {CHANNELS, MEL, 3, 0}, bias[] = {CHANNELS, 0}, out[] = {BANDS, CHANNELS, 1, 0},
-                     out_bias[] = {BANDS, 0};
-    float *raw = a ? (float *)a->frames : 0;
+    static const int in[] = {CHANNELS, BANDS_IN, 3, 0}, bias[] = {CHANNELS, 0}, share[] = {CHANNELS, BANDS_IN, 0},
+                     out[] = {BANDS_OUT, CHANNELS, 1, 0}, out_bias[] = {BANDS_OUT, 0};
+    float *raw = a ? (float *)a->lines : 0;
+    if (a) { /* for what has no weights */
+        clear((float *)a->conv_in, sizeof a->conv_in / 4);
+        clear((float *)a->conv_out, sizeof a->conv_out / 4);
+        clear((float *)a->out_bias, CHANNELS);
+    }
     if (!tensor(f, "conv_in.weight", in, raw) || !tensor(f, "conv_in.bias", bias, a ? (float *)a->in_bias : 0))
         return 0;
     if (a)
-        EACH(o, CHANNELS) EACH(c, MEL) EACH(k, 3) a->conv_in[k][c][o / 16][o % 16] = raw[(MEL * o + c) * 3 + k];
+        pack(raw, CHANNELS, BANDS_IN, 3, PADDED, (float *)a->conv_in);
+    if (!tensor(f, "share.weight", share, raw))
+        return 0;
+    if (a)
+        EACH(o, CHANNELS) EACH(c, BANDS_IN) ((float *)a->share[c])[o] = raw[BANDS_IN * o + c];
     EACH(i, BLOCKS)
         if (!load_block(f, i, a ? &a->blocks[i] : 0, raw))
             return 0;
     if (!tensor(f, "conv_out.weight", out, raw) || !tensor(f, "conv_out.bias", out_bias, a ? (float *)a->out_bias : 0))
         return 0;
     if (a)
-        EACH(o, BANDS) EACH(c, CHANNELS) a->conv_out[c][o / 16][o % 16] = raw[CHANNELS * o + c];
+        pack(raw, BANDS_OUT, CHANNELS, 1, CHANNELS, (float *)a->conv_out);
     return 1;
 }
 
-static void prepare_airband(Airband *a)
+/* level: of the window. */
+static void prepare_transform(Transform *f, int size, double level)
 {
-    double top = log_of(1 + 8000 / 700.0), low = log_of(1 + 40 / 700.0), step = (top - low) / (MEL + 1);
-    EACH(i, OUT) {
-        a->wave[0][i] = (float)cos_of(2 * PI * i / OUT);
-        a->wave[1][i] = (float)sin_of(2 * PI * i / OUT);
-        a->window_out[i] = (float)sin_of(PI * i / OUT);
+    int rest = size / 2, *radix = f->radices;
+    f->size = size;
+    EACH(i, size) {
+        f->wave[0][i] = (float)cos_of(2 * PI * i / size);
+        f->wave[1][i] = (float)sin_of(2 * PI * i / size);
+        f->window[i] = (float)(level * sin_of(PI * i / size));
     }
-    EACH(i, IN) a->window_in[i] = (float)sin_of(PI * i / IN);
-    EACH(i, 256) {
-        a->turn[0][i] = (float)cos_of(2 * PI * i / 256);
-        a->turn[1][i] = (float)sin_of(2 * PI * i / 256);
+    for (; rest % 4 == 0; rest /= 4)
+        *radix++ = 4;
+    for (int p = 2; rest > 1; p++)
+        for (; rest % p == 0; rest /= p)
+            *radix++ = p;
+    *radix = 1;
+}
+
+static void prepare_airband(Airband *a, int rate)
+{
+    double points[BANDS_IN + 2], ratio = exp_of(log_of((1 + 8000 / 700.0) / (1 + 40 / 700.0)) / (MEL - 1));
+    double mel = 1 + 40 / 700.0;
+    a->hop = rate / HOPS;
+    prepare_transform(&a->input, rate / 50, 48000.0 / rate);
+    prepare_transform(&a->output, SIZE, 1.0 / SIZE);
+    EACH(m, MEL) {
+        points[m + 1] = 700 * (mel - 1);
+        mel *= ratio;
     }
-    EACH(m, CHANNELS) {
-        double row[OWN + 1], sum = 0;
-        EACH(k, OWN + 1) {
-            double place = (log_of(1 + k * 50 / 700.0) - low) / step - 1 - m; /* from its middle */
-            row[k] = 1 - (place < 0 ? -place : place);
-            row[k] = m < MEL && row[k] > 0 ? row[k] : 0;
-            sum += row[k];
-        }
-        EACH(k, OWN + 1) a->mel[k][m / 16][m % 16] = sum > 0 ? (float)(row[k] / sum) : 0;
+    points[0] = 2 * points[1] - points[2];
+    EACH(m, BANDS_IN + 1 - MEL) points[MEL + 1 + m] = 8500 + 500 * m;
+    EACH(k, HALF) {
+        int b = k ? a->rising[k - 1] : 0;
+        while (points[b + 1] <= 50 * k)
+            b++;
+        a->rising[k] = b;
+        a->rise[k] = (float)((50 * k - points[b]) / (points[b + 1] - points[b]));
+
+        /* Middles lie every 5 bins, then every 10. */
+        double at = k < 157 ? (k - 42) / 5.0 : k < 164.5 ? NARROW - 1 + (k - 157) / 7.5 : NARROW + (k - 164.5) / 10;
+        at = at < 0 ? 0 : at > BANDS_OUT - 1 ? BANDS_OUT - 1 : at;
+        b = at < BANDS_OUT - 2 ? (int)at : BANDS_OUT - 2;
+        a->below[k] = b;
+        a->beyond[k] = (float)(at - b);
     }
 }
+
+static const int LIVE_AHEAD[] = {1, 2, 2}; /* frames that the first layers of the live network see */
 
 static void begin_airband(Airband *a)
 {
-    int half_ahead = a->kind == NOVASR_AIRBAND;
     a->frames_ahead = 0;
     EACH(i, BLOCKS + 1) {
-        int reach = i ? 4 << (i - 1) : 2;
-        int ahead = half_ahead || i < 3 ? reach / 2 : 0;
-        a->layers[i] = (Layer){reach - ahead, ahead, reach - ahead};
-        clear((float *)a->frames[i], (reach - ahead) * CHANNELS);
-        a->frames_ahead += ahead;
+        a->ahead[i] = a->kind == NOVASR_AIRBAND ? 1 << i : i < 3 ? LIVE_AHEAD[i] : 0;
+        a->frames_ahead += a->ahead[i];
     }
-    a->first = 0;
-    a->held = 3 * HOP;
+    clear(a->features[0], 2 * PADDED);
+    clear((float *)a->lines, sizeof a->lines / 4);
+    clear(a->overlap, OVERLAP * SIZE / 4);
+    a->came = a->made = 0;
+    a->total = ENDLESS;
+    a->held = OVERLAP * a->hop;
     clear(a->x, a->held);
-    a->due = SILENCE;
-    clear(a->heard, SILENCE);
-    a->waiting = 0;
-    a->overlapped = 3; /* the first three hops lie before the signal */
-    clear(a->overlap, 3 * OUT / 4);
+    a->heard_edge = 0;
 }
 
-/* Complex transforms of n values in four lanes, n of factors up to 5, each stage from one half of
- * re and im to the other; gives the half with the result. With re and im exchanged it is the inverse
- * times n. (Stockham's order: W. T. Cochran et al., What is the fast Fourier transform?, 1967.) */
-static int fourier(const Airband *a, int n, v4 (*re)[OUT / 2], v4 (*im)[OUT / 2])
+INLINE Complex plus(Complex a, Complex b)
 {
-    static const int radices[] = {4, 4, 2, 3, 5};
-    int from = 0, length = n, stride = 1, unit = OUT / n;
-    EACH(stage, 5) {
-        int p = radices[stage], m = length / p;
-        if (length % p)
-            continue;
-        const v4 *xr = re[from], *xi = im[from];
-        v4 *yr = re[!from], *yi = im[!from];
-        EACH(j, m)
-            EACH(k, p) {
-                float c[5], s[5];
-                EACH(i, p) {
-                    int at = (i * k * (n / p) + j * k * stride) % n * unit;
-                    c[i] = a->wave[0][at], s[i] = a->wave[1][at];
-                }
-                EACH(q, stride) {
-                    v4 real = {0}, imaginary = {0};
-                    EACH(i, p) {
-                        v4 r = xr[q + stride * (j + i * m)], t = xi[q + stride * (j + i * m)];
-                        real += r * c[i] + t * s[i];
-                        imaginary += t * c[i] - r * s[i];
-                    }
-                    yr[q + stride * (p * j + k)] = real;
-                    yi[q + stride * (p * j + k)] = imaginary;
-                }
-            }
+    return (Complex){a.re + b.re, a.im + b.im};
+}
+
+INLINE Complex minus(Complex a, Complex b)
+{
+    return (Complex){a.re - b.re, a.im - b.im};
+}
+
+INLINE Complex times(Complex a, float level)
+{
+    return (Complex){a.re * level, a.im * level};
+}
+
+INLINE Complex turned(Complex a, float c, float s) /* times c - is */
+{
+    return (Complex){a.re * c + a.im * s, a.im * c - a.re * s};
+}
+
+INLINE void both(Complex a, Complex b, Complex *lower, Complex *upper) /* a - ib, a + ib */
+{
+    *lower = (Complex){a.re + b.im, a.im - b.re};
+    *upper = (Complex){a.re - b.im, a.im + b.re};
+}
+
+INLINE void butterfly(int p, Complex *z) /* a transform of p values */
+{
+    if (p == 2) {
+        Complex a = z[0];
+        z[0] = plus(a, z[1]), z[1] = minus(a, z[1]);
+    } else if (p == 3) {
+        Complex sum = plus(z[1], z[2]), rest = times(minus(z[1], z[2]), 0.8660254038f);
+        Complex middle = minus(z[0], times(sum, 0.5f));
+        z[0] = plus(z[0], sum);
+        both(middle, rest, &z[1], &z[2]);
+    } else if (p == 4) {
+        Complex a = plus(z[0], z[2]), b = minus(z[0], z[2]), c = plus(z[1], z[3]), d = minus(z[1], z[3]);
+        z[0] = plus(a, c), z[2] = minus(a, c);
+        both(b, d, &z[1], &z[3]);
+    } else {
+        static const float C1 = 0.3090169944f, C2 = -0.8090169944f, S1 = 0.9510565163f, S2 = 0.5877852523f;
+        Complex a = plus(z[1], z[4]), b = plus(z[2], z[3]), c = minus(z[1], z[4]), d = minus(z[2], z[3]);
+        Complex near = plus(z[0], plus(times(a, C1), times(b, C2))), far = plus(z[0], plus(times(a, C2), times(b, C1)));
+        z[0] = plus(z[0], plus(a, b));
+        both(near, plus(times(c, S1), times(d, S2)), &z[1], &z[4]);
+        both(far, minus(times(c, S2), times(d, S1)), &z[2], &z[3]);
+    }
+}
+
+#define UP_TO_5(i, first, n) _Pragma("GCC unroll 5") for (int i = first; i < (n); i++)
+
+/* A stage of a transform, in Stockham's order (W. T. Cochran et al., What is the fast Fourier
+ * transform?, 1967): m times stride transforms of p values each. */
+INLINE void stage(const Transform *f, int p, const Complex *x, Complex *y, int m, int stride)
+{
+    EACH(j, m) {
+        float c[5], s[5];
+        UP_TO_5(k, 1, p) c[k] = f->wave[0][2 * j * k * stride], s[k] = f->wave[1][2 * j * k * stride];
+        EACH(q, stride) {
+            Complex z[5];
+            UP_TO_5(i, 0, p) z[i] = x[q + stride * (j + i * m)];
+            butterfly(p, z);
+            y[q + stride * p * j] = z[0];
+            UP_TO_5(k, 1, p) y[q + stride * (p * j + k)] = turned(z[k], c[k], s[k]);
+        }
+    }
+}
+
+/* The same for any p, by its definition: for rates that few sounds have. */
+static void slow_stage(const Transform *f, int p, const Complex *x, Complex *y, int m, int stride)
+{
+    int n = f->size / 2;
+    EACH(j, m) EACH(k, p) EACH(q, stride) {
+        Complex sum = {0};
+        EACH(i, p) {
+            int at = 2 * ((i * k * (n / p) + j * k * stride) % n);
+            sum = plus(sum, turned(x[q + stride * (j + i * m)], f->wave[0][at], f->wave[1][at]));
+        }
+        y[q + stride * (p * j + k)] = sum;
+    }
+}
+
+/* The complex transform of z[0], size / 2 values; gives where in z it is. With re and im exchanged it
+ * is the inverse times size / 2. */
+static Complex *fourier(const Transform *f, Complex (*z)[HALF])
+{
+    int from = 0, length = f->size / 2, stride = 1;
+    for (const int *radix = f->radices; *radix > 1; radix++) {
+        int p = *radix, m = length / p;
+        const Complex *x = z[from];
+        Complex *y = z[!from];
+        if (p == 4)
+            stage(f, 4, x, y, m, stride);
+        else if (p == 2)
+            stage(f, 2, x, y, m, stride);
+        else if (p == 3)
+            stage(f, 3, x, y, m, stride);
+        else if (p == 5)
+            stage(f, 5, x, y, m, stride);
+        else
+            slow_stage(f, p, x, y, m, stride);
         length = m, stride *= p, from = !from;
     }
-    return from;
+    return z[from];
 }
 
-/* Up to four frames of x, one hop apart: bins[0] real, bins[1] imaginary parts, a frame to a lane. */
-static void analyse(Airband *a, const float *x, int frames)
+/* The spectrum of `size` real samples, of which z[0] holds the even ones as real and the odd ones as
+ * imaginary parts. */
+static void analyse(const Transform *f, Complex (*z)[HALF], Complex *bins)
 {
-    const int n = IN / 2;
-    EACH(i, n) {
-        v4 even = {0}, odd = {0};
-        EACH(lane, frames) {
-            even[lane] = x[HOP * lane + 2 * i] * a->window_in[2 * i];
-            odd[lane] = x[HOP * lane + 2 * i + 1] * a->window_in[2 * i + 1];
-        }
-        a->re[0][i] = even, a->im[0][i] = odd;
-    }
-    int at = fourier(a, n, a->re, a->im);
-    const v4 *re = a->re[at], *im = a->im[at];
+    const Complex *half = fourier(f, z);
+    int n = f->size / 2;
     EACH(k, n + 1) {
-        int j = k % n, l = (n - k) % n;
-        float c = a->wave[0][3 * k], s = a->wave[1][3 * k];
-        v4 er = (re[j] + re[l]) / 2, ei = (im[j] - im[l]) / 2, or = (im[j] + im[l]) / 2, oi = (re[l] - re[j]) / 2;
-        a->bins[0][k] = er + or * c + oi * s;
-        a->bins[1][k] = ei + oi * c - or * s;
+        Complex a = half[k < n ? k : 0], b = half[k ? n - k : 0];
+        Complex even = {a.re + b.re, a.im - b.im}, odd = {a.im + b.im, b.re - a.re};
+        bins[k] = times(plus(even, turned(odd, f->wave[0][k], f->wave[1][k])), 0.5f);
     }
 }
 
-/* Samples of up to four frames of bins, windowed: y[lane][960]. */
-static void synthesise(Airband *a, float (*y)[OUT], int frames)
+/* The way back, times `size`; of what it gives, the even samples are imaginary and the odd ones real
+ * parts. */
+static Complex *synthesise(const Transform *f, const Complex *bins, Complex (*z)[HALF])
 {
-    const int n = OUT / 2;
+    int n = f->size / 2;
     EACH(k, n) {
-        int l = n - k;
-        float c = a->wave[0][k], s = a->wave[1][k];
-        v4 ar = a->bins[0][k], ai = a->bins[1][k], br = a->bins[0][l], bi = a->bins[1][l];
-        v4 er = ar + br, ei = ai - bi, dr = ar - br, di = ai + bi;
-        v4 or = dr * c - di * s, oi = di * c + dr * s;
-        a->im[0][k] = er - oi, a->re[0][k] = ei + or; /* exchanged */
+        Complex a = bins[k], b = bins[n - k];
+        Complex even = {a.re + b.re, a.im - b.im}, odd = turned((Complex){a.re - b.re, a.im + b.im}, f->wave[0][k], -f->wave[1][k]);
+        z[0][k] = (Complex){even.im + odd.re, even.re - odd.im};
     }
-    int at = fourier(a, n, a->re, a->im);
-    EACH(lane, frames)
-        EACH(i, n) {
-            y[lane][2 * i] = a->im[at][i][lane] * a->window_out[2 * i] / OUT;
-            y[lane][2 * i + 1] = a->re[at][i][lane] * a->window_out[2 * i + 1] / OUT;
+    return fourier(f, z);
+}
+
+/* Spectra of up to LANES frames of x, one hop apart. */
+static void spectra(Airband *a, const float *x, int frames)
+{
+    const float *window = a->input.window;
+    EACH(i, a->input.size / 2) {
+        Complex z = {0};
+        EACH(lane, frames) {
+            z.re[lane] = x[a->hop * lane + 2 * i] * window[2 * i];
+            z.im[lane] = x[a->hop * lane + 2 * i + 1] * window[2 * i + 1];
         }
-}
-
-/* Puts what came behind what is held, and zeros if the signal ends; how many frames come out. */
-static int widen(Layer *l, Frame *frames, int came, int last)
-{
-    l->held += came;
-    if (last) {
-        clear((float *)(frames + l->held), l->ahead * CHANNELS);
-        l->held += l->ahead;
+        a->work[0][i] = z;
     }
-    int count = l->held - l->behind - l->ahead;
-    return count > 0 ? count : 0;
+    analyse(&a->input, a->work, a->bins);
 }
 
-static void consume(Layer *l, Frame *frames, int count)
+/* What is heard of a sound whose own bins are those below `edge`: the bands of which a fifth or more
+ * lies there. */
+static void hear(Airband *a, int edge)
 {
-    l->held -= count;
-    copy((float *)frames, (const float *)(frames + count), (long)l->held * CHANNELS);
-}
-
-static void pointwise(const v16 (*w)[W], const v16 *bias, const Frame *x, Frame *y, int frames)
-{
-    for (int t = 0; t < frames; t += ROWS) {
-        v16 sum[ROWS][W];
-        EACH(r, ROWS) EACH(i, W) sum[r][i] = bias[i];
-        EACH(c, CHANNELS)
-            EACH(i, W) EACH(r, ROWS) sum[r][i] += w[c][i] * ((const float *)&x[t + r])[c];
-        EACH(r, ROWS)
-            if (t + r < frames)
-                EACH(i, W) y[t + r].c[i] += sum[r][i];
+    double whole[BANDS_IN + 2] = {0}, own[BANDS_IN + 2] = {0}; /* of band b at b + 1 */
+    if (a->heard_edge == edge)
+        return;
+    EACH(k, HALF) {
+        double *rising = whole + a->rising[k];
+        rising[1] += a->rise[k], rising[0] += 1 - a->rise[k];
+        if (k == edge - 1)
+            EACH(b, BANDS_IN + 2) own[b] = whole[b];
+    }
+    a->heard_edge = edge;
+    a->heard = 0;
+    EACH(i, W) a->bias[i] = a->in_bias[i];
+    EACH(b, BANDS_IN) {
+        double share = own[b + 1] / whole[b + 1];
+        if (share < 0.2)
+            break;
+        a->gain[b] = (float)(1 / own[b + 1]);
+        EACH(i, W) a->bias[i] += a->share[b][i] * (float)share;
+        a->heard++;
     }
 }
 
-/* `came` frames of features lie behind those that the first layer holds. Gives how many frames of
- * hidden activations are in `out` then. */
-static int hidden(Airband *a, int came, int last)
+/* Features of the frames whose spectra are in `bins`. */
+static void describe(Airband *a, int frames, float (*to)[PADDED])
 {
-    Layer *l = &a->layers[0];
-    Frame *in = a->frames[0];
-    int count = widen(l, in, came, last);
-    Frame *to = a->frames[1] + a->layers[1].held;
-    EACH(t, count) {
-        v16 sum[W];
-        EACH(i, W) sum[i] = a->in_bias[i];
-        EACH(k, 3) EACH(c, MEL) EACH(i, W) sum[i] += a->conv_in[k][c][i] * ((const float *)&in[t + k])[c];
-        EACH(i, W) to[t].c[i] = sum[i];
+    vector *level = a->band_levels;
+    hear(a, a->edge);
+    EACH(b, BANDS_IN + 2) a->bands[b] = (vector){0};
+    EACH(k, a->edge) {
+        Complex z = a->bins[k];
+        vector power = z.re * z.re + z.im * z.im, rising = power * a->rise[k];
+        a->bands[a->rising[k] + 1] += rising;
+        a->bands[a->rising[k]] += power - rising;
     }
-    consume(l, in, count);
-    EACH(b, BLOCKS) {
-        const Block *block = &a->blocks[b];
-        int d = 1 << b;
-        l = &a->layers[b + 1];
-        in = a->frames[b + 1];
-        count = widen(l, in, count, last);
-        to = b + 1 < BLOCKS ? a->frames[b + 2] + a->layers[b + 2].held : a->out;
-        for (int first = 0; first < count; first += 32) {
-            Frame v[32 + ROWS];
-            int some = count - first < 32 ? count - first : 32;
-            EACH(t, some) EACH(i, W) {
-                v16 sum = block->depthwise_bias[i];
-                EACH(k, 5) sum += block->depthwise[k][i] * in[first + t + d * k].c[i];
-                v[t].c[i] = choose(sum > 0, sum, sum * block->slope[i]);
-                to[first + t].c[i] = in[first + t + l->behind].c[i];
+    EACH(b, a->heard) {
+        vector power = a->bands[b + 1] * a->gain[b];
+        level[b] = logarithms(choose(power > 1e-8f, power, all(1e-8f))) * 0.21714724f + 1.5f; /* 1 / (2 ln 10) */
+    }
+    for (int b = a->heard; b < BANDS_IN; b++)
+        level[b] = (level[a->heard - 2] + level[a->heard - 1]) / 2;
+    EACH(lane, frames) {
+        EACH(b, BANDS_IN) to[lane][b] = level[b][lane];
+        clear(to[lane] + BANDS_IN, PADDED - BANDS_IN);
+    }
+}
+
+/* y += w x for rows of x that are `stride` apart. */
+static void product(const vector *w, int in, const float *x, int stride, int rows, Frame *y)
+{
+    for (int t = 0; t < rows; t += ROWS) {
+        const float *row[ROWS];
+        UP_TO_5(r, 0, ROWS) row[r] = x + stride * (t + r < rows ? t + r : rows - 1);
+        for (int i = 0; i < W; i += 2) {
+            const vector *tile = w + in * i;
+            vector left[ROWS], right[ROWS];
+            UP_TO_5(r, 0, ROWS) left[r] = right[r] = (vector){0};
+            EACH(c, in)
+                UP_TO_5(r, 0, ROWS) {
+                    left[r] += tile[2 * c] * row[r][c];
+                    right[r] += tile[2 * c + 1] * row[r][c];
+                }
+            UP_TO_5(r, 0, ROWS)
+                if (t + r < rows) {
+                    y[t + r].c[i] += left[r];
+                    y[t + r].c[i + 1] += right[r];
+                }
+        }
+    }
+}
+
+static int clamp(long x, int most)
+{
+    return x < 0 ? 0 : x > most ? most : (int)x;
+}
+
+/* `count` frames of features lie behind those that the first layer holds. Puts what they make of as
+ * many frames into `levels`, and gives which of these are frames of the signal. */
+static void network(Airband *a, int count, int *begin, int *end)
+{
+    long frame = a->came;
+    EACH(layer, BLOCKS + 1) {
+        int d = layer ? 1 << (layer - 1) : 0, reach = layer ? 4 * d : 2, behind = reach - a->ahead[layer];
+        const Frame *from = layer ? a->lines[layer - 1] : 0;
+        Frame *to = layer < BLOCKS ? a->lines[layer] + (4 << layer) : a->out;
+        /* Before the signal and behind it are zeros in every layer. */
+        frame -= a->ahead[layer];
+        int first = clamp(-frame, count), last = clamp(a->total - frame, count);
+        clear((float *)to, (long)first * CHANNELS);
+        clear((float *)(to + last), (long)(count - last) * CHANNELS);
+        if (!layer) {
+            for (int t = first; t < last; t++) {
+                hear(a, a->edges[(frame + t) % EDGES]);
+                EACH(i, W) to[t].c[i] = a->bias[i];
             }
-            clear((float *)(v + some), ROWS * CHANNELS);
-            pointwise(block->pointwise, block->pointwise_bias, v, to + first, some);
+            product(a->conv_in, 3 * PADDED, a->features[first], PADDED, last - first, to + first);
+            copy(a->features[0], a->features[count], 2 * PADDED);
+        } else {
+            const Block *block = &a->blocks[layer - 1];
+            Frame v[BATCH];
+            for (int t = first; t < last; t++)
+                EACH(i, W) {
+                    vector sum = block->depthwise_bias[i];
+                    EACH(k, 5) sum += block->depthwise[k][i] * from[t + d * k].c[i];
+                    v[t].c[i] = choose(sum > 0, sum, sum * block->slope[i]);
+                    to[t].c[i] = from[t + behind].c[i] + block->pointwise_bias[i];
+                }
+            product(block->pointwise, CHANNELS, (const float *)(v + first), CHANNELS, last - first, to + first);
+            copy((float *)a->lines[layer - 1], (const float *)(from + count), (long)reach * CHANNELS);
         }
-        consume(l, in, count);
+        *begin = first, *end = last;
     }
-    return count;
+    for (int t = *begin; t < *end; t++)
+        EACH(i, W) {
+            vector h = a->out[t].c[i];
+            a->out[t].c[i] = choose(h > 0, h, exponentials(h) - 1);
+            a->levels[t].c[i] = a->out_bias[i];
+        }
+    product(a->conv_out, CHANNELS, (const float *)(a->out + *begin), CHANNELS, *end - *begin, a->levels + *begin);
+    a->came += count;
 }
 
-/* What is made above the input's bins, in one lane of `bins`. */
-static void made(Airband *a, const Frame *h, u32 frame, int lane)
+/* Divide bins x[first .. last - 1] by the root of the mean power of the 2 side + 1 around each, its
+ * ends held; those before `from` stay as they are. A plain sum: a running one would lose quiet bins
+ * beside loud ones. */
+static void flatten(Airband *a, const Complex *x, Complex *y, int first, int last, int from, int side)
 {
-    v16 out[2] = {a->out_bias[0], a->out_bias[1]}, active[W];
-    EACH(i, W) active[i] = choose(h->c[i] > 0, h->c[i], exponentials(h->c[i]) - 1);
-    EACH(c, CHANNELS) EACH(i, 2) out[i] += a->conv_out[c][i] * ((const float *)active)[c];
-    const float *z = (const float *)out;
-    for (int first = 0; first < MADE; first += 16) {
-        v16 level;
-        EACH(i, 16) {
-            /* In tenths between the bands' middles; whole numbers, so that b is exact. */
-            int place = 2 * (first + i) - 9; /* in twentieths */
-            place = place < 0 ? 0 : place > 20 * (BANDS - 1) ? 20 * (BANDS - 1) : place;
-            int b = place / 20 < BANDS - 2 ? place / 20 : BANDS - 2;
-            level[i] = z[b] + (float)(place - 20 * b) / 20 * (z[b + 1] - z[b]);
-        }
-        v16 amplitude = exponentials((2 * level - 4) * 1.1512925f); /* ln(10) / 2 */
-        EACH(i, 16) {
-            u32 h32 = 0x9E3779B1u * frame + 0x85EBCA77u * (u32)(OWN + first + i);
-            h32 *= 2 * h32 + 1;
-            h32 = (h32 + (h32 >> 16)) * 0x7FEB352Du;
-            h32 *= 2 * h32 + 1;
-            a->bins[0][OWN + first + i][lane] = amplitude[i] * a->turn[0][h32 >> 24];
-            a->bins[1][OWN + first + i][lane] = amplitude[i] * a->turn[1][h32 >> 24];
-        }
+    vector *power = a->power;
+    int count = last - first;
+    EACH(k, count) {
+        Complex z = x[first + k];
+        power[side + k] = z.re * z.re + z.im * z.im;
+    }
+    EACH(i, side) power[i] = power[side], power[side + count + i] = power[side + count - 1];
+    for (int k = from; k < last; k++) {
+        vector sum = power[k - first];
+        EACH(i, 2 * side) sum += power[k - first + 1 + i];
+        /* Newton's method for 1 / sqrt, from a guess by the exponent. */
+        vector mean = sum * (1.0f / (2 * side + 1)) + 1e-20f;
+        vector r = (vector)(0x5F3759DF - ((integers)mean >> 1));
+        EACH(i, 3) r *= 1.5f - 0.5f * mean * r * r;
+        y[k] = (Complex){x[k].re * r, x[k].im * r};
     }
 }
 
-/* Frames whose hidden activations are in `out` become samples: how many are whole, in y. */
-static long sound(Airband *a, int count, float *y)
+/* Overtones of the frames whose spectra are in `bins`, of mean power 1, into `carrier`. */
+static void overtones(Airband *a, int edge)
 {
-    float *to = y;
-    for (int first = 0; first < count; first += 4) {
-        int lanes = count - first < 4 ? count - first : 4;
-        float frames[4][OUT];
-        EACH(part, 2) EACH(k, OUT / 2 + 1) a->bins[part][k] = (v4){0};
-        EACH(lane, lanes) {
-            EACH(part, 2) EACH(k, OWN) a->bins[part][k][lane] = 1.5f * a->own[first + lane][part][k];
-            made(a, &a->out[first + lane], a->first++, lane);
-        }
-        synthesise(a, frames, lanes);
-        EACH(lane, lanes) {
-            float *f = frames[lane];
-            EACH(i, 3 * OUT / 4) f[i] += a->overlap[i];
-            copy(a->overlap, f + OUT / 4, 3 * OUT / 4);
-            if (a->overlapped > 0) {
-                a->overlapped--;
-                continue;
-            }
-            copy(to, f, OUT / 4);
-            to += OUT / 4;
-        }
+    int end = edge < SOURCE_END ? edge : SOURCE_END;
+    clear((float *)a->source, sizeof a->source / 4);
+    flatten(a, a->bins, a->source, SOURCE, end, SOURCE, FLAT_SOURCE);
+    const Complex *z = synthesise(&a->output, a->source, a->work);
+    EACH(i, HALF) {
+        vector even = z[i].im * (1.0f / SIZE), odd = z[i].re * (1.0f / SIZE);
+        a->work[0][i] = (Complex){(vector)((integers)even & 0x7FFFFFFF), (vector)((integers)odd & 0x7FFFFFFF)};
     }
-    a->waiting -= count;
-    copy((float *)a->own, (const float *)(a->own + count), (long)a->waiting * 2 * (OWN + 1));
-    return to - y;
+    analyse(&a->output, a->work, a->carrier);
+    flatten(a, a->carrier, a->carrier, 0, HALF + 1, edge, FLAT_CARRIER);
+}
+
+/* The next frames become samples, from `levels`: up to LANES of one edge. Gives how many. */
+static int sound(Airband *a, const Frame *levels, int most, float **to)
+{
+    int edge = a->edges[a->made % EDGES], frames = 1;
+    while (frames < most && frames < LANES && a->edges[(a->made + frames) % EDGES] == edge)
+        frames++;
+    spectra(a, a->x, frames);
+    if (edge < HALF) {
+        vector level[BANDS_OUT] = {0};
+        EACH(lane, frames) EACH(b, BANDS_OUT) level[b][lane] = ((const float *)&levels[lane])[b];
+        for (int k = edge; k < HALF; k++) {
+            vector below = level[a->below[k]], above = level[a->below[k] + 1];
+            a->amplitude[k] = exponentials((below + (above - below) * a->beyond[k] - 2) * 2.3025851f) * 0.56f; /* ln 10 */
+        }
+        overtones(a, edge);
+    }
+    EACH(k, edge) a->bins[k] = times(a->bins[k], 0.5f);
+    for (int k = edge; k < HALF; k++)
+        a->bins[k] = (Complex){a->carrier[k].re * a->amplitude[k], a->carrier[k].im * a->amplitude[k]};
+    a->bins[HALF] = (Complex){0};
+    const Complex *z = synthesise(&a->output, a->bins, a->work);
+    EACH(lane, frames) {
+        float y[SIZE];
+        EACH(i, HALF) {
+            y[2 * i] = z[i].im[lane] * a->output.window[2 * i];
+            y[2 * i + 1] = z[i].re[lane] * a->output.window[2 * i + 1];
+        }
+        EACH(i, OVERLAP * SIZE / 4) y[i] += a->overlap[i];
+        copy(a->overlap, y + SIZE / 4, OVERLAP * SIZE / 4);
+        if (a->made++ < OVERLAP) /* hops before the signal */
+            continue;
+        int count = a->made == a->total && a->rest ? (a->rest * SIZE / 4 + a->hop - 1) / a->hop : SIZE / 4;
+        copy(*to, y, count);
+        *to += count;
+    }
+    a->held -= frames * a->hop;
+    copy(a->x, a->x + frames * a->hop, a->held);
+    return frames;
 }
 
 static long push_airband(Airband *a, const float *x, long count, int last, float *y)
 {
-    long missing;
-    int came = 0, frames;
-    Frame *features = a->frames[0] + a->layers[0].held;
-    copy(a->x + a->held, x, count);
-    copy(a->heard + a->due, x, count);
-    a->held += count;
-    a->due += count;
-    missing = 3 * (a->due - SILENCE); /* outputs of what there is, without what fills the last hop */
-    if (last) {
-        long zeros = (HOP - a->held % HOP) % HOP + 3 * HOP;
-        if (a->due == SILENCE)
-            return 0;
-        clear(a->x + a->held, zeros);
-        clear(a->heard + a->due, zeros);
-        a->held += zeros;
-        a->due += zeros;
-    }
-    long at = 0;
-    while (a->held - at >= IN) {
-        int some = (int)((a->held - at - IN) / HOP + 1);
-        some = some < 4 ? some : 4;
-        analyse(a, a->x + at, some);
-        EACH(lane, some) {
-            float (*own)[OWN + 1] = a->own[a->waiting++];
-            v16 mel[W];
-            EACH(i, W) mel[i] = splat(0);
-            EACH(k, OWN + 1) {
-                float re = a->bins[0][k][lane], im = a->bins[1][k][lane], power = re * re + im * im;
-                own[0][k] = re, own[1][k] = im;
-                EACH(i, W) mel[i] += a->mel[k][i] * power;
+    float *to = y;
+    int size = a->input.size, begin, end;
+    for (;;) {
+        long at = (a->came - a->made) * a->hop, room = at + size + BATCH * a->hop - 1 - a->held;
+        long some = count < room ? count : room;
+        int frames = 0;
+        copy(a->x + a->held, x, some);
+        a->held += some, x += some, count -= some;
+        if (a->held - at >= size) {
+            frames = (int)((a->held - at - size) / a->hop + 1);
+            for (int t = 0; t < frames; t += LANES) {
+                int some_frames = frames - t < LANES ? frames - t : LANES;
+                spectra(a, a->x + at + t * a->hop, some_frames);
+                describe(a, some_frames, a->features + 2 + t);
             }
-            EACH(c, CHANNELS) {
-                float power = mel[c / 16][c % 16];
-                power = power > 1e-8f ? power : 1e-8f;
-                features[came].c[c / 16][c % 16] = c < MEL ? (float)((log_of(power) / 2.302585092994046 + 3) / 2) : 0;
-            }
-            came++;
+            EACH(t, frames) a->edges[(a->came + t) % EDGES] = (short)a->edge;
+        } else if (!last || a->held == OVERLAP * a->hop) {
+            break;
+        } else if (a->total == ENDLESS) { /* zeros fill the last hop, and the frames that it is in */
+            a->rest = (int)(a->held % a->hop);
+            long zeros = (OVERLAP + (a->rest > 0)) * a->hop - a->rest;
+            clear(a->x + a->held, zeros);
+            a->held += zeros;
+            a->total = a->came + (a->held - at) / a->hop - OVERLAP;
+            continue;
+        } else {
+            frames = clamp(a->total + a->frames_ahead - a->came, BATCH);
+            if (!frames)
+                break;
+            clear(a->features[2], (long)frames * PADDED);
         }
-        at += some * HOP;
+        network(a, frames, &begin, &end);
+        while (begin < end)
+            begin += sound(a, a->levels + begin, end - begin, &to);
     }
-    a->held -= at;
-    copy(a->x, a->x + at, a->held);
-    frames = hidden(a, came, last);
-    long made_now = sound(a, frames, y);
-    if (last && made_now > missing)
-        made_now = missing;
-
-    /* Digital silence stays. */
-    long samples = (made_now + 2) / 3, run = 0;
-    for (long i = 0; i < samples + 2 * SILENCE; i++) {
-        run = a->heard[i] == 0 ? run + 1 : 0;
-        if (run > 2 * SILENCE)
-            clear(y + 3 * (i - 2 * SILENCE), 3);
-    }
-    a->due -= samples;
-    copy(a->heard, a->heard + samples, a->due);
-    return made_now;
+    return to - y;
 }
 
 /* ---- the door -------------------------------------------------------------------------------- */
@@ -1030,21 +1231,39 @@ unsigned long novasr_memory(int kind)
     return kind == NOVASR_NOVASR ? before + sizeof(NovaSR) : kind ? before + sizeof(Airband) : 0;
 }
 
-int novasr_open(void *memory, const byte *weights, unsigned long size)
+int novasr_takes(int kind, int rate)
+{
+    return kind == NOVASR_NOVASR ? rate == 16000
+        : kind && rate >= LOWEST_RATE && rate <= HIGHEST_RATE && rate % HOPS == 0;
+}
+
+int novasr_open(void *memory, const byte *weights, unsigned long size, int rate, int edge)
 {
     Engine *e = memory;
     File f = {weights, size};
     e->kind = novasr_kind(weights, size);
+    if (!novasr_takes(e->kind, rate))
+        return e->kind = NOVASR_NONE;
     if (e->kind == NOVASR_NOVASR) {
         load_novasr(f, &e->of.novasr);
         fold_novasr(&e->of.novasr);
-    } else if (e->kind) {
+    } else {
         load_airband(f, &e->of.airband);
         e->of.airband.kind = e->kind;
-        prepare_airband(&e->of.airband);
+        prepare_airband(&e->of.airband, rate);
+        novasr_edge(memory, edge);
     }
     novasr_reset(memory);
     return e->kind;
+}
+
+void novasr_edge(void *memory, int edge)
+{
+    Engine *e = memory;
+    if (e->kind > NOVASR_NOVASR) {
+        int half = e->of.airband.input.size / 2;
+        e->of.airband.edge = edge < FIRST || edge > half ? edge && edge < FIRST ? FIRST : half : edge;
+    }
 }
 
 void novasr_reset(void *memory)
@@ -1059,10 +1278,17 @@ void novasr_reset(void *memory)
     }
 }
 
-long novasr_latency(int kind)
+long novasr_latency(int kind, int rate)
 {
-    return kind == NOVASR_NOVASR ? BEHIND : kind == NOVASR_AIRBAND ? (AHEAD + 3) * HOP
-        : kind == NOVASR_AIRBAND_LIVE ? (1 + 2 + 4 + 3) * HOP : 0;
+    int ahead = kind == NOVASR_AIRBAND ? AHEAD : LIVE_AHEAD[0] + LIVE_AHEAD[1] + LIVE_AHEAD[2];
+    return kind == NOVASR_NOVASR ? BEHIND : kind ? (long)(ahead + OVERLAP) * (rate / HOPS) : 0;
+}
+
+long novasr_room(int kind, int rate, long count)
+{
+    long hop = rate / HOPS;
+    return kind == NOVASR_NOVASR ? 3 * (count + CONTEXT)
+        : kind ? (count + novasr_latency(kind, rate) + 2 * hop) / hop * (SIZE / 4) : 0;
 }
 
 long novasr_push(void *memory, const float *x, long count, int last, float *y)

@@ -1,4 +1,4 @@
-/* Random signals in random pieces, and weights with bytes changed, cut off or made up:
+/* Random signals at random rates in random pieces, and weights with bytes changed, cut off or made up:
  *   fuzz weights.safetensors rounds seed
  * Built with sanitizers; a finding ends it. All pieces have to give what one block after another
  * gives. */
@@ -8,7 +8,7 @@
 
 #include "engine.h"
 
-enum { LONGEST = 4000 };
+enum { LONGEST = 12000 };
 
 static unsigned long long state;
 
@@ -19,9 +19,9 @@ static unsigned long any(unsigned long below)
 }
 
 /* Each piece in memory of its own, so that a sample too far is noticed. */
-static long push(void *engine, int kind, const float *x, long count, int last, float *y)
+static long push(void *engine, int kind, int rate, const float *x, long count, int last, float *y)
 {
-    size_t room = 3 * ((size_t)count + (size_t)novasr_latency(kind) + 160);
+    size_t room = (size_t)novasr_room(kind, rate, count);
     float *in = malloc(count ? sizeof *in * (size_t)count : 1), *out = malloc(sizeof *out * room);
     memcpy(in, x, sizeof *in * (size_t)count);
     long made = novasr_push(engine, in, count, last, out);
@@ -30,7 +30,7 @@ static long push(void *engine, int kind, const float *x, long count, int last, f
     return made;
 }
 
-static long run(void *engine, int kind, const float *x, long samples, int random, float *y)
+static long run(void *engine, int kind, int rate, const float *x, long samples, int random, float *y)
 {
     long made = 0;
     novasr_reset(engine);
@@ -38,7 +38,7 @@ static long run(void *engine, int kind, const float *x, long samples, int random
         long left = samples - at, most = left < NOVASR_BLOCK ? left : NOVASR_BLOCK;
         long count = random ? (long)any((unsigned long)(any(2) ? most : most < 200 ? most : 200) + 1) : most;
         last = count == left && (!random || any(2));
-        made += push(engine, kind, x + at, count, (int)last, y + made);
+        made += push(engine, kind, rate, x + at, count, (int)last, y + made);
         at += count;
     }
     return made;
@@ -46,25 +46,23 @@ static long run(void *engine, int kind, const float *x, long samples, int random
 
 static void signals(const unsigned char *weights, unsigned long size)
 {
-    static float x[LONGEST], a[3 * LONGEST + 9], b[3 * LONGEST + 9];
+    static const int rates[] = {16000, 4000, 8000, 16200, 44200, 48000};
+    static float x[LONGEST], a[12 * LONGEST + 9], b[12 * LONGEST + 9];
     static void *engine;
-    static int kind;
-    if (!engine) {
-        kind = novasr_kind(weights, size);
+    int kind = novasr_kind(weights, size), rate = rates[kind == NOVASR_NOVASR ? 0 : any(6)];
+    if (!engine)
         engine = aligned_alloc(64, (novasr_memory(kind) + 63) / 64 * 64);
-        novasr_open(engine, weights, size);
-    }
-    long samples = (long)any(any(20) ? 120 : LONGEST);
+    novasr_open(engine, weights, size, rate, (int)any(2) * (int)any(500));
+    long samples = (long)any(any(20) ? 120 : LONGEST), outputs = (samples * 48000L + rate - 1) / rate;
     for (long i = 0; i < samples; i++)
         x[i] = any(50) ? (float)any(2001) / 1000 - 1 : (float)any(9) * 1e30f;
-    if (samples && any(3) == 0)
-        {
+    if (samples && any(3) == 0) {
         long first = (long)any((unsigned long)samples);
         memset(x + first, 0, sizeof *x * any((unsigned long)(samples - first)));
     }
-    long one = run(engine, kind, x, samples, 0, a), two = run(engine, kind, x, samples, 1, b);
-    if (one != 3 * samples || two != one || memcmp(a, b, sizeof *a * (size_t)one)) {
-        fprintf(stderr, "%ld samples: %ld and %ld outputs, or other ones\n", samples, one, two);
+    long one = run(engine, kind, rate, x, samples, 0, a), two = run(engine, kind, rate, x, samples, 1, b);
+    if (one != outputs || two != one || memcmp(a, b, sizeof *a * (size_t)one)) {
+        fprintf(stderr, "%ld samples at %d Hz: %ld and %ld outputs, or other ones\n", samples, rate, one, two);
         exit(1);
     }
 }
@@ -80,8 +78,8 @@ static void hostile(const unsigned char *weights, unsigned long size)
     int kind = novasr_kind(bytes, cut);
     if (kind) {
         void *engine = aligned_alloc(64, (novasr_memory(kind) + 63) / 64 * 64);
-        float x[100] = {1}, *y = malloc(sizeof *y * 3 * (100 + (size_t)novasr_latency(kind) + 160));
-        novasr_open(engine, bytes, cut);
+        float x[100] = {1}, *y = malloc(sizeof *y * (size_t)novasr_room(kind, 16000, 100));
+        novasr_open(engine, bytes, cut, 16000, 0);
         novasr_push(engine, x, 100, 1, y);
         free(engine), free(y);
     }

@@ -1,11 +1,12 @@
 // The engine as WebAssembly, of each .f32 in a folder its output beside it, as .y:
-//   node wasm.mjs engine.wasm weights.safetensors folder
+//   node wasm.mjs engine.wasm weights.safetensors rate edge piece folder
+// as native.c has them.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
-const [wasm, file, folder] = process.argv.slice(2);
+const [wasm, file, ...rest] = process.argv.slice(2), folder = rest.pop();
+const [rate, edge, block] = rest.map(Number);
 const { exports: engine } = (await WebAssembly.instantiate(readFileSync(wasm))).instance;
 const weights = readFileSync(file);
-const BLOCK = 1600;
 
 let end = engine.__heap_base.value;
 function place(size) {
@@ -21,17 +22,17 @@ new Uint8Array(engine.memory.buffer).set(weights, at);
 const kind = engine.novasr_kind(at, weights.length);
 if (!kind) throw new Error(`${file}: no weights of NovaSR or airband`);
 const memory = place(engine.novasr_memory(kind));
-const from = place(4 * BLOCK);
-const to = place(4 * 3 * (BLOCK + engine.novasr_latency(kind) + 160));
+const from = place(4 * block);
+const to = place(4 * engine.novasr_room(kind, rate, block));
 const floats = new Float32Array(engine.memory.buffer);
 
 for (const name of readdirSync(folder).filter((name) => name.endsWith(".f32"))) {
   const bytes = readFileSync(`${folder}/${name}`);
   const x = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
-  engine.novasr_open(memory, at, weights.length);
+  if (!engine.novasr_open(memory, at, weights.length, rate, edge)) throw new Error(`${rate} Hz: no rate of this network`);
   const pieces = [];
-  for (let first = 0, last = false; !last; first += BLOCK) {
-    const piece = x.subarray(first, first + BLOCK);
+  for (let first = 0, last = false; !last; first += block) {
+    const piece = x.subarray(first, first + block);
     last = first + piece.length >= x.length;
     floats.set(piece, from / 4);
     const made = engine.novasr_push(memory, from, piece.length, last ? 1 : 0, to);

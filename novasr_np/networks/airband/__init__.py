@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from ..record import Compute, Context, Network, Table
-from . import fast, model, spec
+from ..record import Compute, Context, Network, Ports, Table
+from . import fast, faults, model, spec, to_onnx
 from .stream import FrameStream
 
 _BLOCK_FRAMES = 800  # 4 s: with fewer much is computed twice, with more the cache is left
@@ -47,6 +47,7 @@ def _network(variant: spec.Variant) -> Network:
             interior=partial(fast.interior, variant),
             open_live=partial(FrameStream, variant),
         ),
+        ports=Ports(variant.self_test, faults.faults(variant), partial(to_onnx.export, variant)),
         takes=partial(_takes, variant),
     )
 

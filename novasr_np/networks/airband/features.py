@@ -90,13 +90,13 @@ def heard(edge: int, dtype: Any) -> Heard:
 
 
 @cache
-def bands() -> np.ndarray:
+def bands(lowest: float = LOWEST) -> np.ndarray:
     """Weights of the bins in each band, [73, 480]: triangles that reach to the neighbours' middles.
 
-    The middles are 41 points evenly on the mel scale, ``2595 log10(1 + f / 700)``, from 40 Hz to
-    8 kHz, then one every 500 Hz to 24 kHz.
+    The middles are 41 points evenly on the mel scale, ``2595 log10(1 + f / 700)``, from `lowest` Hz
+    to 8 kHz, then one every 500 Hz to 24 kHz.
     """
-    to_mel = 2595 * np.log10(1 + np.array([LOWEST, MEL_TOP]) / 700)
+    to_mel = 2595 * np.log10(1 + np.array([lowest, MEL_TOP]) / 700)
     low = 700 * (10 ** (np.linspace(*to_mel, MEL_BANDS) / 2595) - 1)
     high = MEL_TOP + 500 * np.arange(1, BANDS_IN - MEL_BANDS + 1)
     middle = np.concatenate([low, high])

@@ -2,7 +2,11 @@
 
 const $ = (id) => document.getElementById(id);
 const FORMATS = "WAV, FLAC, MP3, Ogg, Opus or, in most browsers, M4A";
-const LIVE = { network: "airband-live-1", chunk: 480, ahead: 1440 }; // samples at 48 kHz: 10 and 30 ms
+const LIVE = {
+  network: "airband-live-2",
+  edge: 8000, // Hz, of a 16 kHz recording
+  chunk: 480, ahead: 1440, // samples at 48 kHz: 10 and 30 ms
+};
 
 let parts = null; // of the archive, by `prepare`
 let own = null; // the user's weights
@@ -44,8 +48,19 @@ async function prepare(file) {
     module: await WebAssembly.compile(engine),
     worker: blobUrl(file("dsp.js"), file("worker.js")),
     worklet: blobUrl(file("worklet.js")),
-    weights: (name) => file(`${name}.safetensors`).slice(),
+    weights: (name) => whole(file(`${name}.safetensors`)),
   };
+}
+
+// Weights, of which the archive has the first bytes of all numbers, then the second ones.
+function whole(halves) {
+  const start = 8 + new DataView(halves.buffer, halves.byteOffset).getUint32(0, true);
+  const bytes = halves.slice(), count = (bytes.length - start) / 2;
+  for (let i = 0; i < count; i++) {
+    bytes[start + 2 * i] = halves[start + i];
+    bytes[start + 2 * i + 1] = halves[start + count + i];
+  }
+  return bytes;
 }
 
 // ---- A sound comes in
@@ -160,9 +175,9 @@ function upsample() {
   });
 }
 
-function begin({ total, rate, edge, kept }) {
+function begin({ total, rate, edge, kept, isNovaSR }) {
   const room = () => sound.channels.map(() => new Float32Array(total));
-  result = { before: room(), after: room(), total, rate, edge, kept, ready: 0, done: false, energy: [0, 0] };
+  result = { before: room(), after: room(), total, rate, edge, kept, isNovaSR, ready: 0, done: false, energy: [0, 0] };
   $("seek").max = total / RATE_OUT;
   $("download").disabled = true;
   pictures.forEach((picture) => picture.reset());
@@ -191,14 +206,19 @@ function finish(seconds) {
   say(`${length.toFixed(1)} s of sound in ${seconds.toFixed(1)} s. ${note()}`);
 }
 
-// What becomes of a recording's own sound, as the command says it.
+const kHz = (hertz) => `${+(hertz / 1000).toPrecision(3)} kHz`;
+
+// Hz at which the sound ends, and what is new begins.
+const end = ({ edge, rate, isNovaSR }) => edge ?? Math.min(rate, isNovaSR ? RATE_IN : RATE_OUT) / 2;
+
+// What becomes of a recording's own sound.
 function note() {
-  const { edge, kept, rate } = result, kHz = (hertz) => `${+(hertz / 1000).toPrecision(3)} kHz`;
-  const end = edge ?? Math.min(rate, RATE_IN) / 2;
-  if (end < LOWEST_END) return `Its sound ends at ${kHz(end)}, and the network is made for sound up to ${kHz(RATE_IN / 2)}: little is restored above.`;
-  if (edge !== null) return `Its sound ends at ${kHz(edge)}: all below ${kHz(kept)} stays, what is above is new.`;
-  if (rate > 2 * RATE_IN) return `It has sound up to ${kHz(rate / 2)}, so hardly anything changes: to hear what the network can do, first cut it to 16 kHz.`;
-  return `Its own sound below ${kHz(kept ?? Math.min(rate, RATE_IN) / 2)} stays, what is above is new.`;
+  const { edge, kept, rate, isNovaSR } = result;
+  if (isNovaSR && end(result) < LOWEST_END) return `Its sound ends at ${kHz(end(result))}, and the network is made for sound up to ${kHz(RATE_IN / 2)}: little is restored above.`;
+  if (edge === null && rate > 2 * RATE_IN) return `It has sound up to ${kHz(rate / 2)}, so hardly anything changes: to hear what the network can do, first cut it to 16 kHz.`;
+  if (isNovaSR && edge !== null) return `Its sound ends at ${kHz(edge)}: all below ${kHz(kept)} stays, what is above is new.`;
+  if (isNovaSR) return `Its own sound below ${kHz(kept)} stays, what is above is new.`;
+  return `Its sound ends at ${kHz(end(result))}: all below stays, what is above is new.`;
 }
 
 // ---- Before and after on one clock
@@ -364,7 +384,7 @@ class Picture {
       const power = new Float64Array(FRAME / 2 + 1);
       for (let k = 0; k < looks; k++) {
         const i = Math.floor((column + (k + 0.5) / looks) * hop) - FRAME / 2;
-        this.spectrum.add(power, a, i, b, i);
+        this.spectrum.add(a, i, power, b, i);
       }
       const scale = (2 / FRAME) ** 2 / looks / result[this.side].length;
       for (let row = 0; row < ROWS; row++) {
@@ -396,7 +416,7 @@ class Picture {
     const y = (hertz) => bottom - (hertz / TOP) * (bottom - top);
     g.textAlign = "right";
     g.textBaseline = "middle";
-    for (let kHz = 0; kHz <= 20; kHz += 4) g.fillText(kHz, left - 6, Math.min(y(kHz * 1000), bottom - 5));
+    for (let tick = 0; tick <= 20; tick += 4) g.fillText(tick, left - 6, Math.min(y(tick * 1000), bottom - 5));
     g.fillText("kHz", left - 6, y(TOP) + 6);
     const seconds = result.total / RATE_OUT, x = (s) => left + (s / seconds) * (right - left);
     const most = Math.max(2, (right - left) / 60);
@@ -409,20 +429,22 @@ class Picture {
     }
     g.textAlign = "center";
     g.fillText("seconds", (left + right) / 2, bottom + 19);
+    const edge = end(result);
     g.strokeStyle = "#7df9ff";
     g.lineWidth = 1.5;
     g.setLineDash([6, 4]);
     g.beginPath();
-    g.moveTo(left, y(8000));
-    g.lineTo(right, y(8000));
+    g.moveTo(left, y(edge));
+    g.lineTo(right, y(edge));
     g.stroke();
     g.setLineDash([]);
-    const label = "8 kHz: where 16 kHz recordings end";
+    const label = `${kHz(edge)}: where its sound ends`;
     g.textAlign = "left";
     g.fillStyle = "rgba(0, 0, 4, .75)";
-    g.fillRect(left + 4, y(8000) - 19, g.measureText(label).width + 8, 16);
+    const above = Math.max(top, y(edge) - 19); // of the label
+    g.fillRect(left + 4, above, g.measureText(label).width + 8, 16);
     g.fillStyle = "#7df9ff";
-    g.fillText(label, left + 8, y(8000) - 17);
+    g.fillText(label, left + 8, above + 2);
     g.fillStyle = "#ffffff";
     g.fillRect(x(player.position()) - 1, top, 2, bottom - top);
   }
@@ -526,7 +548,7 @@ async function live() {
     stopWork();
     say("Live has stopped.");
   };
-  work({ weights: parts.weights(LIVE.network), port: node.port }, ({ seconds }) => {
+  work({ weights: parts.weights(LIVE.network), port: node.port, edge: LIVE.edge }, ({ seconds }) => {
     const device = (context.baseLatency || 0) + (context.outputLatency || 0);
     const delay = seconds + (LIVE.chunk + LIVE.ahead + (node.bufferSize || 128)) / RATE_OUT + device;
     say(`Live: you hear yourself about ${Math.round(delay * 1000)} ms later, by ${LIVE.network}.`);

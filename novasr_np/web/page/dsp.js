@@ -2,12 +2,13 @@
 // Signal processing and files: pure functions, for the page and for its worker.
 // The formulas are those of novasr_np/dsp; what they give has to be the same.
 
-const RATE_IN = 16000, RATE_OUT = 48000; // Hz, of the networks
+const RATE_IN = 16000, RATE_OUT = 48000; // Hz, of NovaSR; airband takes others, too
 const MIN_RATE = 1000, MAX_RATE = 768000;
 const MAX_LEVEL = 1e9; // far beyond any sound
 const STEEPNESS = 7; // the crossover's frequency in widths of its transition, as in dsp/crossover.py
 const STEEP = 0.08; // of half the lower rate, the steep resampler's transition, as in dsp/resample.py
-const LOWEST_END = 0.875 * RATE_IN / 2; // Hz, of a sound that is wide enough, as in pipeline/look.py
+const LOWEST_END = 0.875 * RATE_IN / 2; // Hz, of a sound that is wide enough for NovaSR, as in pipeline/look.py
+const BIN = 50; // Hz, of airband
 
 const ceilDiv = (a, b) => Math.ceil(a / b);
 const gcd = (a, b) => (b ? gcd(b, a % b) : a);
@@ -70,35 +71,106 @@ function steepFilter(rate, newRate, attenuation = 120) {
   return lowPass(rate, newRate, half * (1 - STEEP / 2), half * STEEP, attenuation);
 }
 
-const turns = new Map(); // size -> cos and sin of an FFT
-function fft(re, im) { // in place; the size is a power of 2
-  const size = re.length;
-  if (!turns.has(size)) {
-    const turn = (f) => Float64Array.from({ length: size / 2 }, (_, i) => f((-2 * Math.PI * i) / size));
-    turns.set(size, [turn(Math.cos), turn(Math.sin)]);
+const plans = new Map(); // size -> what an FFT of that size needs
+function plan(size) {
+  if (!plans.has(size)) {
+    const turn = (f) => Float64Array.from({ length: size }, (_, i) => f((-2 * Math.PI * i) / size));
+    const radices = [];
+    let rest = size;
+    for (; rest % 4 === 0; rest /= 4) radices.push(4);
+    for (let p = 2; rest > 1; p++) for (; rest % p === 0; rest /= p) radices.push(p);
+    const other = [new Float64Array(size), new Float64Array(size)];
+    plans.set(size, { cos: turn(Math.cos), sin: turn(Math.sin), radices, other });
   }
-  const [cos, sin] = turns.get(size);
-  for (let i = 0, r = 0; i < size; i++) { // r has the bits of i from back to front
-    if (i < r) {
-      [re[i], re[r]] = [re[r], re[i]];
-      [im[i], im[r]] = [im[r], im[i]];
-    }
-    let bit = size >> 1;
-    while (r & bit) {
-      r ^= bit;
-      bit >>= 1;
-    }
-    r |= bit;
+  return plans.get(size);
+}
+
+// In place, for any size; large prime factors take long. In Stockham's order (W. T. Cochran et al.,
+// What is the fast Fourier transform?, 1967).
+function fft(re, im) {
+  const size = re.length, { cos, sin, radices, other } = plan(size);
+  let from = [re, im], to = other, stride = 1, length = size;
+  for (const p of radices) {
+    const m = length / p;
+    (p === 4 ? fours : p === 2 ? twos : odds)(from, to, p, m, stride, cos, sin);
+    [from, to] = [to, from];
+    length = m;
+    stride *= p;
   }
-  for (let half = 1, step = size / 2; half < size; half *= 2, step /= 2) {
-    for (let begin = 0; begin < size; begin += 2 * half) {
-      for (let p = begin, w = 0; p < begin + half; p++, w += step) {
-        const q = p + half;
-        const x = re[q] * cos[w] - im[q] * sin[w], y = re[q] * sin[w] + im[q] * cos[w];
-        re[q] = re[p] - x;
-        im[q] = im[p] - y;
-        re[p] += x;
-        im[p] += y;
+  if (from[0] !== re) {
+    re.set(from[0]);
+    im.set(from[1]);
+  }
+}
+
+// A stage: m times stride transforms of four values each, turned.
+function fours([xr, xi], [yr, yi], p, m, stride, cos, sin) {
+  const far = m * stride;
+  for (let j = 0; j < m; j++) {
+    const w = j * stride, c1 = cos[w], s1 = sin[w], c2 = cos[2 * w], s2 = sin[2 * w], c3 = cos[3 * w], s3 = sin[3 * w];
+    for (let q = 0, x = w, y = 4 * w; q < stride; q++, x++, y++) {
+      const ar = xr[x] + xr[x + 2 * far], ai = xi[x] + xi[x + 2 * far];
+      const br = xr[x] - xr[x + 2 * far], bi = xi[x] - xi[x + 2 * far];
+      const cr = xr[x + far] + xr[x + 3 * far], ci = xi[x + far] + xi[x + 3 * far];
+      const dr = xr[x + far] - xr[x + 3 * far], di = xi[x + far] - xi[x + 3 * far];
+      const er = br + di, ei = bi - dr, fr = ar - cr, fi = ai - ci, gr = br - di, gi = bi + dr;
+      yr[y] = ar + cr;
+      yi[y] = ai + ci;
+      yr[y + stride] = er * c1 - ei * s1;
+      yi[y + stride] = er * s1 + ei * c1;
+      yr[y + 2 * stride] = fr * c2 - fi * s2;
+      yi[y + 2 * stride] = fr * s2 + fi * c2;
+      yr[y + 3 * stride] = gr * c3 - gi * s3;
+      yi[y + 3 * stride] = gr * s3 + gi * c3;
+    }
+  }
+}
+
+// The same of two values.
+function twos([xr, xi], [yr, yi], p, m, stride, cos, sin) {
+  for (let j = 0; j < m; j++) {
+    const w = j * stride, c = cos[w], s = sin[w];
+    for (let q = 0, x = w, z = w + m * stride, y = 2 * w; q < stride; q++, x++, y++, z++) {
+      const r = xr[x] - xr[z], i = xi[x] - xi[z];
+      yr[y] = xr[x] + xr[z];
+      yi[y] = xi[x] + xi[z];
+      yr[y + stride] = r * c - i * s;
+      yi[y + stride] = r * s + i * c;
+    }
+  }
+}
+
+// The same of an odd number of values, by the definition: the sums and differences of those that
+// lie opposite each other serve two outputs at once.
+function odds([xr, xi], [yr, yi], p, m, stride, cos, sin) {
+  const half = (p - 1) / 2, far = m * stride;
+  const [sr, si, dr, di] = Array.from({ length: 4 }, () => new Float64Array(half));
+  for (let j = 0; j < m; j++) {
+    for (let q = 0; q < stride; q++) {
+      const x = j * stride + q, y = p * j * stride + q;
+      let real = xr[x], imaginary = xi[x];
+      for (let i = 0, u = x + far, v = x + (p - 1) * far; i < half; i++, u += far, v -= far) {
+        real += sr[i] = xr[u] + xr[v];
+        imaginary += si[i] = xi[u] + xi[v];
+        dr[i] = xr[u] - xr[v];
+        di[i] = xi[u] - xi[v];
+      }
+      yr[y] = real;
+      yi[y] = imaginary;
+      for (let k = 1; k <= half; k++) {
+        let ar = xr[x], ai = xi[x], br = 0, bi = 0;
+        for (let i = 0, n = k; i < half; i++, n = n + k < p ? n + k : n + k - p) {
+          const c = cos[n * far], s = sin[n * far];
+          ar += sr[i] * c;
+          ai += si[i] * c;
+          br -= di[i] * s;
+          bi += dr[i] * s;
+        }
+        const w = j * k * stride, v = j * (p - k) * stride, z = y + k * stride, o = y + (p - k) * stride;
+        yr[z] = (ar + br) * cos[w] - (ai + bi) * sin[w];
+        yi[z] = (ar + br) * sin[w] + (ai + bi) * cos[w];
+        yr[o] = (ar - br) * cos[v] - (ai - bi) * sin[v];
+        yi[o] = (ar - br) * sin[v] + (ai - bi) * cos[v];
       }
     }
   }
@@ -210,52 +282,91 @@ class Spectrum {
     this.im = new Float64Array(size);
   }
 
-  // Add to power[size / 2 + 1] that of two frames, a from sample i and b from j on, b null for none.
-  // One transform is enough: with z = a + ib, |A_k|^2 + |B_k|^2 = (|Z_k|^2 + |Z_-k|^2) / 2.
-  add(power, a, i, b = null, j = 0) {
+  // The power of two frames, a from sample i and b from j on, added to two arrays [size / 2] or to
+  // one; b may be null. One transform is enough: with z = a + ib, A_k is half the sum and iB_k half
+  // the difference of Z_k and the conjugate of Z_-k.
+  add(a, i, powerA, b = null, j = 0, powerB = powerA) {
     const { window, re, im } = this, size = re.length;
     for (let t = 0; t < size; t++) {
       re[t] = (a[i + t] || 0) * window[t];
       im[t] = b ? (b[j + t] || 0) * window[t] : 0;
     }
     fft(re, im);
-    for (let k = 0; k <= size / 2; k++) {
-      const l = (size - k) % size;
-      power[k] += (re[k] ** 2 + im[k] ** 2 + re[l] ** 2 + im[l] ** 2) / 2;
+    for (let k = 0; k < size / 2; k++) {
+      const l = k ? size - k : 0;
+      powerA[k] += ((re[k] + re[l]) ** 2 + (im[k] - im[l]) ** 2) / 4;
+      powerB[k] += ((re[k] - re[l]) ** 2 + (im[k] + im[l]) ** 2) / 4;
     }
   }
 }
 
-// Hz at which the sound ends, to 250 Hz; null if nothing below half the rate shows it: the lowest
-// frequency at which the mean spectrum falls by 30 dB within 1 kHz and stays there.
+const median = (x) => {
+  const sorted = x.slice().sort(), half = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+};
+
+// Hz at which the sound ends, null if nothing below half its rate shows it: as dsp/band.py finds it,
+// from the mean power of all frames and the mean of its logarithm.
 function bandEdge(channels, rate) {
-  const band = 250, slope = 4, drop = 30, block = 65536;
-  const n = 2 ** Math.round(Math.log2((10 * rate) / band));
+  const silent = 1e-7, floor = 1e-9, lowest = 40, block = 65536; // for floor and silent the scale is that of 48 kHz
+  const size = Math.max(4, Math.round(rate / BIN) & ~3), hop = size / 4, bins = size / 2;
   const samples = Math.min(channels[0].length, ceilDiv(300 * rate, block) * block);
-  const spectrum = new Spectrum(n, (i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / (n - 1)));
-  const power = new Float64Array(n / 2 + 1);
-  const frames = Math.floor(samples / n);
+  const spectrum = new Spectrum(size, (i) => Math.sin((Math.PI * i) / size) * RATE_OUT / rate);
+  const power = new Float64Array(bins), logs = new Float64Array(bins), product = new Float64Array(bins).fill(1);
+  const pair = [new Float64Array(bins), new Float64Array(bins)];
+  let count = 0;
+  const take = (frame) => {
+    let sum = 0;
+    for (let k = 0; k < bins; k++) sum += frame[k];
+    if (sum <= silent) return;
+    count++;
+    for (let k = 0; k < bins; k++) {
+      power[k] += frame[k];
+      product[k] *= Math.max(frame[k], floor);
+    }
+    if (count % 8 === 0) logarithm();
+  };
+  const logarithm = () => { // of several frames at once: it takes longer than all else
+    for (let k = 0; k < bins; k++) logs[k] += Math.log10(product[k]);
+    product.fill(1);
+  };
+  const frames = Math.max(0, Math.floor((samples - size) / hop) + 1);
   for (const x of channels) {
     for (let f = 0; f < frames; f += 2) {
-      spectrum.add(power, x, f * n, f + 1 < frames ? x : null, (f + 1) * n);
+      for (const one of pair) one.fill(0);
+      spectrum.add(x, f * hop, pair[0], f + 1 < frames ? x : null, (f + 1) * hop, pair[1]);
+      pair.forEach(take);
     }
   }
-  const count = Math.floor(rate / 2 / band), sums = new Float64Array(count + 1);
-  const width = 1 / (n * (1 / rate)); // of a bin, rounded as numpy does
-  power.forEach((p, k) => {
-    let b = Math.floor((k * width) / band);
-    if (b * band > k * width) b--;
-    sums[Math.min(count, b)] += p;
-  });
-  const level = Array.from(sums.subarray(0, count), (p) => 10 * Math.log10(p + 1e-20));
-  for (let b = 3500 / band; b < count - slope; b++) {
-    const below = Math.max(...level.slice(b - slope, b));
-    if (below - Math.max(...level.slice(b + slope)) < drop) continue;
-    let last = b + slope - 1;
-    while (level[last] < below - drop / 2) last--;
-    return (last + 1) * band;
+  logarithm();
+  if (!count) return null;
+  const smooth = (x) => x.map((v, k) => (x[Math.max(0, k - 1)] + v + x[Math.min(bins - 1, k + 1)]) / 3);
+  const loud = smooth(power.map((p) => p / count)).map((p) => 10 * Math.log10(Math.max(p, floor)));
+  const usual = smooth(logs.map((l) => (10 * l) / count));
+  const fall = (level, k) =>
+    median(level.slice(k - 10, k - 1)) - level.subarray(Math.min(k + 6, bins - 1)).reduce((a, b) => Math.max(a, b));
+  for (let k = lowest; k < bins - 3; k++) {
+    const inLoud = fall(loud, k), inAll = fall(usual, k);
+    if (inLoud < 18 || inAll < 12 || inLoud + inAll < 34) continue;
+    const below = median(loud.slice(k - 9, k - 1)) - 6;
+    const edge = loud.findIndex((level, i) => i >= k - 2 && level < below);
+    return edge < 0 ? null : (edge * rate) / size;
   }
   return null;
+}
+
+// ---- airband
+
+// Hz at which airband takes a sound, as its record says.
+const rateTaken = (rate) => (rate % 200 === 0 && rate >= 4000 && rate <= RATE_OUT ? rate : RATE_OUT);
+
+// The bin at which a sound ends for airband, whose end was found at `edge`, null for none: at most
+// where the steep resampler cuts, if it has to go up.
+function edgeBin(edge, rate) {
+  const taken = rateTaken(rate), half = taken / 2;
+  const end = Math.min(edge ?? half, half, rate < taken ? rate / 2 * (1 - STEEP / 2) : half);
+  const bin = Math.round(end / BIN);
+  return bin - end / BIN === 0.5 ? bin - bin % 2 : bin; // as Python rounds
 }
 
 // ---- Files

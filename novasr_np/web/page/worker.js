@@ -1,38 +1,47 @@
 // Off the main thread: the engine, and what `novasr upsample` does around it.
 // One message starts it: a whole sound, or the port of a live one.
 
-const BLOCK = 1600; // samples that the engine takes at a time
+const BLOCK = 4800; // samples that the engine takes at a time
 const NOVASR = 1; // of the engine's kinds, the one whose output lacks the input's own low band
 
 class Engine { // one for each channel, all in one memory
   constructor(module, weights, channels) {
     const wasm = new WebAssembly.Instance(module).exports;
     this.wasm = wasm;
-    const align = (address) => Math.ceil(address / 64) * 64;
-    const reserve = (end) => {
-      const missing = end - wasm.memory.buffer.byteLength;
-      if (missing > 0) wasm.memory.grow(Math.ceil(missing / 65536));
-    };
-    const bytes = align(wasm.__heap_base.value);
-    reserve(bytes + weights.length);
-    new Uint8Array(wasm.memory.buffer).set(weights, bytes);
-    this.kind = wasm.novasr_kind(bytes, weights.length);
+    this.bytes = this.place(weights.length);
+    this.size = weights.length;
+    new Uint8Array(wasm.memory.buffer).set(weights, this.bytes);
+    this.kind = wasm.novasr_kind(this.bytes, this.size);
     if (this.kind === 0) {
       throw new Error("This is no set of weights that the page knows. It takes a .safetensors file of NovaSR or airband, whole and unchanged in shape.");
     }
     this.resampler = this.kind === NOVASR ? upstreamFilter : steepFilter; // that of its record
-    this.latency = wasm.novasr_latency(this.kind);
-    const size = align(wasm.novasr_memory(this.kind));
-    const first = align(bytes + weights.length);
-    this.x = first + channels * size;
-    this.y = this.x + BLOCK * 4;
-    reserve(this.y + 3 * (BLOCK + this.latency + 160) * 4);
-    this.memories = Array.from({ length: channels }, (_, c) => first + c * size);
+    this.memories = Array.from({ length: channels }, () => this.place(wasm.novasr_memory(this.kind)));
+  }
+
+  place(size) {
+    const { memory, __heap_base } = this.wasm, start = Math.ceil((this.end ?? __heap_base.value) / 64) * 64;
+    this.end = start + size;
+    const missing = this.end - memory.buffer.byteLength;
+    if (missing > 0) memory.grow(Math.ceil(missing / 65536));
+    return start;
+  }
+
+  // Hz at which the network takes a sound.
+  takes(rate) {
+    return this.kind === NOVASR ? RATE_IN : rateTaken(rate);
+  }
+
+  // Begin a sound at a rate that it takes; edge: the bin of 50 Hz at which it ends, 0 for half the rate.
+  open(rate, edge) {
     for (const memory of this.memories) {
-      if (wasm.novasr_open(memory, bytes, weights.length) !== this.kind) {
+      if (this.wasm.novasr_open(memory, this.bytes, this.size, rate, edge) !== this.kind) {
         throw new Error("These weights cannot be used: a number in them is not finite, or the file is damaged.");
       }
     }
+    this.latency = this.wasm.novasr_latency(this.kind, rate);
+    this.x = this.place(4 * BLOCK);
+    this.y = this.place(4 * this.wasm.novasr_room(this.kind, rate, BLOCK));
   }
 
   push(channel, x, last = false) {
@@ -45,31 +54,33 @@ class Engine { // one for each channel, all in one memory
 
 // A whole sound, in pieces of about a second: its own at 48 kHz, and what the network makes of it.
 function upsample({ module, weights, channels, rate, narrow }) {
-  const engine = new Engine(module, weights, channels.length);
+  const engine = new Engine(module, weights, channels.length), isNovaSR = engine.kind === NOVASR;
   if (narrow) { // as if it had been recorded at 16 kHz
     const filterIn = engine.resampler(rate, RATE_IN);
     channels = channels.map((x) => filter(filterIn, x, 0, ceilDiv(x.length * RATE_IN, rate)));
     rate = RATE_IN;
   }
   const samples = channels[0].length, total = ceilDiv(samples * RATE_OUT, rate);
-  const heard = ceilDiv(samples * RATE_IN, rate);
-  const keeps = engine.kind === NOVASR || rate > RATE_IN;
-  const edge = keeps && rate > RATE_IN ? bandEdge(channels, rate) : null;
-  const kept = keeps ? keptBelow(edge, rate) : null;
-  postMessage({ total, rate, edge, kept });
+  const taken = engine.takes(rate), heard = ceilDiv(samples * taken, rate);
+  const found = isNovaSR && rate <= RATE_IN ? null : bandEdge(channels, rate);
+  const bin = isNovaSR ? 0 : edgeBin(found, rate);
+  const kept = isNovaSR ? keptBelow(found, rate) : bin * BIN; // Hz
+  engine.open(taken, bin);
+  postMessage({ total, rate, edge: found, kept, isNovaSR });
 
-  const toHeard = rate === RATE_IN ? null : engine.resampler(rate, RATE_IN);
+  const toHeard = rate === taken ? null : engine.resampler(rate, taken);
   const toPlayed = rate === RATE_OUT ? null : steepFilter(rate, RATE_OUT, 80);
-  const lowOfInput = keeps ? lowPass(rate, RATE_OUT, kept) : null;
-  const outputs = channels.map((x) => new Output(x, total, lowOfInput, keeps && lowPass(RATE_OUT, RATE_OUT, kept)));
-  let given = 0, pieces = channels.map(() => []);
-  for (let start = 0, block = 1; start < heard; start += BLOCK, block++) {
+  const lowOfInput = isNovaSR ? lowPass(rate, RATE_OUT, kept) : null;
+  const outputs = channels.map((x) => new Output(x, total, lowOfInput, isNovaSR && lowPass(RATE_OUT, RATE_OUT, kept)));
+  let given = 0, told = 0, pieces = channels.map(() => []);
+  for (let start = 0; start < heard; start += BLOCK) {
     const stop = Math.min(start + BLOCK, heard), last = stop === heard;
     channels.forEach((x, c) => {
       const part = toHeard ? filter(toHeard, x, start, stop) : x.subarray(start, stop);
       pieces[c].push(outputs[c].push(engine.push(c, part, last), last));
     });
-    if (block % 10 && !last) continue;
+    if (stop - told < taken && !last) continue;
+    told = stop;
     const after = pieces.map((list) => list.reduce(concat, new Float32Array(0)));
     const until = given + after[0].length;
     const before = channels.map((x) => toPlayed ? filter(toPlayed, x, given, until) : x.slice(given, until));
@@ -101,15 +112,16 @@ class Output {
   }
 }
 
-// A microphone's sound, from the audio thread and back to it.
-function live({ module, weights, port }) {
+// A microphone's sound at 48 kHz, from the audio thread and back to it. What is above `edge` Hz is made
+// anew; null for nothing.
+function live({ module, weights, port, edge }) {
   const engine = new Engine(module, weights, 1);
-  const heard = new Stream(engine.resampler(RATE_OUT, RATE_IN));
+  engine.open(RATE_OUT, edge === null ? 0 : edge / BIN);
   port.onmessage = ({ data }) => {
-    const y = engine.push(0, heard.push(data));
+    const y = engine.push(0, data);
     if (y.length) port.postMessage(y, [y.buffer]);
   };
-  postMessage({ seconds: engine.latency / RATE_IN + heard.filter.before / RATE_OUT });
+  postMessage({ seconds: engine.latency / RATE_OUT });
 }
 
 onmessage = ({ data }) => {

@@ -1,0 +1,253 @@
+"""The engine in C, as a library, as a program and as WebAssembly, against the networks."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import check, random_params, shared
+
+import novasr_np
+from bench.native import Engine, library
+from novasr_np import load_weights, save_weights
+from novasr_np.cli import main
+from novasr_np.conformance import cases
+from novasr_np.conformance.verify import verify
+from novasr_np.networks import NETWORKS
+from novasr_np.networks.record import Facts
+from novasr_np.weights import embedded_weights, weights_path
+
+FOLDER = Path(novasr_np.__file__).parent / "web"
+PORTS = Path(__file__).parent / "ports"
+LONG = 2  # seconds of the longest case
+EMBEDDED = pytest.mark.parametrize("name", embedded_weights())
+AIRBAND = pytest.mark.parametrize("name", ["airband", "airband-live"])
+RATES = (8000, 12_000, 16_000, 24_000, 48_000)
+EDGES = (75, 80, 110, 154, 160, 240, 480)
+TOLERANCE = 2e-6  # of float32, for outputs within [-1, 1]
+LAB = "golden/anyband_lab.npz"
+
+needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+
+
+@pytest.fixture(scope="module")
+def lib(tmp_path_factory):
+    if shutil.which("cc") is None:
+        pytest.skip("needs a C compiler")
+    return library(tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Files of random weights, by the name of their network."""
+    folder, found = tmp_path_factory.mktemp("weights"), {}
+    for name in ("airband", "airband-live"):
+        found[name] = folder / f"{name}.safetensors"
+        params = random_params(5, NETWORKS[name])
+        save_weights(params, found[name], provenance="seeded random numbers", licence="none")
+    return found
+
+
+def truth(file, x, rate, edge):
+    """The network in float64."""
+    loaded = load_weights(file)
+    facts = Facts(rate, 1, 50.0 * edge if edge else None)
+    return loaded.network.compute.forward(loaded.params, np.float64(x), facts=facts, rate=rate)
+
+
+def near(got, want, what):
+    check(got, want, TOLERANCE * max(1, np.abs(want).max()), what)
+
+
+def noise(rate, samples):
+    x = np.random.default_rng(rate).uniform(-0.5, 0.5, samples).astype(np.float32)
+    x[samples // 3 : samples // 2] = 0
+    return x
+
+
+def by_wasm(engine, file, rate, edge, piece, sounds, folder):
+    """Outputs of several sounds, all in one process, as a page has them."""
+    for i, x in enumerate(sounds):
+        (folder / f"{i}.f32").write_bytes(x.astype("<f4").tobytes())
+    line = ["node", PORTS / "wasm.mjs", FOLDER / engine, file, rate, edge, piece, folder]
+    subprocess.run([str(part) for part in line], check=True, timeout=300)
+    return [np.fromfile(folder / f"{i}.f32.y", "<f4") for i in range(len(sounds))]
+
+
+@AIRBAND
+@pytest.mark.parametrize("rate", RATES)
+def test_airband_at_any_edge_in_any_pieces(lib, files, name, rate):
+    x = noise(rate, rate // 4 + 11)
+    for piece, edge in zip((1, 7, 79, 241, 1000, 4799, 4800), EDGES, strict=True):
+        if edge <= rate // 100:
+            y = Engine(lib, files[name].read_bytes(), rate, edge)(x, piece)
+            near(y, truth(files[name], x, rate, edge), f"{rate} Hz, edge {edge}, by {piece}")
+
+
+@needs_node
+@pytest.mark.parametrize("rate", RATES)
+def test_airband_as_webassembly(files, tmp_path, rate):
+    x = noise(rate, rate // 4 + 11)
+    for piece, edge in ((4800, 0), (333, 75)):
+        (y,) = by_wasm("engine.wasm", files["airband"], rate, edge, piece, [x], tmp_path)
+        near(y, truth(files["airband"], x, rate, edge), f"{rate} Hz, edge {edge}, by {piece}")
+
+
+def test_airband_on_what_it_is_made_for(lib, files):
+    """Sounds of voices, filtered in several ways; with our weights too, when they are there."""
+    sounds, name = np.load(shared(LAB)), NETWORKS["airband"].weights.default
+    chosen = [files["airband"], *([embedded_weights()[name]] if name in embedded_weights() else [])]
+    for case in sorted({key.split("/")[0] for key in sounds} - {"weights"}):
+        x, rate, edge = (sounds[f"{case}/{part}"] for part in ("x", "rate", "edge"))
+        for file in chosen:
+            y = Engine(lib, file.read_bytes(), int(rate), int(edge))(x, 777)
+            near(y, truth(file, x, int(rate), int(edge)), f"{case}, {file.stem}")
+
+
+@AIRBAND
+@pytest.mark.parametrize("rate", RATES)
+def test_short_sounds(lib, files, name, rate):
+    engine, hop = Engine(lib, files[name].read_bytes(), rate), rate // 200
+    assert len(engine(np.zeros(0, np.float32))) == 0
+    for samples in (1, 2, hop - 1, hop, hop + 1, 3 * hop + 1, 4 * hop):
+        x = noise(rate, samples)
+        near(engine(x), truth(files[name], x, rate, 0), f"{samples} at {rate} Hz")
+
+
+def test_rates(lib, files):
+    """Multiples of 200 Hz, also those whose transforms have large prime factors, and no others."""
+    weights = files["airband"].read_bytes()
+    for rate in (4000, 8600, 16_200, 22_000, 44_200, 47_800):
+        x = noise(rate, rate // 10)
+        near(Engine(lib, weights, rate)(x), truth(files["airband"], x, rate, 0), f"{rate} Hz")
+    for rate in (0, -200, 3800, 11_025, 16_100, 44_100, 48_200):
+        with pytest.raises(ValueError, match=f"{rate} Hz"):
+            Engine(lib, weights, rate)
+    novasr = weights_path("novasr-open").read_bytes()
+    assert lib.novasr_takes(Engine(lib, novasr).kind, 16_000)
+    with pytest.raises(ValueError, match="48000 Hz"):
+        Engine(lib, novasr, 48_000)
+
+
+@AIRBAND
+def test_edge_that_moves(lib, files, name):
+    """It holds from the next frame on; what lies further away is as if it had been so always."""
+    rate, hop = 16_000, 80
+    x = np.random.default_rng(0).uniform(-0.5, 0.5, 3 * rate).astype(np.float32)
+    at = rate + 33
+    engine = Engine(lib, files[name].read_bytes(), rate, 160)
+    first = [engine.push(x[i : i + 500], False) for i in range(0, at, 500)]
+    engine.edge(75)
+    rest = [
+        engine.push(x[i : i + 500], i + 500 >= len(x)) for i in range(500 * len(first), len(x), 500)
+    ]
+    y = np.concatenate(first + rest)
+    same = Engine(lib, files[name].read_bytes(), rate, 160)(x)
+    other = Engine(lib, files[name].read_bytes(), rate, 75)(x)
+    assert len(y) == 3 * len(x)
+    context = NETWORKS[name].cut
+    changed = 500 * len(first) // hop * hop  # up to here frames are whole, and have the old edge
+    # The frames before the change, and those that hear only what came after it.
+    np.testing.assert_array_equal(
+        *(z[: 3 * (changed - context.right - 4 * hop)] for z in (y, same))
+    )
+    np.testing.assert_array_equal(*(z[3 * (changed + context.left) :] for z in (y, other)))
+    around = slice(3 * changed, 3 * changed + 960)
+    assert np.abs(y[around] - same[around]).max() > 0.01
+
+
+@AIRBAND
+def test_latency(lib, files, name):
+    """A hop comes as soon as the latency that is said has passed behind it, and not before."""
+    engine = Engine(lib, files[name].read_bytes(), 16_000)
+    latency = lib.novasr_latency(engine.kind, 16_000)
+    assert latency == NETWORKS[name].cut.right
+    x = noise(16_000, latency + 400)
+    assert len(engine.push(x[: latency + 79], False)) == 0
+    assert len(engine.push(x[:1], False)) == 240
+
+
+@AIRBAND
+def test_silence_stays(lib, files, name):
+    engine = Engine(lib, files[name].read_bytes(), 48_000, 160)
+    assert not engine(np.zeros(20_000, np.float32)).any()
+    x = noise(48_000, 60_000)  # zeros from 20,000 to 30,000
+    y = engine(x)
+    assert not y[20_000 + 960 : 30_000 - 960].any()
+    assert y[:20_000].any()
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory):
+    """The engine as a program, for any processor."""
+    return compiled(tmp_path_factory, "native.c", "-O2", "-Werror")
+
+
+@pytest.fixture(scope="module")
+def fuzz(tmp_path_factory):
+    return compiled(
+        tmp_path_factory,
+        *("fuzz.c", "-O2", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    )
+
+
+def compiled(folders, source, *flags):
+    program = folders.mktemp("port") / "port"
+    flags = ("-std=c11", "-Wall", "-Wextra", "-Wno-psabi", *flags, "-I", FOLDER)
+    subprocess.run(["gcc", *flags, "-o", program, PORTS / source, FOLDER / "engine.c"], check=True)
+    return program
+
+
+@needs_gcc
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_airband_as_a_program(native, files, tmp_path, rate):
+    x, file = noise(rate, rate // 4 + 11), files["airband"]
+    x.astype("<f4").tofile(tmp_path / "x")
+    line = (native, file, rate, 75, 123, tmp_path / "x", tmp_path / "y")
+    subprocess.run([str(part) for part in line], check=True)
+    near(np.fromfile(tmp_path / "y", "<f4"), truth(file, x, rate, 75), f"{rate} Hz")
+
+
+@needs_gcc
+@EMBEDDED
+def test_the_program_is_right(native, name, capsys):
+    line = f"{native} {weights_path(name)} {{rate}} {{bin}} 1600 {{input}} {{output}}"
+    arguments = ("--command", line, "--weights", name, "--long", str(LONG), "--json")
+    assert main(["verify", *arguments]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["grade"] in ("float32", "bit-near")
+    assert report["faults"] == []
+    tried = cases.cases(load_weights(name).network, LONG)
+    assert [outcome["case"] for outcome in report["outcomes"]] == [case.name for case in tried]
+
+
+@needs_node
+@EMBEDDED
+def test_webassembly_is_right(name, tmp_path):
+    """All cases of one rate and edge in one process, as a page has them."""
+    tried = list(cases.cases(load_weights(name).network, LONG))
+    kinds: dict[tuple[int, int], list[int]] = {}
+    for i, case in enumerate(tried):
+        kinds.setdefault((case.rate, (case.edge or 0) // 50), []).append(i)
+    outputs = {}
+    for (rate, edge), places in kinds.items():
+        sounds, folder = [tried[i].x for i in places], tmp_path / f"{rate}-{edge}"
+        folder.mkdir()
+        ys = by_wasm("engine.wasm", weights_path(name), rate, edge, 1600, sounds, folder)
+        outputs |= dict(zip(places, ys, strict=True))
+    order = iter(range(len(tried)))
+    report = verify(lambda *_: outputs[next(order)], load_weights(name), tried)
+    assert report.grade in ("float32", "bit-near")
+    assert report.faults == []
+
+
+@needs_gcc
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["airband", "airband-live", "novasr-open"])
+def test_the_engine_stays_in_its_memory(fuzz, files, name):
+    """Random pieces and hostile weights, with the sanitizers of addresses and of the undefined."""
+    file = files.get(name) or weights_path(name)
+    subprocess.run([fuzz, file, "1000", "1"], check=True, timeout=300)
