@@ -253,20 +253,23 @@ def test_loss_is_least_at_the_truth(pair):
             assert float(LOSS(pair.truth + sign * np.float32(change), pair)) > least + 1e-3
 
 
-def test_likeness_hears_when_power_rises_and_not_how_much(pair):
-    """0 for the truth, at any level; 1 for what has nothing to do with it; 2 for its opposite."""
-    rng = np.random.default_rng(7)
-    level = np.cumsum(rng.normal(0, 0.3, (4, FRAMES * 4, 1)), axis=1) + np.zeros(56)
-    level -= level.min()  # far above what counts as silence
-    counts = np.ones((4, 56), np.float32)
+def test_likeness_hears_when_power_rises_and_not_how_much():
+    """0 for the truth, at any level; more the later it comes. Where nothing rises all is alike."""
+    turns = np.arange(400) / 80  # a rise and fall takes 0.4 s
+    counts = np.ones((1, 56), np.float32)
     unlikeness = jax.jit(learn._unlikeness)
 
-    def of(other):
-        return float(unlikeness(np.float32(10**other), np.float32(10**level), counts))
+    def level(turns, height=1.0):
+        rise = height * np.sin(2 * np.pi * turns)
+        return np.float32(10 ** np.tile(rise[:, np.newaxis], (1, 1, 56)))
 
-    assert of(level) < 0.02
-    assert of(level + 1) < 0.1
-    assert of(0.5 * level) < 0.2
-    assert 0.7 < of(rng.permuted(level, axis=0)[::-1, ::-1]) < 1.3
-    assert of(level.max() - level) > 1.7
-    assert of(np.roll(level, 24, axis=1)) > 0.5
+    def of(*other):
+        return float(unlikeness(level(*other), level(turns), counts))
+
+    assert of(turns) < 2e-3
+    assert of(turns, 0.5) < 0.05
+    assert of(turns, 0.0) > 0.3
+    delays = [of(turns + part) for part in (0.02, 0.06, 0.1, 0.25, 0.5)]
+    assert delays == sorted(delays)
+    assert 0.5 < delays[3] < 0.9
+    assert delays[4] > 1.2
