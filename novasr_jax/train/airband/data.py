@@ -45,6 +45,7 @@ _SHARES = {
 }
 _OTHERS, _ENOUGH = 0.03, 60  # of any other, if it has this number of seconds; else less
 # Half rates of the inputs in kHz, None for any from 2 to 16, and how often each is drawn.
+_OTHER_ROOMS = 0.5  # share of crops to which something is done before their rate is brought down
 _HALVES = {4: 0.30, 5.5125: 0.05, 6: 0.12, 8: 0.24, 11.025: 0.05, 12: 0.09, 16: 0.04, None: 0.11}
 
 
@@ -119,15 +120,18 @@ def _draw(rng, voices: list[_Voice], shares: np.ndarray, ends: np.ndarray, frame
     shares = shares * np.maximum((ends - top) / (24_000 - top), 0) ** 2
     chosen, end = _frames(rng, voices[rng.choice(len(voices), p=shares / shares.sum())], frames)
 
-    gated = rng.random() < 0.3
-    zeroed = rng.random() < 0.08
+    # As it was recorded, or in another room: half of each, as the second alone, which takes more
+    # from the highs than it gives, would be learnt as a lack of them.
+    other = float(rng.random() < _OTHER_ROOMS)
+    gated = rng.random() < 0.3 * other
+    zeroed = rng.random() < 0.08 * other
     response = np.zeros(BINS)
-    if rng.random() < (0.3 if gated else 0.04):
+    if rng.random() < (0.3 if gated else 0.04) * other:
         # An end below 24 kHz, as processed recordings often have one.
         response -= np.clip((HERTZ - rng.uniform(19_500, 22_500)) / 500, 0, 1) * rng.uniform(40, 90)
-    if rng.random() < 0.4:
+    if rng.random() < 0.4 * other:
         response += _microphone(rng)
-    if rng.random() < (0.12 if gated else 0.04):
+    if rng.random() < (0.12 if gated else 0.04) * other:
         response -= _dull_room(rng, top)
     tone, tone_power, alone = np.zeros(frames), np.zeros(frames), False
     if rng.random() < 0.08:
@@ -135,7 +139,7 @@ def _draw(rng, voices: list[_Voice], shares: np.ndarray, ends: np.ndarray, frame
         tone, tone_power = _tone(rng, frames, top)
         alone = rng.random() < 0.5
     noise = np.full(BINS, -np.inf)
-    if rng.random() < (0.2 if zeroed else 0.6):
+    if rng.random() < (0.2 if zeroed else 0.6) * other:
         # A room and an amplifier: flat to 4 kHz, then falling or rising.
         tilt = np.clip((HERTZ - 4000) / 20_000, 0, 1) * rng.uniform(-6, 12)
         noise = rng.uniform(-97, -55) + tilt
