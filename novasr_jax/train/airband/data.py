@@ -44,8 +44,8 @@ _SHARES = {
     "assessment-survey": 0.05,
 }
 _OTHERS, _ENOUGH = 0.03, 60  # of any other, if it has this number of seconds; else less
-# Half rates of the inputs in kHz, None for any from 2 to 16, and how often each is drawn.
 _OTHER_ROOMS = 0.5  # share of crops to which something is done before their rate is brought down
+# Half rates of the inputs in kHz, None for any from 2 to 16, and how often each is drawn.
 _HALVES = {4: 0.30, 5.5125: 0.05, 6: 0.12, 8: 0.24, 11.025: 0.05, 12: 0.09, 16: 0.04, None: 0.11}
 
 
