@@ -15,7 +15,7 @@ build/libnovasr.so: novasr_np/web/engine.c novasr_np/web/engine.h novasr_np/web/
 wasm: .venv/browser  ## the engine as WebAssembly; what it writes is part of the repository
 	$(BIN)/python -m bench.wasm novasr_np/web
 
-demo: .venv/demo  ## upsample a short clip; demo/ gets the sound and pictures of before and after
+demo: .venv/demo  ## upsample two short clips; demo/ gets the sound and a picture of before and after
 	$(BIN)/python -m bench.demo
 
 test: .venv/test  ## install what the tests need, run all but the slow ones

@@ -38,7 +38,7 @@ from novasr_np import networks
 from novasr_np import upsample as in_numpy
 from novasr_np.files.convert import Options, convert
 from novasr_np.networks.flashsr import spec
-from novasr_np.networks.record import Facts, Windows
+from novasr_np.networks.record import Facts, Network, Windows
 from novasr_np.weights import Weights, as_weights, load_weights
 
 _ROW = 16_000  # samples, where a network leaves the choice
@@ -279,9 +279,8 @@ def ways(model: compute.Model, given: tuple[Any, Any]) -> dict[str, Callable[[],
         return Way(partial(program, params, *arguments), [program], seconds)
 
     if model.weights.network.name != "NovaSR":
-        interior = NETWORKS[model.weights.network.name].interior
-        whole = lambda p, x, start: interior(p, x, start=start, **precision)  # noqa: E731
-        return {"one program": partial(compiled, whole, model.folded, x, start)}
+        whole = partial(_whole, model.weights.network, model.precision)
+        return {"one program": partial(compiled, whole, model.folded, x, start, no_edges(model))}
 
     def steps() -> Way:
         p = model.folded
@@ -303,6 +302,19 @@ def ways(model: compute.Model, given: tuple[Any, Any]) -> dict[str, Callable[[],
     }
 
 
+def no_edges(model: compute.Model) -> jax.Array:
+    """Where each row's sound ends: nowhere below half the rate, in a program for any edge."""
+    return jax.device_put(np.full(model.batch, np.nan, np.float32), model.sharding)
+
+
+def _whole(
+    network: Network, precision: str, p: Any, x: Any, start: jax.Array, edges: jax.Array
+) -> jax.Array:
+    """What `upsample` runs on rows without an end."""
+    where = network.place(start, Facts(network.rate_in, 1, edges))  # type: ignore[arg-type]
+    return NETWORKS[network.name].interior(p, x, **where, precision=precision)
+
+
 def _cost(program: Any) -> tuple[float, float, float]:
     """(bytes moved, FLOP, bytes at work): what goes in and out and, twice, what waits between."""
     memory = program.memory_analysis()
@@ -316,10 +328,10 @@ def transfers(weights: Weights, device: jax.Device, minutes: int) -> Iterator[st
     network = weights.network
     options = {"precision": "high", "devices": [device]}
     model = compute.make_model(weights, options=network.choose(None), **options)
-    x, start = jax.tree.map(np.asarray, on_device(model))
+    x, _ = jax.tree.map(np.asarray, on_device(model))
     there = seconds_per_call(lambda: jax.device_put(x, model.sharding))
-    interior = NETWORKS[network.name].interior
-    y = interior(model.folded, *on_device(model)[:1], start=start, precision="high")
+    run = jax.jit(partial(_whole, network, "high"))
+    y = run(model.folded, *on_device(model), no_edges(model))
     # A new array each time: a fetched one keeps its copy on the host.
     fresh = jax.jit(lambda y: y + 0)
     fresh(y).block_until_ready()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_WINDOW, _HOP = 0.005, 0.001  # s
+_WINDOW, _HOP = 0.005, 0.0005  # s
 _N_FFT = 1024  # bins are interpolated, for pictures
 _TOP = 24  # kHz
 _LEVELS = (-90, -25)  # dB, of a full scale sine
@@ -49,7 +49,7 @@ def draw(target: Path, rows: Sequence[Sequence[Panel]]) -> None:
 
 
 def level(x: np.ndarray, rate: int) -> np.ndarray:
-    """Level of x [T] in dB, every millisecond, by windows of 5 ms: [bins, frames]."""
+    """Level of x [T] in dB, every half millisecond, by windows of 5 ms: [bins, frames]."""
     window = np.hanning(round(_WINDOW * rate))
     x = np.pad(x, len(window) // 2)
     frames = np.lib.stride_tricks.sliding_window_view(x, len(window))[:: round(_HOP * rate)]

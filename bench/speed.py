@@ -238,7 +238,7 @@ def streams(subject: peers.Subject, found: dict[tuple, float]) -> Iterator[str]:
 
 
 _OURS, _THEIRS = ("airband", "novasr_np", 1), ("NovaSR", "ONNX Runtime", 1)
-_PUSH = ("airband-live-1", "ms")
+_PUSH = ("airband-live-2", "ms")
 
 
 def _in_short(found: dict[tuple, float]) -> Iterator[str]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from novasr_np import __version__
@@ -25,7 +26,7 @@ from .state import Recipe, TrainingPlan
 
 RECIPES = {recipe.plan.network: recipe for recipe in (novasr.RECIPE, *airband.RECIPES)}
 
-_TRIAL = 30  # steps timed to convert --minutes to a number of steps
+_TRIAL, _TRIAL_SECONDS = 2000, 15  # steps timed to convert --minutes to steps, or as many seconds
 _LOG_EVERY = 50  # steps
 _SAVE_EVERY = 500  # steps
 
@@ -183,12 +184,20 @@ def _steps_within(args, recipe, plan, recordings) -> int:
     """Number of steps that this machine takes in --minutes."""
     trial = plan._replace(steps=_TRIAL)
     now, held = state.begin(recipe, trial), recipe.hold(recordings)
-    for batch in ahead.batches(recipe, recordings, trial, 0, args.workers):
-        if now.step == 3:
-            start = time.perf_counter()
+    # The first steps are compiled, and wait for the workers to start.
+    first, start = 2 + args.workers, 0.0
+    batches = ahead.batches(recipe, recordings, trial, 0, args.workers)
+    for batch in batches:
         now, loss = state.advance(recipe, trial, now, batch, held)
-        float(loss)
-    return max(1, int(60 * args.minutes * (_TRIAL - 3) / (time.perf_counter() - start)))
+        if now.step == first:
+            jax.block_until_ready(loss)
+            start = time.perf_counter()
+        elif now.step > first and time.perf_counter() > start + _TRIAL_SECONDS:
+            break
+    batches.close()
+    jax.block_until_ready(now.trained)
+    seconds = time.perf_counter() - start
+    return max(1, int(60 * args.minutes * (now.step - first) / seconds))
 
 
 def _begin_with(source, now):

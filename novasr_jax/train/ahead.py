@@ -5,7 +5,7 @@ import multiprocessing
 import queue
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ def batches(
     plan: TrainingPlan,
     start: int,
     workers: int = 1,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Yield the run's batches from number `start` to its end, the same for any number of workers.
 
     More than one worker are processes; the recordings are in a file that all of them map.
@@ -42,7 +42,7 @@ def batches(
         yield waiting.get()
 
 
-def _by_processes(recipe, recordings, plan, start, workers) -> Iterator[Any]:
+def _by_processes(recipe, recordings, plan, start, workers) -> Generator[Any, None, None]:
     # Not forked, as JAX has started threads by now.
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:

@@ -52,11 +52,12 @@ class Spectrum:
         max(l[k+6 ..])`` is at least 18 dB in the mean power, 12 dB in the mean logarithm, each
         smoothed over 3 bins, and 34 dB in both together; but not if ``median(l[k-30 .. k-12])`` is
         12 dB lower, which is the slope of a tone. The edge is where, from k - 2 upwards, the mean
-        power is first 6 dB below ``median(l[k-9 .. k-2])``.
+        power, not smoothed, is first 6 dB below ``median(l[k-9 .. k-2])``.
         """
         if not self.count:
             return None
         loud, usual = self._levels()
+        exact = _decibels(self.power / self.count)
         for k in range(LOWEST, len(loud) - 3):
             fall = _fall(loud, k)
             if fall < _FALL:
@@ -67,7 +68,7 @@ class Spectrum:
             before = np.median(loud[k - 10 : k - 1])
             if np.median(loud[k - 30 : k - 12 + 1]) < before - _TONE:
                 continue
-            below = np.flatnonzero(loud[k - 2 :] < np.median(loud[k - 9 : k - 1]) - _DROP)
+            below = np.flatnonzero(exact[k - 2 :] < np.median(loud[k - 9 : k - 1]) - _DROP)
             return k - 2 + int(below[0]) if len(below) else None
         return None
 
@@ -79,7 +80,7 @@ class Spectrum:
 
     def _levels(self) -> tuple[np.ndarray, np.ndarray]:
         """The mean power and the mean logarithm in dB, each smoothed over 3 bins."""
-        loud = 10 * np.log10(np.maximum(_smooth(self.power / self.count), _FLOOR))
+        loud = _decibels(_smooth(self.power / self.count))
         return loud, _smooth(10 * self.logs / self.count)
 
 
@@ -109,6 +110,10 @@ def _fall(level: np.ndarray, k: int) -> float:
     """dB by which all above a slope at bin k lies below what is before it."""
     above = min(k + 6, len(level) - 1)
     return float(np.median(level[k - 10 : k - 1]) - level[above:].max())
+
+
+def _decibels(power: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(np.maximum(power, _FLOOR))
 
 
 def _smooth(x: np.ndarray) -> np.ndarray:

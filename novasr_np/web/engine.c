@@ -788,7 +788,7 @@ static void prepare_airband(Airband *a, int rate)
     }
 }
 
-static const int LIVE_AHEAD[] = {1, 2, 2}; /* frames of its first layers; the others look back only */
+static const int LIVE_AHEAD[] = {1, 2, 2}; /* frames that the first layers of the live network see */
 
 static void begin_airband(Airband *a)
 {

@@ -51,6 +51,7 @@ def pairs(held: Held, draw: Draw) -> Batch:
 
     In steps, as XLA on a CPU would compute a step again for each of its uses.
     """
+    draw = jax.device_put(draw)
     power = _recorded(_levelled(held.magnitude, draw), held.hiss, draw)
     return _heard(power, _lowered(power, draw), held.hiss, draw)
 

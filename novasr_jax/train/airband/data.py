@@ -89,9 +89,10 @@ def batches(
     it has of the band from the input's half rate to 24 kHz; a clip's with its seconds, up to six.
     """
     voices = _voices(recordings)
+    shares, ends = np.array([(voice.share, voice.end) for voice in voices]).T
     for number in numbers:
         rng = np.random.default_rng([plan.seed, number])
-        rows = [_draw(rng, voices, plan.samples // HOP) for _ in range(plan.batch)]
+        rows = [_draw(rng, voices, shares, ends, plan.samples // HOP) for _ in range(plan.batch)]
         yield Draw(*(np.stack(part) for part in zip(*rows, strict=True)))
 
 
@@ -109,12 +110,13 @@ def frames_of(samples: int) -> int:
     return (samples - FRAME) // HOP + 1
 
 
-def _draw(rng, voices: list[_Voice], frames: int) -> tuple:
-    """Draw a crop, the fields of `Draw` in order."""
+def _draw(rng, voices: list[_Voice], shares: np.ndarray, ends: np.ndarray, frames: int) -> tuple:
+    """Draw a crop, the fields of `Draw` in order. shares, ends: those of the voices."""
     kinds = list(_HALVES)
     half = kinds[rng.choice(len(kinds), p=list(_HALVES.values()))]
     top = 1000 * (rng.uniform(2, 16) if half is None else half)
-    shares = np.array([v.share * max(0, (v.end - top) / (24_000 - top)) ** 2 for v in voices])
+    top = min(top, 0.9 * ends.max())  # a voice must have more
+    shares = shares * np.maximum((ends - top) / (24_000 - top), 0) ** 2
     chosen, end = _frames(rng, voices[rng.choice(len(voices), p=shares / shares.sum())], frames)
 
     gated = rng.random() < 0.3

@@ -308,10 +308,10 @@ const median = (x) => {
 // Hz at which the sound ends, null if nothing below half its rate shows it: as dsp/band.py finds it,
 // from the mean power of all frames and the mean of its logarithm.
 function bandEdge(channels, rate) {
-  const silent = 1e-7, floor = 1e-9, lowest = 40, block = 65536; // for floor and silent the scale is that of 48 kHz
+  const silent = 1e-7, floor = 1e-9, lowest = 40, block = 65536; // for frames of 960 samples
   const size = Math.max(4, Math.round(rate / BIN) & ~3), hop = size / 4, bins = size / 2;
   const samples = Math.min(channels[0].length, ceilDiv(300 * rate, block) * block);
-  const spectrum = new Spectrum(size, (i) => Math.sin((Math.PI * i) / size) * RATE_OUT / rate);
+  const spectrum = new Spectrum(size, (i) => Math.sin((Math.PI * i) / size) * 960 / size);
   const power = new Float64Array(bins), logs = new Float64Array(bins), product = new Float64Array(bins).fill(1);
   const pair = [new Float64Array(bins), new Float64Array(bins)];
   let count = 0;
@@ -348,8 +348,9 @@ function bandEdge(channels, rate) {
   for (let k = lowest; k < bins - 3; k++) {
     const inLoud = fall(loud, k), inAll = fall(usual, k);
     if (inLoud < 18 || inAll < 12 || inLoud + inAll < 34) continue;
+    if (median(loud.slice(k - 30, k - 11)) < median(loud.slice(k - 10, k - 1)) - 12) continue;
     const below = median(loud.slice(k - 9, k - 1)) - 6;
-    const edge = loud.findIndex((level, i) => i >= k - 2 && level < below);
+    const edge = power.findIndex((p, i) => i >= k - 2 && 10 * Math.log10(Math.max(p / count, floor)) < below);
     return edge < 0 ? null : (edge * rate) / size;
   }
   return null;
