@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist
 
 library: build/libnovasr.so  ## the engine in C as a shared library; its header is novasr_np/web/engine.h
 
-build/libnovasr.so: novasr_np/web/engine.c novasr_np/web/engine.h
+build/libnovasr.so: novasr_np/web/engine.c novasr_np/web/engine.h novasr_np/web/transform.h
 	mkdir -p build
 	$(CC) -std=c11 -O3 -march=native -ffp-contract=fast -Wno-psabi -fPIC -shared -o $@ $<
 

@@ -659,7 +659,19 @@ enum {
     ENDLESS = 1 << 30                   /* frames: more than two months */
 };
 
-typedef struct { vector re, im; } Complex;
+#define UP_TO_5(i, first, n) _Pragma("GCC unroll 5") for (int i = first; i < (n); i++)
+
+/* The spectra of the input need double precision: bins far below the loudest ones are made as loud
+ * as these, or decide a band's level. */
+typedef double wide __attribute__((vector_size(4 * LANES)));
+#define REAL double
+#define VECTOR wide
+#define NAMED(name) wide_##name
+#include "transform.h"
+#define REAL float
+#define VECTOR vector
+#define NAMED(name) name
+#include "transform.h"
 
 typedef struct { vector c[W]; } Frame; /* 64 channels */
 
@@ -668,15 +680,11 @@ typedef struct {
 } Block;
 
 typedef struct {
-    int size, radices[12];
-    float wave[2][SIZE], window[SIZE]; /* cos and sin of `size` steps in a turn */
-} Transform;
-
-typedef struct {
     vector conv_in[W * 3 * PADDED], in_bias[W], share[BANDS_IN][W];
     Block blocks[BLOCKS];
     vector conv_out[W * CHANNELS], out_bias[W];
-    Transform input, output;
+    wide_Transform input;
+    Transform output;
     int rising[HALF], below[HALF]; /* of a bin: the band of features that rises there; the band of
                                       outputs whose middle is next below it */
     float rise[HALF], beyond[HALF]; /* how far it has risen; how far to the next middle the bin is */
@@ -695,6 +703,7 @@ typedef struct {
     Frame lines[BLOCKS][REACH + BATCH], out[BATCH], levels[BATCH];
     float overlap[OVERLAP * SIZE / 4];
     /* in passing */
+    wide_Complex wide_work[2][HALF], wide_bins[HALF + 1];
     Complex work[2][HALF], bins[HALF + 1], source[HALF + 1], carrier[HALF + 1];
     vector amplitude[HALF], power[HALF + 1 + 2 * FLAT_SOURCE], bands[BANDS_IN + 2], band_levels[BANDS_IN];
 } Airband;
@@ -750,30 +759,12 @@ static int load_airband(File f, Airband *a)
     return 1;
 }
 
-/* level: of the window. */
-static void prepare_transform(Transform *f, int size, double level)
-{
-    int rest = size / 2, *radix = f->radices;
-    f->size = size;
-    EACH(i, size) {
-        f->wave[0][i] = (float)cos_of(2 * PI * i / size);
-        f->wave[1][i] = (float)sin_of(2 * PI * i / size);
-        f->window[i] = (float)(level * sin_of(PI * i / size));
-    }
-    for (; rest % 4 == 0; rest /= 4)
-        *radix++ = 4;
-    for (int p = 2; rest > 1; p++)
-        for (; rest % p == 0; rest /= p)
-            *radix++ = p;
-    *radix = 1;
-}
-
 static void prepare_airband(Airband *a, int rate)
 {
     double points[BANDS_IN + 2], ratio = exp_of(log_of((1 + 8000 / 700.0) / (1 + 40 / 700.0)) / (MEL - 1));
     double mel = 1 + 40 / 700.0;
     a->hop = rate / HOPS;
-    prepare_transform(&a->input, rate / 50, 48000.0 / rate);
+    wide_prepare_transform(&a->input, rate / 50, 48000.0 / rate);
     prepare_transform(&a->output, SIZE, 1.0 / SIZE);
     EACH(m, MEL) {
         points[m + 1] = 700 * (mel - 1);
@@ -816,152 +807,28 @@ static void begin_airband(Airband *a)
     a->heard_edge = 0;
 }
 
-INLINE Complex plus(Complex a, Complex b)
-{
-    return (Complex){a.re + b.re, a.im + b.im};
-}
-
-INLINE Complex minus(Complex a, Complex b)
-{
-    return (Complex){a.re - b.re, a.im - b.im};
-}
-
-INLINE Complex times(Complex a, float level)
-{
-    return (Complex){a.re * level, a.im * level};
-}
-
-INLINE Complex turned(Complex a, float c, float s) /* times c - is */
-{
-    return (Complex){a.re * c + a.im * s, a.im * c - a.re * s};
-}
-
-INLINE void both(Complex a, Complex b, Complex *lower, Complex *upper) /* a - ib, a + ib */
-{
-    *lower = (Complex){a.re + b.im, a.im - b.re};
-    *upper = (Complex){a.re - b.im, a.im + b.re};
-}
-
-INLINE void butterfly(int p, Complex *z) /* a transform of p values */
-{
-    if (p == 2) {
-        Complex a = z[0];
-        z[0] = plus(a, z[1]), z[1] = minus(a, z[1]);
-    } else if (p == 3) {
-        Complex sum = plus(z[1], z[2]), rest = times(minus(z[1], z[2]), 0.8660254038f);
-        Complex middle = minus(z[0], times(sum, 0.5f));
-        z[0] = plus(z[0], sum);
-        both(middle, rest, &z[1], &z[2]);
-    } else if (p == 4) {
-        Complex a = plus(z[0], z[2]), b = minus(z[0], z[2]), c = plus(z[1], z[3]), d = minus(z[1], z[3]);
-        z[0] = plus(a, c), z[2] = minus(a, c);
-        both(b, d, &z[1], &z[3]);
-    } else {
-        static const float C1 = 0.3090169944f, C2 = -0.8090169944f, S1 = 0.9510565163f, S2 = 0.5877852523f;
-        Complex a = plus(z[1], z[4]), b = plus(z[2], z[3]), c = minus(z[1], z[4]), d = minus(z[2], z[3]);
-        Complex near = plus(z[0], plus(times(a, C1), times(b, C2))), far = plus(z[0], plus(times(a, C2), times(b, C1)));
-        z[0] = plus(z[0], plus(a, b));
-        both(near, plus(times(c, S1), times(d, S2)), &z[1], &z[4]);
-        both(far, minus(times(c, S2), times(d, S1)), &z[2], &z[3]);
-    }
-}
-
-#define UP_TO_5(i, first, n) _Pragma("GCC unroll 5") for (int i = first; i < (n); i++)
-
-/* A stage of a transform, in Stockham's order (W. T. Cochran et al., What is the fast Fourier
- * transform?, 1967): m times stride transforms of p values each. */
-INLINE void stage(const Transform *f, int p, const Complex *x, Complex *y, int m, int stride)
-{
-    EACH(j, m) {
-        float c[5], s[5];
-        UP_TO_5(k, 1, p) c[k] = f->wave[0][2 * j * k * stride], s[k] = f->wave[1][2 * j * k * stride];
-        EACH(q, stride) {
-            Complex z[5];
-            UP_TO_5(i, 0, p) z[i] = x[q + stride * (j + i * m)];
-            butterfly(p, z);
-            y[q + stride * p * j] = z[0];
-            UP_TO_5(k, 1, p) y[q + stride * (p * j + k)] = turned(z[k], c[k], s[k]);
-        }
-    }
-}
-
-/* The same for any p, by its definition: for rates that few sounds have. */
-static void slow_stage(const Transform *f, int p, const Complex *x, Complex *y, int m, int stride)
-{
-    int n = f->size / 2;
-    EACH(j, m) EACH(k, p) EACH(q, stride) {
-        Complex sum = {0};
-        EACH(i, p) {
-            int at = 2 * ((i * k * (n / p) + j * k * stride) % n);
-            sum = plus(sum, turned(x[q + stride * (j + i * m)], f->wave[0][at], f->wave[1][at]));
-        }
-        y[q + stride * (p * j + k)] = sum;
-    }
-}
-
-/* The complex transform of z[0], size / 2 values; gives where in z it is. With re and im exchanged it
- * is the inverse times size / 2. */
-static Complex *fourier(const Transform *f, Complex (*z)[HALF])
-{
-    int from = 0, length = f->size / 2, stride = 1;
-    for (const int *radix = f->radices; *radix > 1; radix++) {
-        int p = *radix, m = length / p;
-        const Complex *x = z[from];
-        Complex *y = z[!from];
-        if (p == 4)
-            stage(f, 4, x, y, m, stride);
-        else if (p == 2)
-            stage(f, 2, x, y, m, stride);
-        else if (p == 3)
-            stage(f, 3, x, y, m, stride);
-        else if (p == 5)
-            stage(f, 5, x, y, m, stride);
-        else
-            slow_stage(f, p, x, y, m, stride);
-        length = m, stride *= p, from = !from;
-    }
-    return z[from];
-}
-
-/* The spectrum of `size` real samples, of which z[0] holds the even ones as real and the odd ones as
- * imaginary parts. */
-static void analyse(const Transform *f, Complex (*z)[HALF], Complex *bins)
-{
-    const Complex *half = fourier(f, z);
-    int n = f->size / 2;
-    EACH(k, n + 1) {
-        Complex a = half[k < n ? k : 0], b = half[k ? n - k : 0];
-        Complex even = {a.re + b.re, a.im - b.im}, odd = {a.im + b.im, b.re - a.re};
-        bins[k] = times(plus(even, turned(odd, f->wave[0][k], f->wave[1][k])), 0.5f);
-    }
-}
-
-/* The way back, times `size`; of what it gives, the even samples are imaginary and the odd ones real
- * parts. */
-static Complex *synthesise(const Transform *f, const Complex *bins, Complex (*z)[HALF])
-{
-    int n = f->size / 2;
-    EACH(k, n) {
-        Complex a = bins[k], b = bins[n - k];
-        Complex even = {a.re + b.re, a.im - b.im}, odd = turned((Complex){a.re - b.re, a.im + b.im}, f->wave[0][k], -f->wave[1][k]);
-        z[0][k] = (Complex){even.im + odd.re, even.re - odd.im};
-    }
-    return fourier(f, z);
-}
-
-/* Spectra of up to LANES frames of x, one hop apart. */
+/* Spectra of up to LANES frames of x, one hop apart, half of them at a time. */
 static void spectra(Airband *a, const float *x, int frames)
 {
-    const float *window = a->input.window;
-    EACH(i, a->input.size / 2) {
-        Complex z = {0};
-        EACH(lane, frames) {
-            z.re[lane] = x[a->hop * lane + 2 * i] * window[2 * i];
-            z.im[lane] = x[a->hop * lane + 2 * i + 1] * window[2 * i + 1];
+    const double *window = a->input.window;
+    for (int first = 0; first < frames; first += LANES / 2) {
+        EACH(i, a->input.size / 2) {
+            wide_Complex z = {0};
+            EACH(lane, LANES / 2)
+                if (first + lane < frames) {
+                    const float *pair = x + a->hop * (first + lane) + 2 * i;
+                    z.re[lane] = pair[0] * window[2 * i];
+                    z.im[lane] = pair[1] * window[2 * i + 1];
+                }
+            a->wide_work[0][i] = z;
         }
-        a->work[0][i] = z;
+        wide_analyse(&a->input, a->wide_work, a->wide_bins);
+        EACH(k, a->input.size / 2 + 1)
+            EACH(lane, LANES / 2) {
+                a->bins[k].re[first + lane] = (float)a->wide_bins[k].re[lane];
+                a->bins[k].im[first + lane] = (float)a->wide_bins[k].im[lane];
+            }
     }
-    analyse(&a->input, a->work, a->bins);
 }
 
 /* What is heard of a sound whose own bins are those below `edge`: the bands of which a fifth or more

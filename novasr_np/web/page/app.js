@@ -42,7 +42,8 @@ const on = (id, event, action) => $(id).addEventListener(event, async (e) => {
 
 // What the workers run, and the weights.
 async function prepare(file) {
-  const engine = ["engine-relaxed.wasm", "engine.wasm"].map(file).find((e) => WebAssembly.validate(e));
+  const engines = ["engine-relaxed.wasm", "engine.wasm"].map((name) => joined(file(`${name}.0`), file(`${name}.1`)));
+  const engine = engines.find((e) => WebAssembly.validate(e));
   if (!engine) throw new UserError("This browser lacks WebAssembly SIMD. It needs one of 2023 or later.");
   return {
     module: await WebAssembly.compile(engine),
@@ -50,6 +51,13 @@ async function prepare(file) {
     worklet: blobUrl(file("worklet.js")),
     weights: (name) => whole(file(`${name}.safetensors`)),
   };
+}
+
+function joined(a, b) {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
 }
 
 // Weights, of which the archive has the first bytes of all numbers, then the second ones.
