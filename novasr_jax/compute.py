@@ -173,9 +173,9 @@ def _inside(
     facts: list[Facts],
 ) -> tuple[jax.Array, Callable[[np.ndarray], np.ndarray]]:
     prepared, finish = model.prepare(x, starts, facts) if model.prepare else (x, _as_it_is)
-    x, starts, known = _on_devices(model, prepared, starts, _stacked(facts))
+    rows, start, known = _on_devices(model, prepared, starts, _stacked(facts))
     interior = NETWORKS[network.name].interior
-    y = interior(model.folded, x, **network.place(starts, known), precision=model.precision)
+    y = interior(model.folded, rows, **network.place(start, known), precision=model.precision)
     return y, finish
 
 
@@ -187,9 +187,9 @@ def _end(
     starts: np.ndarray,
     facts: list[Facts],
 ) -> tuple[jax.Array, Callable[[np.ndarray], np.ndarray]]:
-    x, lengths, starts, known = _on_devices(model, x, lengths, starts, _stacked(facts))
+    rows, length, start, known = _on_devices(model, x, lengths, starts, _stacked(facts))
     forward = _forward(network.name, network.takes is not None)
-    return forward(model.params, x, lengths, **network.place(starts, known)), _as_it_is
+    return forward(model.params, rows, length, **network.place(start, known)), _as_it_is
 
 
 @cache

@@ -49,8 +49,8 @@ def features(power: jax.Array, edge: Any) -> tuple[jax.Array, jax.Array]:
 @cache
 def bands() -> np.ndarray:
     """Triangles over Hz from the middle of the band below to that of the band above, [73, 480]."""
-    mel = 2595 * np.log10(1 + np.array([LOWEST, MEL_TOP]) / 700)
-    middles = 700 * (10 ** (np.linspace(*mel, MEL_BANDS) / 2595) - 1)
+    first, last = (2595 * np.log10(1 + hertz / 700) for hertz in (LOWEST, MEL_TOP))
+    middles = 700 * (10 ** (np.linspace(first, last, MEL_BANDS) / 2595) - 1)
     middles = np.append(middles, MEL_TOP + 500 * np.arange(1, BANDS_IN - MEL_BANDS + 1))
     steps = np.diff(middles)
     points = np.concatenate([[middles[0] - steps[0]], middles, [middles[-1] + steps[-1]]])

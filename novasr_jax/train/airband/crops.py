@@ -97,13 +97,13 @@ def _heard(power: jax.Array, low: jax.Array, hiss: jax.Array, draw: Draw) -> Bat
     level = (low * own[:, None]).sum(axis=2) / draw.edge[:, None] * draw.follows[:, None]
     noise = level + draw.coarse[:, None]
     seen, share = features(low + _noise(hiss, draw.hiss[:, 1], draw) * noise[..., None], draw.edge)
-    return Batch(seen, share, jnp.log10(jnp.maximum(bands, LEAST)), draw.counts)
+    return Batch(seen, share, jnp.log10(jnp.maximum(bands, LEAST)), jnp.asarray(draw.counts))
 
 
 def _bands() -> np.ndarray:
     """Matrix of the mean power of each band that is predicted, [480, 56]."""
     ends, bins = FIRST + np.cumsum(WIDTHS), np.arange(BINS)[:, None]
-    return ((bins < ends) & (bins >= ends - WIDTHS)) / np.float32(WIDTHS)
+    return ((bins < ends) & (bins >= ends - WIDTHS)) / np.array(WIDTHS, np.float32)
 
 
 def _noise(hiss: jax.Array, first: Any, draw: Draw) -> jax.Array:
@@ -145,4 +145,4 @@ def _tone(draw: Draw) -> jax.Array:
     below = 1 - 4 * distance**2
     near = jnp.abs(below) < 1e-2
     shape = jnp.where(near, np.pi / 4, wave / jnp.where(near, 1, below))
-    return draw.tone_power[..., None] * (2 / np.pi * FRAME * shape) ** 2
+    return jnp.asarray(draw.tone_power)[..., None] * (2 / np.pi * FRAME * shape) ** 2

@@ -142,9 +142,8 @@ def _windows(power: jax.Array) -> jax.Array:
     """Mean of 16 frames, every 4."""
     quarters = _mean_of(power, _ERB_HOP)
     count = quarters.shape[1] - _ERB_FRAMES // _ERB_HOP + 1
-    return sum(quarters[:, i : i + count] for i in range(_ERB_FRAMES // _ERB_HOP)) / (
-        _ERB_FRAMES // _ERB_HOP
-    )
+    parts = [quarters[:, i : i + count] for i in range(_ERB_FRAMES // _ERB_HOP)]
+    return sum(parts, jnp.float32(0)) / len(parts)
 
 
 def _patches(x: jax.Array) -> jax.Array:
