@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
-from conftest import check, runner, speech, speech_like
+from conftest import check, random_params, runner, speech, speech_like
 
 from novasr_np import Stream, load_weights, resample, upsample
 from novasr_np.cli import corpus, run
@@ -43,9 +43,12 @@ def test_every_door_has_the_networks_resampler(weights, own):
 @pytest.mark.parametrize("rate", [6000, 8000, 11_025, 12_000, 16_000, 22_050, 24_000])
 def test_a_tone_has_no_mirror_image(rate):
     """Near half the rate, where a leaky resampler leaves one of -7 dB."""
+    params = random_params(0, NETWORKS["airband-live"])
+    last = params["conv_out"]  # that predicts hardly any power, so that nothing else is there
+    params |= {"conv_out": {"weight": 0 * last["weight"], "bias": 0 * last["bias"] - 10}}
     x = 0.5 * np.sin(2 * np.pi * 0.45 * np.arange(2 * rate))
     for edge in (None, rate / 2):
-        y = upsample(x, rate, weights=AIRBAND, edge=edge)[9600:-9600]
+        y = upsample(x, rate, weights=params, edge=edge)[9600:-9600]
         power = np.abs(np.fft.rfft(y * np.hanning(len(y)))) ** 2
         hertz = np.fft.rfftfreq(len(y), 1 / 48_000)
         image = np.abs(hertz - 0.55 * rate) < 0.02 * rate

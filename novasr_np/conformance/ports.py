@@ -7,8 +7,8 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,8 @@ _FATAL = 4  # ONNX Runtime's level of messages
 _MESSAGE_LENGTH = 200  # characters of an error message that are shown
 
 
-class ToldPort(NamedTuple):
+@dataclass(frozen=True)
+class ToldPort:
     """Port as `verify` takes it, and what it can be told of a sound besides its samples."""
 
     run: Callable[..., np.ndarray]  # (x [T], rate, edge) -> y

@@ -6,7 +6,7 @@ signal at once, and its edge in Hz, as `Facts` have it.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -109,7 +109,7 @@ def _carrier(
     rectified: bool = True,
     before: bool = True,
     after: bool = True,
-    ends: str = "edge",
+    ends: Literal["edge", "constant"] = "edge",
 ) -> np.ndarray:
     """As `synthesis.carrier`. before, after: made flat then; ends: of the means, for `np.pad`."""
     source = spectrum[:, SOURCE.start : min(edge, top)]
@@ -120,7 +120,7 @@ def _carrier(
     return (_flat(bright, FLAT_CARRIER, ends) if after else bright)[:, edge:BINS]
 
 
-def _flat(spectrum: np.ndarray, side: int, ends: str) -> np.ndarray:
+def _flat(spectrum: np.ndarray, side: int, ends: Literal["edge", "constant"]) -> np.ndarray:
     power = np.pad(np.abs(spectrum) ** 2, ((0, 0), (side, side)), ends)
     mean = np.lib.stride_tricks.sliding_window_view(power, 2 * side + 1, axis=-1).mean(axis=-1)
     return spectrum / np.sqrt(mean + TINY)

@@ -97,7 +97,7 @@ def bands(lowest: float = LOWEST) -> np.ndarray:
     to 8 kHz, then one every 500 Hz to 24 kHz.
     """
     to_mel = 2595 * np.log10(1 + np.array([lowest, MEL_TOP]) / 700)
-    low = 700 * (10 ** (np.linspace(*to_mel, MEL_BANDS) / 2595) - 1)
+    low = 700 * (10 ** (np.linspace(to_mel[0], to_mel[1], MEL_BANDS) / 2595) - 1)
     high = MEL_TOP + 500 * np.arange(1, BANDS_IN - MEL_BANDS + 1)
     middle = np.concatenate([low, high])
     # As far below the first as the second is above it, and beyond the last.
