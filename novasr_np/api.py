@@ -107,12 +107,12 @@ class Stream:
         )
         rate = self._runner.network.rate_in if sample_rate is None else sample_rate
         self.sample_rate = resampling.check_rate(rate)
-        follow = scalar(edge) == "follow"
+        follow, hertz = scalar(edge) == "follow", None
         if not follow and edge is not None:
-            edge = check_edge(self._runner.network, edge, self.sample_rate)
+            hertz = check_edge(self._runner.network, edge, self.sample_rate)
         self._upsampler = Upsampler(
             self._runner,
-            Facts(self.sample_rate, self.channels, None if follow else edge, follow=follow),
+            Facts(self.sample_rate, self.channels, hertz, follow=follow),
             resampler=resampler,
             keep_lowband=keep_lowband,
         )
