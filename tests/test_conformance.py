@@ -369,7 +369,7 @@ def test_any_band_is_right_by_its_function_and_by_the_front_door(any_band):
         assert (report.grade, report.faults) == ("float32", [])
 
 
-def test_a_port_that_misses_the_rate_or_the_edge_is_wrong(any_band):
+def test_a_port_that_misses_the_rate_or_the_edge_does_not_pass(any_band):
     """Each passes where what it misses makes no difference."""
     right = airband_port(any_band)
     tried = [case for case in cases.cases(AIRBAND, 0) if not case.is_length]
@@ -378,8 +378,10 @@ def test_a_port_that_misses_the_rate_or_the_edge_is_wrong(any_band):
         "rate": (lambda x, rate, edge: right(x, 16_000, edge), lambda c: c.rate == 16_000),
     }
     for port, is_right in ports_of.values():
-        grades = {c.name: verify(port, any_band, [c]).grade == WRONG for c in tried}
-        assert grades == {c.name: not is_right(c) for c in tried}
+        passed = {
+            c.name: verify(port, any_band, [c]).grade in ("bit-near", "float32") for c in tried
+        }
+        assert passed == {c.name: is_right(c) for c in tried}
 
 
 @pytest.mark.parametrize("name", AIRBAND.ports.faults)

@@ -181,7 +181,8 @@ def test_export_writes_a_program_for_every_platform(cli):
     assert set(program.platforms) == {"cpu", "cuda", "tpu"}
     for shape in ((1, 80), (3, 480)):
         x = np.random.default_rng(0).normal(0, 0.3, shape).astype(np.float32)
-        check(program.call(x), forward(load_weights(), np.float64(x)), 5e-6)
+        edge = np.full(len(x), np.nan, np.float32)
+        check(program.call(x, edge), forward(load_weights(), np.float64(x)), 5e-6)
     for name in ("novasr-open", "airband-live-2"):
         assert cli("export", "stablehlo", f"{name}.bin", "--weights", name)[0] == 0
     assert cli("export", "stablehlo", "a.bin")[0] == 2

@@ -22,7 +22,8 @@ import soundfile
 from conftest import check, runner, shared, speech, speech_like
 
 from novasr_np import resample, web
-from novasr_np.weights import DEFAULT, embedded_weights
+from novasr_np.tensors import read_safetensors
+from novasr_np.weights import DEFAULT, embedded_weights, load_weights
 
 MAX_BYTES = 300 * 1024  # of the page with all weights: it can be mailed
 MAX_OWN_BYTES = 100_000  # of that without weights
@@ -86,8 +87,14 @@ def test_page_holds_all_as_it_is():
     contents = unpacked(html)
     for name in web.WEIGHTS:
         packed = contents[f"{name}.safetensors"]
-        assert packed == web.halves(embedded_weights()[name].read_bytes())
-        assert sorted(packed) == sorted(embedded_weights()[name].read_bytes())
+        whole = embedded_weights()[name].read_bytes()
+        bare = web.without_history(whole)
+        assert packed == web.halves(bare)
+        assert sorted(packed) == sorted(bare)
+        tensors, metadata = read_safetensors(bare)
+        assert metadata == {"model": load_weights(name).network.name}
+        for key, value in read_safetensors(whole)[0].items():
+            np.testing.assert_array_equal(tensors[key], value)
     engines = [f"{name}.{part}" for name in web.ENGINES for part in (0, 1)]
     for name in web.ENGINES:
         whole = (Path(web.__file__).parent / name).read_bytes()

@@ -4,6 +4,7 @@ The stand-in hears 2,000 samples at a time. It filters, with zeros beyond the ed
 that up to 100 samples there are wrong, as a trained network's are.
 """
 
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -48,7 +49,9 @@ class Sound:
 
     def __init__(self, options, x):
         level = measure(np.atleast_2d(x))
-        self.feed = WindowFeed(CUT, Facts(48_000, len(x), level=level), x.dtype, options)
+        self.feed = WindowFeed(
+            SimpleNamespace(cut=CUT), Facts(48_000, len(x), level=level), x.dtype, options
+        )
         self.pieces = []
 
     def push(self, x, last=False):

@@ -290,7 +290,9 @@ class Network:
 
     def length(self, samples: int) -> int:
         """Number of samples that `forward` returns for `samples`."""
-        return ceil_div(samples * self.rate_out, self.rate_in) - self.cut.edge_loss
+        if self.takes:
+            return self.duration(samples, self.rate_in)
+        return self.at(samples) - self.cut.edge_loss
 
     def duration(self, samples: int, sample_rate: int) -> int:
         """Number of samples at rate_out that last as long as `samples` at `sample_rate` Hz.

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..atomic import atomic_write
+from ..tensors import read_safetensors, write_safetensors
 from ..version import __version__
 from ..weights import DEFAULT, LIVE, embedded_weights
 
@@ -41,7 +42,7 @@ def page() -> bytes:
             contents[f"{name}.{part}"] = data[half:] if part else data[:half]
     for name in WEIGHTS:
         path = embedded_weights()[name]
-        contents[path.name] = halves(path.read_bytes())
+        contents[path.name] = halves(without_history(path.read_bytes()))
     packed = archive(contents)
     html = _source("index.html")
     for name, text in {
@@ -89,6 +90,12 @@ def archive(contents: Mapping[str, bytes]) -> bytes:
     header = json.dumps(index).encode()
     size = len(header).to_bytes(4, "little")
     return gzip.compress(size + header + b"".join(contents.values()), 9, mtime=0)
+
+
+def without_history(weights: bytes) -> bytes:
+    """A safetensors file without its metadata, but for the network that it names."""
+    tensors, metadata = read_safetensors(weights)
+    return write_safetensors(tensors, {"model": metadata["model"]})
 
 
 def halves(weights: bytes) -> bytes:
