@@ -21,10 +21,10 @@ demo: .venv/demo  ## upsample two short clips; demo/ gets the sound and a pictur
 test: .venv/test  ## install what the tests need, run all but the slow ones
 	$(PYTEST) loadfile -m "not slow"
 
-# JAX's programs are compiled as they are for users then; but for the long tests', which are large.
-test-all: export JAX_DISABLE_MOST_OPTIMIZATIONS = 0
+# JAX's programs are compiled soon, not well, or the whole would take too long.
+test-all: export JAX_DISABLE_MOST_OPTIMIZATIONS = 1
 test-all: test  ## then the slow ones: kills, signals, eight devices
-	JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(PYTEST) worksteal -m slow
+	$(PYTEST) worksteal -m slow
 
 test-cluster: .venv/cluster  ## corpus jobs on Ray, with actors and a node killed
 	$(BIN)/python -m pytest tests/test_corpus_ray.py
