@@ -24,7 +24,7 @@ from novasr_np.weights import load_weights, save_weights
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Before JAX is loaded. Most programs are compiled here to be run once: the compiler is to try hard
-# in CI and in `make test-all` alone. With several workers on the same cores, one thread for each.
+# in CI's `make test` alone. With several workers on the same cores, one thread for each.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", str(int("CI" not in os.environ)))
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault(
