@@ -29,7 +29,7 @@ import soundfile
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("NOVASR_SHARED") or ROOT.parent / "shared")
-EMBEDDED = ("airband-1", "airband-live-1", "novasr-open")
+EMBEDDED = ("airband-2", "airband-live-2", "novasr-open")
 CHECKPOINTS = {
     "speechsr-48k": "upstream/speechsr/speechsr48k_G_100000.pth",
     "speechsr-24k": "upstream/speechsr/speechsr24k_G_340000.pth",

@@ -2,7 +2,7 @@
 
 In mycroft.conf::
 
-    "tts_transformers": {"novasr-np": {"weights": "airband-1"}}
+    "tts_transformers": {"novasr-np": {"weights": "airband-2"}}
 """
 
 import logging
