@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "speech": {"api", "networks", "weights", *GROUND},
     "files": {"pipeline", *GROUND},
     "fastsr": {"dsp", "files", "pipeline", "weights", *GROUND},
-    "web": {"weights", *GROUND},
+    "web": {"tensors", "weights", *GROUND},
     "plugins": {"api", "dsp", "files", "pipeline", "weights", *GROUND},
     "corpus": {"files", "pipeline", "weights", *GROUND},
     "conformance": {"api", "files", "networks", "tensors", "weights", *GROUND},
