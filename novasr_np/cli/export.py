@@ -56,7 +56,7 @@ def add(commands: Any) -> None:
     p.add_argument("output", metavar="OUT")
     p.add_argument(
         "--rate",
-        type=int,
+        type=positive,
         metavar="HZ",
         help="sampling rate of the input, one that the network takes; default: the network's own",
     )
