@@ -40,8 +40,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     curve = args.output.with_suffix(".csv")
     with open(curve, newline="") as file:
         *_, last = csv.DictReader(file)
+    averaged = {name: np.asarray(value) for name, value in now.averaged.items()}
+    if plan.lift:
+        averaged = recipe.lift(averaged, *_points(plan.lift))
     save_weights(
-        recipe.tree({name: np.asarray(value) for name, value in now.averaged.items()}),
+        recipe.tree(averaged),
         args.output,
         provenance=_provenance(args, plan, recordings) + f"; loss at the end {last['loss']}",
         licence=args.licence,
@@ -70,12 +73,24 @@ def _parser() -> argparse.ArgumentParser:
     length.add_argument("--steps", type=int, help="steps of the run, which is exactly repeatable")
     length.add_argument("--minutes", type=float, help="minutes of the run, by a trial of the speed")
     length.add_argument("--resume", action="store_true", help="continue from NAME.state.npz")
-    parser.add_argument("--init", help="initial weights, instead of random numbers")
+    parser.add_argument(
+        "--init",
+        nargs="+",
+        metavar="WEIGHTS",
+        help="initial weights, instead of random numbers; the mean of several",
+    )
     parser.add_argument("--batch", type=int, help="crops in a batch; default: the network's")
     parser.add_argument(
         "--learning-rate", type=float, help="highest learning rate; default: the network's"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--lift",
+        nargs="+",
+        default=[],
+        metavar="HZ:DB",
+        help="dB by which the levels are raised at the end, interpolated between frequencies",
+    )
     parser.add_argument(
         "--workers",
         type=int,
@@ -94,11 +109,15 @@ def _prepare(args: argparse.Namespace) -> tuple[list[data.Recording], TrainingPl
         plan, now = state.resume(path, recipe)
         return _read(args, recipe, plan), plan, now
     recipe = RECIPES[args.network]
+    if args.lift and recipe.lift is None:
+        raise SystemExit(f"--lift must be left out for {args.network}, which predicts no levels")
+    _points(" ".join(args.lift))
     given = {
         "steps": args.steps,
         "batch": args.batch,
         "learning_rate": args.learning_rate,
         "seed": args.seed,
+        "lift": " ".join(args.lift),
     }
     plan = recipe.plan._replace(**{k: v for k, v in given.items() if v is not None})
     recordings = _read(args, recipe, plan)
@@ -107,7 +126,9 @@ def _prepare(args: argparse.Namespace) -> tuple[list[data.Recording], TrainingPl
     now = state.begin(recipe, plan)
     if args.init:
         plan = plan._replace(
-            init=f"{Path(args.init).name}, sha256 {file_sha256(weights_path(args.init))}"
+            init=" and ".join(
+                f"{Path(init).name}, sha256 {file_sha256(weights_path(init))}" for init in args.init
+            )
         )
         now = _begin_with(args.init, now)
     args.output.with_suffix(".csv").write_text("step,loss,learning_rate,seconds\n")
@@ -159,6 +180,7 @@ def _provenance(args, plan, recordings) -> str:
     command += f" --teacher {args.teacher.name}" if args.teacher else ""
     command += f" --steps {plan.steps} --batch {plan.batch} --seed {plan.seed}"
     command += f" --learning-rate {plan.learning_rate}"
+    command += f" --lift {plan.lift}" if plan.lift else ""
     minutes: dict[str, float] = {}
     for r in recordings:
         source = f"{r.source} ({r.licence})"
@@ -200,10 +222,26 @@ def _steps_within(args, recipe, plan, recordings) -> int:
     return max(1, int(60 * args.minutes * (now.step - first) / seconds))
 
 
-def _begin_with(source, now):
-    flat = flatten(load_weights(source).params)
-    trained = {name: np.asarray(flat[name], np.float32) for name in now.trained}
+def _begin_with(sources: Sequence[str], now: state.State) -> state.State:
+    """Begin with the mean of some weights."""
+    flat = [flatten(load_weights(source).params) for source in sources]
+    trained = {
+        name: np.mean([np.asarray(one[name], np.float32) for one in flat], axis=0)
+        for name in now.trained
+    }
     return now._replace(trained=trained, averaged=trained)
+
+
+def _points(lift: str) -> tuple[list[float], list[float]]:
+    """Parse "HZ:DB ..." to frequencies, which must rise, and dB."""
+    try:
+        points = [tuple(map(float, point.split(":"))) for point in lift.split()]
+        hertz, decibels = [hz for hz, _ in points], [db for _, db in points]
+    except ValueError:
+        raise SystemExit(f"--lift must be HZ:DB ..., got {lift}") from None
+    if hertz != sorted(hertz):
+        raise SystemExit(f"--lift must have rising frequencies, got {lift}")
+    return hertz, decibels
 
 
 def _plot(curve: Path, target: Path) -> None:

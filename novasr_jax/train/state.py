@@ -28,6 +28,7 @@ class TrainingPlan(NamedTuple):
     average: float  # share of the averaged weights that each step keeps
     seed: int = 0
     init: str = "random numbers"  # the initial weights
+    lift: str = ""  # "HZ:DB ...", by which the levels are raised at the end
 
 
 class State(NamedTuple):
@@ -53,6 +54,9 @@ class Recipe(NamedTuple):
     # recordings -> what lies on the device during a run, for batches that are made there
     hold: Callable[[Sequence[Recording]], Any] = lambda recordings: None
     most: float | None = None  # seconds of one voice, chosen by chance; None for all
+    # (trained, Hz, dB) -> trained, with the levels of what is made raised, interpolated between
+    # these points; None if the network predicts no levels
+    lift: Callable[[dict, Sequence[float], Sequence[float]], dict] | None = None
 
 
 def begin(recipe: Recipe, plan: TrainingPlan) -> State:

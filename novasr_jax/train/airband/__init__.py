@@ -29,6 +29,7 @@ def _recipe(variant):
         gradient=learn.make_gradient(variant),
         optimiser=learn.optimiser,
         tree=partial(learn.tree, variant),
+        lift=learn.lifted,
     )
 
 

@@ -1,6 +1,6 @@
 """airband's initial weights, the loss, and its gradient."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -64,6 +64,19 @@ def tree(variant: Variant, trained: dict[str, Any]) -> dict[str, Any]:
     """Make the tree of weights, as `load_weights` returns it."""
     fixed = {AHEAD: np.array(variant.ahead, np.float32)}
     return nest({name: trained.get(name, fixed.get(name)) for name in variant.tensors})
+
+
+def lifted(
+    trained: dict[str, Any], hertz: Sequence[float], decibels: Sequence[float]
+) -> dict[str, Any]:
+    """Raise the levels that are predicted, by dB interpolated between frequencies in Hz.
+
+    For voices that are not heard while learning, whose highs come out lower than those that are.
+    """
+    widths = np.array(WIDTHS)
+    middles = BIN * (FIRST + np.cumsum(widths) - widths / 2)
+    more = np.interp(middles, hertz, decibels) / 10 / OUTPUT_SCALE
+    return trained | {"conv_out.bias": trained["conv_out.bias"] + np.float32(more)}
 
 
 def make_gradient(variant: Variant) -> Callable[..., tuple[jax.Array, dict]]:
