@@ -145,11 +145,11 @@ class Compute:
     # them, y [..., `Network.length` (T)]. A network with options takes them behind.
     stages: Callable[..., Iterator[tuple[str, np.ndarray]]]
     forward: Callable[..., np.ndarray]
-    # The fast path for pieces without an end of the sound. fold: (params, dtype, options) ->
-    # folded; interior: (folded, x [n + context], y [outputs of n], memory, start=, facts=), writes
-    # y.
+    # The fast path: fold: (params, dtype, options) -> folded; then either `open_live`, or, for
+    # pieces without an end of the sound, interior: (folded, x [n + context], y [outputs of n],
+    # memory, start=, facts=), writes y.
     fold: Callable[[Params, Any, Any], Any]
-    interior: Callable[..., None]
+    interior: Callable[..., None] | None = None
     # (samples, dtype) -> memory for `interior` on up to this number of samples, without context
     scratch: Callable[[int, Any], Any] = lambda samples, dtype: None
     # (folded, dtype, facts, rate) -> a stream; None if each piece includes its context

@@ -59,7 +59,10 @@ def run_bare(
     network = runner.network
     network = network if sample_rate is None else network.for_rate(sample_rate)
     facts, block = Facts(network.rate_in, len(x), edge), runner.block_at(network.rate_in)
-    feed = open_feed(network, facts, runner.dtype, runner.options, block=block, bare=True)
+    segments = runner.open_live is not None
+    feed = open_feed(
+        network, facts, runner.dtype, runner.options, block=block, bare=True, segments=segments
+    )
     runner.run(feed.cut(x, last=True))
     return feed.mix(last=True)
 

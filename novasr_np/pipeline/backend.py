@@ -68,6 +68,7 @@ class _Pieces:
         self, weights: Weights, folded: Any, threads: Threads, block: int, dtype: Any
     ) -> None:
         self._weights, self._folded, self._threads = weights, folded, threads
+        self._dtype = dtype
         self._new_memory = partial(weights.network.compute.scratch, block, dtype)
         self._memory: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -84,10 +85,17 @@ class _Pieces:
     def _one(self, piece: Piece) -> None:
         network, compute = piece.network, piece.network.compute
         place = network.place(piece.start, piece.facts)
-        if piece.at_end:
+        if compute.open_live:
+            live = compute.open_live(
+                self._folded, self._dtype, piece.facts._replace(channels=1), network.rate_in
+            )
+            (y,) = live.push(piece.x[np.newaxis], last=piece.at_end)
+            piece.y[:] = y[piece.skip : piece.skip + len(piece.y)]
+        elif piece.at_end:
             y = compute.forward(self._weights.params, piece.x, **place)
             piece.y[:] = y[piece.skip : piece.skip + len(piece.y)]
         else:
+            assert compute.interior is not None
             try:
                 memory = self._memory.get_nowait()
             except queue.Empty:

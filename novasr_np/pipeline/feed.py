@@ -5,6 +5,9 @@ side. A piece that includes this context gives exactly the samples of the whole 
 cross-fade (`ContextFeed`). Only at the ends of a sound do the layers see zeros: pieces there go
 through `forward`, the plain network, and all others through `interior`.
 
+Where a network's layers hold the samples that they still need (`LayerStream`), no piece is computed
+twice but where one segment of half a minute meets the next (`SegmentFeed`).
+
 In a network such as FlashSR each output depends on its whole window, and outputs near a window's
 edges are not reliable. So windows overlap, and each is cross-faded into the next in the middle of
 the overlap (`WindowFeed`).
@@ -16,12 +19,17 @@ import numpy as np
 
 from ..dsp.overlap import OverlapAdd
 from ..networks.record import Context, Facts, Network, Windows
+from ..samples import ceil_div
+
+_SEGMENT = 8  # blocks of a segment
 
 
 class Piece(NamedTuple):
     """Row of samples to compute."""
 
-    at_end: bool  # True if it holds an end of the sound: for `forward`, else for `interior`
+    # True if it holds an end of the sound: for `forward`, else for `interior`. Of a segment, if it
+    # is the last.
+    at_end: bool
     x: np.ndarray  # [n] input samples, context included
     start: int  # their first sample's position in the sound
     facts: Facts  # of the sound, with the level of this row only
@@ -57,16 +65,20 @@ def open_feed(
     block: int | None = None,
     whole_blocks: bool = False,
     bare: bool = False,
+    segments: bool = False,
 ) -> Feed:
     """Create the feed that cuts a sound for a network.
 
     options: of the network, as `Network.choose` returns them. The rest applies to networks with a
     context: block: input samples of a piece, None for the network's default; whole_blocks: keep
     back samples that do not fill a block, so that the pieces do not depend on the chunks; bare: end
-    as `forward` does, with no zeros after the sound.
+    as `forward` does, with no zeros after the sound; segments: for pieces that each are a stream,
+    whose layers hold samples.
     """
     if isinstance(network.cut, Windows):
         return WindowFeed(network, facts, dtype, options)
+    if segments:
+        return SegmentFeed(network, facts, dtype, block)
     return ContextFeed(network, facts, dtype, block, whole_blocks, bare)
 
 
@@ -85,7 +97,7 @@ class ContextFeed:
         assert isinstance(network.cut, Context)
         self._network, self._cut = network, network.cut
         size = self._cut.block if block is None else block
-        self._block = self._cut.step * -(-size // self._cut.step)
+        self._block = self._cut.step * ceil_div(size, self._cut.step)
         self._whole_blocks, self._bare = whole_blocks, bare
         self._facts = _by_row(facts)
         self._held = np.zeros((facts.channels, 0), dtype)
@@ -153,6 +165,58 @@ class ContextFeed:
                 out = row[at(begin) - first : at(stop) - first]
                 pieces.append(Piece(False, window, begin - cut.left, facts, network, 0, out))
         return pieces
+
+    def mix(self, last: bool) -> np.ndarray:
+        ready, self._ready = self._ready, []
+        if len(ready) == 1:
+            return ready[0]
+        return np.concatenate([self._held[:, :0], *ready], axis=-1)
+
+
+class SegmentFeed:
+    """Feed with long segments, each of which is a stream that begins at its context.
+
+    The segments do not depend on the chunks. Arguments as for `open_feed`.
+    """
+
+    def __init__(self, network: Network, facts: Facts, dtype: Any, block: int | None) -> None:
+        cut = network.cut
+        self._network, self._cut, self._facts = network, cut, _by_row(facts)
+        self._segment = (
+            _SEGMENT * cut.step * -(-(cut.block if block is None else block) // cut.step)
+        )
+        self._held = np.zeros((facts.channels, 0), dtype)
+        self._start = 0  # position in the sound of the first sample held
+        self._done = 0  # input samples whose outputs have been cut
+        self._ready: list[np.ndarray] = []
+        self.latency = cut.right
+
+    def cut(self, x: np.ndarray, last: bool) -> list[Piece]:
+        self._held = np.concatenate([self._held, x], axis=-1) if self._held.size else x
+        end = self._start + self._held.shape[-1]
+        pieces = []
+        while end >= self._done + self._segment + self._cut.right:
+            pieces += self._pieces(self._done + self._segment, False)
+        if last and end > self._done:
+            pieces += self._pieces(end, True)
+        keep = max(self._start, min(self._done - self._cut.left, end))
+        self._held, self._start = self._held[:, keep - self._start :].copy(), keep
+        return pieces
+
+    def _pieces(self, until: int, last: bool) -> list[Piece]:
+        """Cut the pieces for the outputs from `_done` to `until`, a row each."""
+        at, start = self._network.at, max(0, self._done - self._cut.left)
+        stop = until if last else until + self._cut.right
+        window = slice(start - self._start, stop - self._start)
+        length = (self._network.length(until) if last else at(until)) - at(self._done)
+        y = np.empty((len(self._held), length), self._held.dtype)
+        skip = at(self._done) - at(start)
+        self._ready.append(y)
+        self._done = until
+        return [
+            Piece(last, x[window], start, facts, self._network, skip, row)
+            for x, row, facts in zip(self._held, y, self._facts, strict=True)
+        ]
 
     def mix(self, last: bool) -> np.ndarray:
         ready, self._ready = self._ready, []

@@ -56,6 +56,7 @@ class Upsampler:
             runner.options,
             block=runner.block_at(network.rate_in),
             whole_blocks=whole_blocks,
+            segments=runner.open_live is not None,
         )
         live = runner.open_live if not whole_blocks else None
         if facts.follow and not (network.takes and live):

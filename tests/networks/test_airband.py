@@ -10,6 +10,7 @@ from novasr_np import Stream, forward, load_weights, stages, upsample
 from novasr_np.networks import NETWORKS
 from novasr_np.networks.airband import fast, features, model, spec, synthesis
 from novasr_np.networks.airband.follow import Follower
+from novasr_np.networks.airband.stream import FrameStream
 from novasr_np.networks.record import Facts
 from novasr_np.tensors import nest
 from novasr_np.weights import embedded_weights
@@ -135,11 +136,12 @@ def test_folded_equals_the_layers(variant, dtype, rate, edge):
     network = NETWORKS[variant.name].for_rate(rate)
     params, hop = random_params(1, network), network.cut.step
     x = with_gap(speech_like(network.cut.context + 40 * hop, rate))
-    place = network.place(0, Facts(rate, 1, edge))
+    place = {"facts": Facts(rate, 1, edge), "rate": rate}
     want = network.compute.forward(params, np.float64(x), **place)
     first = network.at(network.cut.left)
-    y = np.empty(40 * spec.HOP, dtype)
-    fast.interior(variant, fast.fold(params, dtype), x.astype(dtype), y, **place)
+    stream = FrameStream(variant, fast.fold(params, dtype), dtype, **place)
+    y = stream.push(x[np.newaxis].astype(dtype))[0, first:]
+    assert len(y) == 40 * spec.HOP
     tolerance = {np.float32: 2e-6, np.float64: 1e-11}[dtype]
     check(y, want[first : first + len(y)], tolerance)
 

@@ -6,7 +6,7 @@ from ..record import Compute, Context, Network, Ports, Table
 from . import fast, faults, model, spec, to_onnx
 from .stream import FrameStream
 
-_BLOCK_FRAMES = 800  # 4 s: with fewer much is computed twice, with more the cache is left
+_BLOCK_FRAMES = 800  # 4 s
 
 
 def _cut(variant: spec.Variant, rate: int) -> Context:
@@ -44,7 +44,6 @@ def _network(variant: spec.Variant) -> Network:
             stages=partial(model.stages, variant=variant),
             forward=partial(model.forward, variant=variant),
             fold=fast.fold,
-            interior=partial(fast.interior, variant),
             open_live=partial(FrameStream, variant),
         ),
         ports=Ports(variant.self_test, faults.faults(variant), partial(to_onnx.export, variant)),

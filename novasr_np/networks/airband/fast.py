@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...tensors import cast
-from ..record import Facts, Params
-from .features import features, heard, spectra, window
-from .model import edge_bin
+from ..record import Params
+from .features import AT_A_TIME, features, heard, window
 from .spec import (
     BINS,
     CHANNELS,
@@ -31,17 +30,15 @@ from .spec import (
     MADE_GAIN,
     OUTPUT_OFFSET,
     OUTPUT_SCALE,
-    SAMPLE_RATE_IN,
     SOURCE,
     TINY,
     Variant,
 )
-from .synthesis import overlap_add, overtones, spread
+from .synthesis import spread
 
-_AT_A_TIME = 64  # frames of which the bins fit a core's cache
-
-# (h [..., time], frames behind, frames ahead) -> h extended by these frames
-Extend = Callable[[np.ndarray, int, int], np.ndarray]
+# (h [..., time], frames behind, frames ahead, rows=False) -> h extended by these frames; rows:
+# whether each frame is contiguous in memory
+Extend = Callable[..., np.ndarray]
 
 
 class Block(NamedTuple):
@@ -92,31 +89,18 @@ def fold(params: Params, dtype: Any, options: None = None) -> Folded:
     )
 
 
-def interior(
-    variant: Variant,
-    p: Folded,
-    x: np.ndarray,
-    y: np.ndarray,
-    memory: None = None,
-    start: int = 0,
-    facts: Facts | None = None,
-    rate: int = SAMPLE_RATE_IN,
-) -> None:
-    """Upsample x [n + context] at `rate` Hz, without the signal's ends, to y [48000 n / rate].
-
-    facts: of the sound, with its edge. start: not needed.
-    """
-    spectrum = spectra(x, rate)
-    edges = np.full(spectrum.shape[-2], edge_bin(facts, rate))
-    y[:] = overlap_add(made_frames(p, spectrum, edges, variant, lambda h, *_: h))
-
-
 def made_frames(
-    p: Folded, spectrum: np.ndarray, edges: np.ndarray, variant: Variant, extend: Extend
+    p: Folded,
+    spectrum: np.ndarray,
+    edges: np.ndarray,
+    variant: Variant,
+    extend: Extend,
+    before: np.ndarray,
 ) -> np.ndarray:
-    """Compute frames of samples [..., frames, 960] from spectra [..., frames, bins].
+    """Compute frames of samples from spectra [..., frames, bins].
 
-    edges [frames]: the first bin of each frame that is not the sound's own.
+    edges [frames]: the first bin of each frame that is not the sound's own. before [..., n, 960]:
+    the last frames of samples, which are returned in front, [..., n + frames, 960].
     """
     behind, ahead = variant.behind, variant.ahead
     dtype = p.out.dtype
@@ -145,43 +129,55 @@ def made_frames(
     np.maximum(h, 0, out=h)
     h += negative
     count, first = h.shape[-1], variant.frames_behind
-    wide = extend(spectrum.swapaxes(-1, -2), first, variant.frames_ahead)
+    wide = extend(spectrum.swapaxes(-1, -2), first, variant.frames_ahead, rows=True)
     own = wide[..., first : first + count].swapaxes(-1, -2)
     at = extend(edges, first, variant.frames_ahead)[first : first + count]
-    frames = np.empty((*h.shape[:-2], count, FRAME), dtype)
+    done = before.shape[-2]
+    frames = np.empty((*h.shape[:-2], done + count, FRAME), dtype)
+    frames[..., :done, :] = before
     for run, edge in _runs(at):
-        for begin in range(run.start, run.stop, _AT_A_TIME):
-            part = slice(begin, min(begin + _AT_A_TIME, run.stop))
-            frames[..., part, :] = _sound(p, own[..., part, :], h[..., part], edge)
+        for begin in range(run.start, run.stop, AT_A_TIME):
+            part = slice(begin, min(begin + AT_A_TIME, run.stop))
+            out = frames[..., done + part.start : done + part.stop, :]
+            _sound(p, own[..., part, :], h[..., part], edge, out)
     return frames
 
 
-def _sound(p: Folded, own: np.ndarray, h: np.ndarray, edge: int) -> np.ndarray:
-    """Samples of n frames: spectra [..., n, bins], activations [..., 64, n] -> [..., n, 960]."""
+def _sound(p: Folded, own: np.ndarray, h: np.ndarray, edge: int, out: np.ndarray) -> None:
+    """Write n frames [..., n, 960] of spectra [..., n, bins] and activations [..., 64, n]."""
     dtype = p.out.dtype
-    bins = np.empty((*own.shape[:-1], BINS), own.dtype)
+    bins = np.empty((*own.shape[:-1], BINS + 1), own.dtype)
+    bins[..., BINS] = 0  # though `irfft` would take it for 0, it would take longer
     np.multiply(own[..., :edge], dtype.type(KEPT_GAIN), out=bins[..., :edge])
     if edge < BINS:
         first = max(0, edge - FLAT_CARRIER)
-        bright = overtones(_rectified(own, edge))[..., first:]
+        bright = _overtones(_rectified(own, edge))[..., first:]
         gain = h.swapaxes(-1, -2) @ p.out[:, edge:]
         gain += p.bias_out[edge:]
         np.exp(gain, out=gain)
         gain /= _rms(bright, FLAT_CARRIER)[..., edge - first : -1]
-        np.multiply(bright[..., edge - first : -1], gain, out=bins[..., edge:])
-    frames = np.fft.irfft(bins, FRAME)
-    frames *= window(FRAME, frames.dtype)
-    return frames
+        np.multiply(bright[..., edge - first : -1], gain, out=bins[..., edge:BINS])
+    np.multiply(np.fft.irfft(bins, FRAME), window(FRAME, dtype), out=out)
 
 
 def _rectified(own: np.ndarray, edge: int) -> np.ndarray:
-    """As `synthesis.rectified`."""
+    """As `synthesis.rectified`, times 960 and less its mean, which no bin that is made hears."""
     source = own[..., SOURCE.start : min(edge, SOURCE.stop)]
     flat = np.zeros((*source.shape[:-1], BINS + 1), own.dtype)
     part = flat[..., SOURCE.start : SOURCE.start + source.shape[-1]]
     np.divide(source, _rms(source, FLAT_SOURCE), out=part)
+    part *= FRAME
     z = np.fft.irfft(flat, FRAME)
-    return np.abs(z, out=z)
+    np.abs(z, out=z)
+    z -= z.mean(axis=-1, keepdims=True)  # or all would be rounded by it
+    return z
+
+
+def _overtones(z: np.ndarray) -> np.ndarray:
+    """As `synthesis.overtones`, of z / 960."""
+    # With a factor in float32, as this norm's is, numpy computes in float32; with none in float64,
+    # and with two copies.
+    return np.fft.rfft(z, norm="forward").astype(np.result_type(z, np.complex64), copy=False)
 
 
 def _rms(spectrum: np.ndarray, side: int) -> np.ndarray:
@@ -189,30 +185,33 @@ def _rms(spectrum: np.ndarray, side: int) -> np.ndarray:
     count = spectrum.shape[-1]
     wide = np.empty((*spectrum.shape[:-1], count + 2 * side), spectrum.real.dtype)
     power = wide[..., side : side + count]
-    np.multiply(spectrum.real, spectrum.real, out=power)
-    power += spectrum.imag * spectrum.imag
+    squares = spectrum.view(wide.dtype) ** 2  # of the real and imaginary parts in turn
+    np.add(squares[..., ::2], squares[..., 1::2], out=power)
     wide[..., :side] = power[..., :1]
     wide[..., side + count :] = power[..., -1:]
-    # Sums over 1, 2, 4, .. bins, of which those that make up 2 side + 1 are added.
-    total, done, part, size = None, 0, wide, 1
-    while size <= 2 * side + 1:
+    # Sums over 1, 2, 4, .. bins, of which those that make up 2 side + 1 are added. Frames are taken
+    # as one row, for speed: sums that reach from one into the next are left out at the end.
+    out = np.empty_like(wide)
+    part, total = wide.ravel(), out.ravel()[: wide.size - 2 * side]
+    total[:], done, size = TINY * (2 * side + 1), 0, 1
+    while True:
         if (2 * side + 1) & size:
-            here = part[..., done : done + count]
-            total = here.copy() if total is None else np.add(total, here, out=total)
+            total += part[done : done + len(total)]
             done += size
-        part, size = part[..., :-size] + part[..., size:], 2 * size
-    assert total is not None
+        if done > 2 * side:
+            break
+        part, size = part[:-size] + part[size:], 2 * size
     total *= wide.dtype.type(1 / (2 * side + 1))
-    total += wide.dtype.type(TINY)
-    return np.sqrt(total, out=total)
+    np.sqrt(total, out=total)
+    return out[..., :count]
 
 
 def _runs(edges: np.ndarray) -> list[tuple[slice, int]]:
     """Runs of frames with the same edge."""
     if not len(edges):
         return []
-    if (edges == edges[0]).all():  # nearly always
-        return [(slice(0, len(edges)), int(edges[0]))]
+    if len(same := set(edges.tolist())) == 1:  # nearly always
+        return [(slice(0, len(edges)), same.pop())]
     ends = [0, *(np.flatnonzero(np.diff(edges)) + 1).tolist(), len(edges)]
     return [(slice(a, b), int(edges[a])) for a, b in pairwise(ends)]
 

@@ -21,6 +21,8 @@ from .spec import (
     SAMPLE_RATE_OUT,
 )
 
+AT_A_TIME = 64  # frames of which the bins fit a core's cache
+
 
 class Heard(NamedTuple):
     """What is heard of each band when a sound ends at an edge. Made by `heard`."""
@@ -42,9 +44,13 @@ def spectra(x: np.ndarray, rate: int) -> np.ndarray:
     shape = (*x.shape[:-1], (x.shape[-1] - size) // hop + 1, size)
     # A view, made directly: for the short pieces of a stream, `as_strided` takes longer.
     frames = np.ndarray(shape, x.dtype, x, 0, (*lead, hop * step, step))
-    # In float64, whatever x is: numpy's FFT in float32 takes five times as long.
-    spectrum = np.fft.rfft(frames * (window(size, np.dtype(np.float64)) * SAMPLE_RATE_OUT / rate))
-    return spectrum.astype(np.result_type(x, np.complex64), copy=False)
+    # In float64, whatever x is, so that quiet bins beside loud ones keep their precision.
+    scaled = window(size, np.dtype(np.float64)) * (SAMPLE_RATE_OUT / rate)
+    spectrum = np.empty((*shape[:-1], size // 2 + 1), np.result_type(x, np.complex64))
+    for begin in range(0, shape[-2], AT_A_TIME):
+        part = slice(begin, begin + AT_A_TIME)
+        spectrum[..., part, :] = np.fft.rfft(frames[..., part, :] * scaled)
+    return spectrum
 
 
 def features(spectrum: np.ndarray, edge: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from .model import edge_bin
 from .spec import FRAME, HOPS, OVERLAP, Variant
 from .synthesis import overlap_add
 
+_AT_ONCE = 800  # frames that are computed together, at most: with more the cache is left
 _ROOM = 64  # frames that a stream's layer can take before it moves the frames that it holds
 
 
@@ -42,11 +43,19 @@ class FrameStream:
         count = self._x.shape[-1] // self._hop - OVERLAP
         if count <= 0:
             return self._x[:, :0]
-        spectrum = spectra(self._x, self._rate)
+        parts = []
+        for begin in range(0, count, _AT_ONCE):
+            stop = min(begin + _AT_ONCE, count)
+            x = self._x[:, begin * self._hop : (stop + OVERLAP) * self._hop]
+            parts.append(self._made(x, last and stop == count))
         self._x = self._x[:, count * self._hop :].copy()
+        return np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+
+    def _made(self, x: np.ndarray, last: bool) -> np.ndarray:
+        spectrum = spectra(x, self._rate)
         extend = _Extension(self._held, last)
-        frames = made_frames(self._p, spectrum, self._edges.push(spectrum), self._variant, extend)
-        frames = np.concatenate([self._overlap, frames], axis=-2)
+        edges = self._edges.push(spectrum)
+        frames = made_frames(self._p, spectrum, edges, self._variant, extend, self._overlap)
         self._overlap = frames[..., max(0, frames.shape[-2] - OVERLAP) :, :].copy()
         return overlap_add(frames)
 
@@ -57,9 +66,9 @@ class _Extension:
     def __init__(self, held: list["_Held"], last: bool) -> None:
         self._held, self._last, self._call = held, last, 0
 
-    def __call__(self, h: np.ndarray, behind: int, ahead: int) -> np.ndarray:
+    def __call__(self, h: np.ndarray, behind: int, ahead: int, rows: bool = False) -> np.ndarray:
         if self._call == len(self._held):
-            self._held.append(_Held(h, behind, ahead))
+            self._held.append(_Held(h, behind, ahead, rows))
         held = self._held[self._call]
         self._call += 1
         return held.push(h, self._last)
@@ -68,13 +77,14 @@ class _Extension:
 class _Held:
     """Frames that one layer still needs, contiguous in memory with free space after them.
 
-    So most pushes only write the new frames, and move nothing.
+    So most pushes only write the new frames, and move nothing. rows: whether each frame, not each
+    channel, is contiguous.
     """
 
-    def __init__(self, h: np.ndarray, behind: int, ahead: int) -> None:
-        self._ahead, self._enough = ahead, behind + ahead
+    def __init__(self, h: np.ndarray, behind: int, ahead: int, rows: bool) -> None:
+        self._ahead, self._enough, self._rows = ahead, behind + ahead, rows
         self._first, self._end = 0, behind
-        self._frames = np.zeros((*h.shape[:-1], self._enough + _ROOM), h.dtype)
+        self._frames = self._zeros(h, self._enough + _ROOM)
 
     def push(self, h: np.ndarray, last: bool) -> np.ndarray:
         """Append h [..., frames], and zeros if it is the last; return all that is held."""
@@ -83,7 +93,7 @@ class _Held:
         if end > self._frames.shape[-1]:
             kept = self._frames[..., self._first : self._end]
             room = max(_ROOM, end - self._end)
-            self._frames = np.zeros((*h.shape[:-1], kept.shape[-1] + room), h.dtype)
+            self._frames = self._zeros(h, kept.shape[-1] + room)
             self._frames[..., : kept.shape[-1]] = kept
             end, self._first, self._end = end - self._first, 0, kept.shape[-1]
         self._frames[..., self._end : self._end + count] = h
@@ -91,3 +101,8 @@ class _Held:
         self._first, self._end = max(self._first, end - self._enough), end
         # From exactly this number of frames a layer computes none.
         return wide if wide.shape[-1] > self._enough else self._frames[..., : self._enough]
+
+    def _zeros(self, h: np.ndarray, frames: int) -> np.ndarray:
+        if self._rows:
+            return np.zeros((*h.shape[:-2], frames, h.shape[-2]), h.dtype).swapaxes(-1, -2)
+        return np.zeros((*h.shape[:-1], frames), h.dtype)
