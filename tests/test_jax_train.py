@@ -263,6 +263,22 @@ def test_command_trains_exports_and_resumes(recordings, tmp_path, monkeypatch, c
     ):
         assert part in metadata["provenance"]
     assert metadata["licence"] == "test"
+    other = tmp_path / "other.safetensors"
+    novasr_np.weights.save_weights(
+        RECIPE.tree(RECIPE.initial(1)), other, provenance="drawn", licence="none"
+    )
+    # A learning rate of next to nothing leaves the mean of both.
+    run(
+        "--steps", "1", "--batch", "2", "--learning-rate", "1e-9", "--init", str(target), str(other)
+    )
+    _, mean, metadata = novasr_np.weights.read_weights(target)
+    _, second, _ = novasr_np.weights.read_weights(other)
+    for name, value in mean.items():
+        check(value, (np.float32(tensors[name]) + np.float32(second[name])) / 2, 2e-3)
+    assert "from mine.safetensors, sha256 " in metadata["provenance"]
+    assert " and other.safetensors, sha256 " in metadata["provenance"]
+    with pytest.raises(SystemExit, match="--lift must be left out for NovaSR"):
+        run("--steps", "1", "--lift", "8000:1")
 
     params = novasr_np.load_weights(target).params
     x = speech_like(500)

@@ -14,7 +14,8 @@ from novasr_jax.train.airband import data as draws  # noqa: E402
 from novasr_jax.train.data import Recording  # noqa: E402
 from novasr_np.dsp.resample import resample  # noqa: E402
 from novasr_np.networks.airband import features as in_numpy  # noqa: E402
-from novasr_np.networks.airband.spec import FIRST, WIDTHS  # noqa: E402
+from novasr_np.networks.airband.spec import BIN, FIRST, VARIANTS, WIDTHS  # noqa: E402
+from novasr_np.tensors import nest  # noqa: E402
 
 RECIPE = airband.RECIPES[0]
 FRAMES = 60
@@ -251,6 +252,18 @@ def test_loss_is_least_at_the_truth(pair):
     ):
         for sign in (-1, 1):
             assert float(LOSS(pair.truth + sign * np.float32(change), pair)) > least + 1e-3
+
+
+def test_levels_are_raised_between_points(pair):
+    """By dB of power: none at 4 kHz, 3 at 8 kHz, and as much beyond; nothing else changes."""
+    before = learn.initial(0)
+    after = learn.lifted(before, [4000, 8000], [0, 3])
+    variant = VARIANTS[0]
+    levels = [learn.predicted(variant, nest(trained), pair) for trained in (before, after)]
+    rise = 10 * np.asarray(levels[1] - levels[0])
+    middles = BIN * (FIRST + np.cumsum(WIDTHS) - np.array(WIDTHS) / 2)
+    want = np.clip((middles - 4000) / 4000, 0, 1) * 3
+    check(rise, np.broadcast_to(want, rise.shape), 1e-4)
 
 
 def test_likeness_hears_when_power_rises_and_not_how_much():
