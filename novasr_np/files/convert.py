@@ -79,6 +79,7 @@ def convert(
     runner: Runner,
     progress: Callable[[float], object],
     begin: Callable[[Result], object] = lambda _: None,
+    sync: bool = True,
 ) -> Result:
     """Upsample one file. Errors are reported in the result.
 
@@ -101,7 +102,7 @@ def convert(
         piped = PIPE in (source, target)
         with tempfile.TemporaryDirectory(prefix="novasr-") if piped else nullcontext("") as spool:
             path = _spooled_source(source, spool)
-            _convert(path, target, spool, options, runner, result, progress, begin)
+            _convert(path, target, spool, options, runner, result, progress, begin, sync)
         result.status = "done"
     except (OSError, ValueError, MemoryError) as error:
         if getattr(error, "filename", None) == source:  # the result already names it
@@ -122,6 +123,7 @@ def _convert(
     result: Result,
     progress: Callable[[float], object],
     begin: Callable[[Result], object],
+    sync: bool,
 ) -> None:
     network = runner.network
     with reading(path) as source:
@@ -171,6 +173,7 @@ def _convert(
                     speakers,
                     place and place.at_rate(source.sample_rate, network.rate_out),
                     behind=not sound.is_held,
+                    sync=sync,
                 ) as file,
             ):
                 for y in _upsampled(sound.blocks(), stream, result.channels, runner):

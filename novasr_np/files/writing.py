@@ -40,6 +40,7 @@ def writing(
     layout: int | None = None,
     broadcast: bext.Broadcast | None = None,
     behind: bool = True,
+    sync: bool = True,
 ) -> Iterator["Sink"]:
     """Open a sound file that appears under `path` when the block ends without error.
 
@@ -49,7 +50,8 @@ def writing(
     format keeps what it has room for.
     layout: the speakers that the channels are for, as in `layout`, which they are in the order of.
     behind: write on a thread, so that the caller computes meanwhile. Without it, an interrupt must
-    not come between (`deferred_signals`), or libsndfile's memory may be freed twice.
+    not come between (`deferred_signals`), or libsndfile's memory may be freed twice. sync: as for
+    `atomic_write`.
     Raises ValueError for a pair that does not exist (`check_format`), AudioError if libsndfile
     fails or the format filters a channel of this layout, OSError if the file system fails.
     """
@@ -69,7 +71,7 @@ def writing(
     is_limited = major in ("WAV", "WAVEX", "AIFF")
     limit = _MAX_BYTES // (channels * _BYTES.get(subtype, 1)) if is_limited else None
     encode = _INT16.get(FORMATS[format][1]) if subtype == "PCM_16" else None
-    with atomic_write(path) as file:
+    with atomic_write(path, sync) as file:
         with ThreadPoolExecutor(1) if behind else nullcontext() as thread:
             sink = Sink(Path(file.name), thread, order, encode, limit)
             try:
