@@ -15,7 +15,7 @@ from . import local, manifest
 from .ledger import Result
 from .manifest import Row
 from .plan import Task
-from .worker import failure, open_worker
+from .worker import failure, finish, open_worker
 
 _ROWS = 16  # rows that an actor takes at once, at most; if it is killed, all are done again
 MAX_ATTEMPTS = 3  # at a row, so that a file that kills its actor does not do so for ever
@@ -118,7 +118,8 @@ class _Actor:
 
     def __call__(self, batch: dict) -> dict:
         rows = [Row(*json.loads(row)) for row in batch["row"]]
-        results = local.threads(self._one, rows, self._files_at_once)
+        results = list(local.threads(self._one, rows, self._files_at_once))
+        finish(results, self._task)
         return {"result": [json.dumps(result) for result in results]}
 
     def _one(self, row: Row, **options: Any) -> Result:

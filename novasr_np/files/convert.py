@@ -5,8 +5,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from ..errors import AudioError, message
 from ..pipeline.look import edge_note, look
 from ..pipeline.runner import Runner
 from ..pipeline.upsampler import Upsampler
-from ..samples import check_levels, count_saturated
+from ..samples import check_levels
+from ..threads import ahead
 from . import formats, layout
 from .find import PIPE
 from .reading import Source, reading
@@ -28,6 +29,8 @@ _CHOOSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "first": lambda x: x[:1],
     "mono": lambda x: x.mean(axis=0, keepdims=True),
 }
+_HELD = 1 << 20  # samples, over all channels, of a sound that is held in memory
+_CHUNKS = 8  # a runner's chunks of a long sound that a thread has at a time
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ def convert(
     runner: Runner,
     progress: Callable[[float], object],
     begin: Callable[[Result], object] = lambda _: None,
+    sync: bool = True,
 ) -> Result:
     """Upsample one file. Errors are reported in the result.
 
@@ -100,7 +104,7 @@ def convert(
         piped = PIPE in (source, target)
         with tempfile.TemporaryDirectory(prefix="novasr-") if piped else nullcontext("") as spool:
             path = _spooled_source(source, spool)
-            _convert(path, target, spool, options, runner, result, progress, begin)
+            _convert(path, target, spool, options, runner, result, progress, begin, sync)
         result.status = "done"
     except (OSError, ValueError, MemoryError) as error:
         if getattr(error, "filename", None) == source:  # the result already names it
@@ -121,6 +125,7 @@ def _convert(
     result: Result,
     progress: Callable[[float], object],
     begin: Callable[[Result], object],
+    sync: bool,
 ) -> None:
     network = runner.network
     with reading(path) as source:
@@ -133,9 +138,10 @@ def _convert(
         # A header is completed at the end, but a pipe cannot be rewound: spool, then send.
         final = Path(spool, "output") if target == PIPE else Path(target)
         keep, by = options.keep_lowband, options.resampler
+        sound = _Sound(source, options, runner)
         facts = look(
             network,
-            lambda: _looked_at(source, options),
+            sound.looked_at,
             source.sample_rate,
             result.channels,
             resampler=by,
@@ -143,8 +149,9 @@ def _convert(
             edge=options.edge,
             dtype=runner.dtype,
         )
-        # As outputs come: a network whose layers hold their frames (airband) computes least so.
-        stream = Upsampler(runner, facts, resampler=by, keep_lowband=keep)
+        stream = Upsampler(
+            runner, facts, resampler=by, keep_lowband=keep, whole_blocks=sound.in_whole_blocks
+        )
         result.band_edge, result.kept_below = facts.edge, stream.kept_below
         frames = network.duration(source.frames, source.sample_rate)
         place = source.broadcast
@@ -166,16 +173,18 @@ def _convert(
                     source.tags,
                     speakers,
                     place and place.at_rate(source.sample_rate, network.rate_out),
+                    behind=not sound.is_held,
+                    sync=sync,
                 ) as file,
+                closing(sound.blocks()) as blocks,
             ):
-                for y in _upsampled(source, stream, result.channels, options, runner):
+                for y in _upsampled(blocks, stream, result.channels, runner):
                     interrupt()
                     file.write(y)
                     seconds = y.shape[-1] / network.rate_out
                     result.audio_seconds += seconds
-                    result.peak = max(result.peak, float(np.abs(y).max(initial=0.0)))
-                    result.saturated += count_saturated(y)
                     progress(seconds)
+            result.peak, result.saturated = file.peak, file.saturated
         except OSError as error:
             raise OSError(error.errno, error.strerror, target) from error
     if target == PIPE:
@@ -184,10 +193,38 @@ def _convert(
         sys.stdout.buffer.flush()
 
 
-def _looked_at(source: Source, options: Options) -> Iterator[np.ndarray]:
-    """Yield the sound of a file from its beginning."""
-    with source.again() as other:
-        yield from _blocks(other.blocks(), options)
+class _Sound:
+    """Sound of a file, which is looked at before the work.
+
+    A short one is decoded once, held, and computed as it comes. A long one is decoded ahead of the
+    work, by threads that share its blocks; so that a network whose layers hold their frames
+    (airband) keeps them all busy, too, its blocks are whole there, whatever their number.
+    """
+
+    def __init__(self, source: Source, options: Options, runner: Runner) -> None:
+        self._source, self._options = source, options
+        channels = source.channels if options.channels == "each" else 1
+        self.is_held = 0 < source.frames * source.channels <= _HELD
+        self.in_whole_blocks = not self.is_held and runner.open_live is not None
+        chunk = runner.chunk * (_CHUNKS * runner.threads if self.in_whole_blocks else 1)
+        samples = max(1, chunk // channels // runner.multiple) * runner.multiple
+        self._frames = max(1, samples * source.sample_rate // runner.network.rate_in)
+        self._held = list(self._decoded()) if self.is_held else []
+
+    def looked_at(self) -> Iterator[np.ndarray]:
+        """Yield the sound from its beginning, any number of times."""
+        if self.is_held:
+            yield from self._held
+            return
+        with self._source.again() as other:
+            yield from _blocks(other.blocks(), self._options)
+
+    def blocks(self) -> Generator[np.ndarray, None, None]:
+        """Yield the blocks for the work, once. Close it before the source."""
+        yield from self._held if self.is_held else ahead(self._decoded())
+
+    def _decoded(self) -> Iterator[np.ndarray]:
+        return _blocks(self._source.blocks(self._frames), self._options)
 
 
 def _blocks(blocks: Iterable[np.ndarray], options: Options) -> Iterator[np.ndarray]:
@@ -199,11 +236,9 @@ def _blocks(blocks: Iterable[np.ndarray], options: Options) -> Iterator[np.ndarr
 
 
 def _upsampled(
-    source: Source, stream: Upsampler, channels: int, options: Options, runner: Runner
+    blocks: Iterable[np.ndarray], stream: Upsampler, channels: int, runner: Runner
 ) -> Iterator[np.ndarray]:
-    samples = max(1, runner.chunk // channels // runner.multiple) * runner.multiple
-    frames = max(1, samples * source.sample_rate // runner.network.rate_in)
-    for x in _blocks(source.blocks(frames), options):
+    for x in blocks:
         yield stream.push(x.astype(runner.dtype, copy=False))
     yield stream.push(np.zeros((channels, 0), runner.dtype), last=True)
 
