@@ -115,6 +115,7 @@ class Stream:
             Facts(self.sample_rate, self.channels, hertz, follow=follow),
             resampler=resampler,
             keep_lowband=keep_lowband,
+            live=True,
         )
         self._n_pushed = 0
         self._ended = False

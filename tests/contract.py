@@ -240,7 +240,7 @@ def chunks_equal_the_whole(network: Network) -> None:
     for threads, size in ((1, x.shape[-1]), (2, x.shape[-1] // 3 + 1)):
         backend = Backend(threads, options, block=100 if exact else None)
         with backend.open(Weights(network, params), np.float32) as runner:
-            upsampler = Upsampler(runner, facts, whole_blocks=True)
+            upsampler = Upsampler(runner, facts)
             starts = range(0, x.shape[-1], size)
             parts = [upsampler.push(x[:, i : i + size]) for i in starts]
             parts.append(upsampler.push(x[:, :0], last=True))

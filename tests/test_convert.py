@@ -3,7 +3,6 @@
 import dataclasses
 import threading
 
-import numpy as np
 import pytest
 import soundfile
 from conftest import speech
@@ -21,7 +20,7 @@ def converted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(threads, format="wav"):
-        runner = Backend(threads).open(load_weights("airband"))
+        runner = Backend(threads, block=16_000).open(load_weights("airband"))  # segments of 8 s
         lists = []
 
         def run(pieces):
@@ -40,7 +39,6 @@ def converted(tmp_path, monkeypatch):
 @pytest.mark.parametrize("channels", [1, 2])
 def test_a_long_file_has_the_same_bytes_by_any_number_of_threads(converted, monkeypatch, channels):
     monkeypatch.setattr(converting, "_HELD", 0)
-    monkeypatch.setattr(converting, "_CHUNKS", 2)
     speech("a.wav", 16_000, channels, 27 * 16_000 + 5)
     one, _ = converted(1)
     for threads in (2, 3):
@@ -54,9 +52,7 @@ def test_a_file_that_is_held_has_the_samples_of_one_that_is_not(converted, monke
     held, _ = converted(2)
     monkeypatch.setattr(converting, "_HELD", 0)
     other, _ = converted(2)
-    held, other = (np.frombuffer(y[-400_000:], "<i2").astype(int) for y in (held, other))
-    assert np.abs(held - other).max() <= 1
-    assert (held != other).mean() < 1e-3
+    assert held == other
 
 
 def test_a_short_file_is_decoded_once(converted, monkeypatch):

@@ -30,7 +30,6 @@ _CHOOSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mono": lambda x: x.mean(axis=0, keepdims=True),
 }
 _HELD = 1 << 20  # samples, over all channels, of a sound that is held in memory
-_CHUNKS = 8  # a runner's chunks of a long sound that a thread has at a time
 
 
 @dataclass(frozen=True)
@@ -149,9 +148,7 @@ def _convert(
             edge=options.edge,
             dtype=runner.dtype,
         )
-        stream = Upsampler(
-            runner, facts, resampler=by, keep_lowband=keep, whole_blocks=sound.in_whole_blocks
-        )
+        stream = Upsampler(runner, facts, resampler=by, keep_lowband=keep)
         result.band_edge, result.kept_below = facts.edge, stream.kept_below
         frames = network.duration(source.frames, source.sample_rate)
         place = source.broadcast
@@ -196,18 +193,14 @@ def _convert(
 class _Sound:
     """Sound of a file, which is looked at before the work.
 
-    A short one is decoded once, held, and computed as it comes. A long one is decoded ahead of the
-    work, by threads that share its blocks; so that a network whose layers hold their frames
-    (airband) keeps them all busy, too, its blocks are whole there, whatever their number.
+    A short one is decoded once, and held; a long one is decoded ahead of the work, by a thread.
     """
 
     def __init__(self, source: Source, options: Options, runner: Runner) -> None:
         self._source, self._options = source, options
         channels = source.channels if options.channels == "each" else 1
         self.is_held = 0 < source.frames * source.channels <= _HELD
-        self.in_whole_blocks = not self.is_held and runner.open_live is not None
-        chunk = runner.chunk * (_CHUNKS * runner.threads if self.in_whole_blocks else 1)
-        samples = max(1, chunk // channels // runner.multiple) * runner.multiple
+        samples = max(1, runner.chunk // channels // runner.multiple) * runner.multiple
         self._frames = max(1, samples * source.sample_rate // runner.network.rate_in)
         self._held = list(self._decoded()) if self.is_held else []
 

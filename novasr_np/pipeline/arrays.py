@@ -91,7 +91,7 @@ class _Sound:
             dtype=runner.dtype,
             **how,
         )
-        self.upsampler = Upsampler(runner, facts, whole_blocks=True, **how)
+        self.upsampler = Upsampler(runner, facts, **how)
         length = runner.network.duration(x.shape[-1], facts.sample_rate)
         self.y = np.empty((*x.shape[:-1], length), runner.dtype)
         self._rows = self.y.reshape(channels, length)

@@ -14,7 +14,7 @@ from ..samples import float_type, whole_number
 from ..tensors import check_finite, check_output
 from ..threads import Threads
 from ..weights import Weights
-from .feed import Piece
+from .feed import SEGMENT, Piece
 from .runner import Runner
 
 _CHUNK_SECONDS = 4  # of a file or stream at a time, enough blocks to keep the threads busy
@@ -49,14 +49,16 @@ class Backend:
             folded = compute.fold(weights.params, dtype, options)
         check_finite(folded, network.name, dtype)
         live = partial(_CheckedLive, folded, dtype) if compute.open_live else None
+        chunk = max(hop, _CHUNK_SECONDS * network.rate_in)
+        if live:  # a segment for each thread
+            chunk = threads.count * SEGMENT * block
         return Runner(
             network,
             options,
             dtype,
             _Pieces(weights, folded, threads, block, dtype).run,
             block,
-            max(hop, _CHUNK_SECONDS * network.rate_in),
-            threads=threads.count,
+            chunk,
             open_live=live,
             close=threads.close,
         )

@@ -21,7 +21,7 @@ from ..dsp.overlap import OverlapAdd
 from ..networks.record import Context, Facts, Network, Windows
 from ..samples import ceil_div
 
-_SEGMENT = 8  # blocks of a segment
+SEGMENT = 8  # blocks
 
 
 class Piece(NamedTuple):
@@ -182,9 +182,8 @@ class SegmentFeed:
     def __init__(self, network: Network, facts: Facts, dtype: Any, block: int | None) -> None:
         cut = network.cut
         self._network, self._cut, self._facts = network, cut, _by_row(facts)
-        self._segment = (
-            _SEGMENT * cut.step * -(-(cut.block if block is None else block) // cut.step)
-        )
+        size = cut.block if block is None else block
+        self._segment = SEGMENT * cut.step * ceil_div(size, cut.step)
         self._held = np.zeros((facts.channels, 0), dtype)
         self._start = 0  # position in the sound of the first sample held
         self._done = 0  # input samples whose outputs have been cut

@@ -17,8 +17,8 @@ class Upsampler:
     """Upsample a sound chunk by chunk, from any rate to the network's.
 
     runner: computes the pieces; it stays open. facts: of the sound (`look`). resampler,
-    keep_lowband: as for `novasr_np.upsample`. whole_blocks: return outputs later than necessary, in
-    pieces that do not depend on the chunks; otherwise outputs come as soon as they are determined.
+    keep_lowband: as for `novasr_np.upsample`. live: return outputs as soon as they are determined;
+    otherwise they come later, in pieces that do not depend on the chunks.
 
     Raises ValueError for an invalid resampler or Hz, or if the facts lack a level that
     the network needs; TypeError as `low_band_end`, ModuleNotFoundError without soxr.
@@ -31,7 +31,7 @@ class Upsampler:
         *,
         resampler: str = "auto",
         keep_lowband: Any = None,
-        whole_blocks: bool = False,
+        live: bool = False,
     ) -> None:
         network, dtype = runner.network.for_rate(facts.sample_rate), runner.dtype
         if network.needs and facts.level is None:
@@ -55,13 +55,13 @@ class Upsampler:
             dtype,
             runner.options,
             block=runner.block_at(network.rate_in),
-            whole_blocks=whole_blocks,
+            whole_blocks=not live,
             segments=runner.open_live is not None,
         )
-        live = runner.open_live if not whole_blocks else None
-        if facts.follow and not (network.takes and live):
+        stream = runner.open_live if live else None
+        if facts.follow and not (network.takes and stream):
             raise ValueError(f"edge must be None or Hz for {network.name} here, got 'follow'")
-        self._live = live(network, facts) if live else None
+        self._live = stream(network, facts) if stream else None
         self._chunk = self._made = np.zeros((channels, 0), dtype)
         self._last = False
         self._n_taken = self._n_given = 0
