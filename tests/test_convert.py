@@ -20,7 +20,7 @@ def converted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(threads, format="wav"):
-        runner = Backend(threads, block=16_000).open(load_weights("airband"))  # segments of 8 s
+        runner = Backend(threads, block=8000).open(load_weights("airband"))  # segments of 4 s
         lists = []
 
         def run(pieces):
