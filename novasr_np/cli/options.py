@@ -233,11 +233,10 @@ def backend(
     args: argparse.Namespace,
     threads: int | None,
     options: dict[str, Any] | None = None,
-    shared: bool = False,
 ) -> Any:
     """Create the backend that the options choose: `pipeline.backend.Backend`, or novasr_jax's.
 
-    threads: for numpy; options: of the network; shared: for JAX, whether several threads use it.
+    threads: for numpy; options: of the network.
 
     Raises ModuleNotFoundError without JAX, ValueError for options that contradict each other.
     """
@@ -256,6 +255,5 @@ def backend(
         batch=args.batch,
         segment=args.segment,
         compilation_cache=args.compilation_cache,
-        shared=shared,
         options=options,
     )
