@@ -77,22 +77,48 @@ def check_levels(x: np.ndarray, offset: int = 0) -> np.ndarray:
     """
     if x.dtype == np.int16:
         return x
-    for start in range(0, x.shape[-1], _BLOCK):  # so that no copy has the size of x
+    for start in range(0, x.shape[-1], _BLOCK):  # so that a block is still in the cache
         block = x[..., start : start + _BLOCK]
-        valid = np.abs(block) <= MAX_LEVEL  # False for NaN, too
-        if not valid.all():
-            first = tuple(int(i) for i in np.argwhere(~valid)[0])
-            place = (*first[:-1], first[-1] + start + offset)
-            raise ValueError(
-                f"audio must be finite, with full scale 1 and no value above {MAX_LEVEL:.0e}; "
-                f"got {block[first]} at index {place}"
-            )
+        if peak(block) <= MAX_LEVEL:  # False for NaN, too
+            continue
+        first = tuple(int(i) for i in np.argwhere(~(np.abs(block) <= MAX_LEVEL))[0])
+        place = (*first[:-1], first[-1] + start + offset)
+        raise ValueError(
+            f"audio must be finite, with full scale 1 and no value above {MAX_LEVEL:.0e}; "
+            f"got {block[first]} at index {place}"
+        )
     return x
+
+
+def peak(x: np.ndarray) -> float:
+    """Largest magnitude of float samples; 0 without samples, NaN if one is NaN."""
+    return float(np.maximum(x.max(initial=0.0), -x.min(initial=0.0)))
 
 
 def as_float(x: np.ndarray) -> np.ndarray:
     """Convert int16 to float32 in [-1, 1), full scale 1; float32 and float64 stay as they are."""
     return x.astype(np.float32) / np.float32(32768) if x.dtype == np.int16 else x
+
+
+def round_int16(y: np.ndarray) -> np.ndarray:
+    """Convert floats, full scale 1, to int16: ``rint(32768 y)``, limited. As libsndfile in FLAC."""
+    scaled = y * y.dtype.type(32768)
+    return _limited_int16(np.rint(scaled, out=scaled))
+
+
+def floor_int16(y: np.ndarray) -> np.ndarray:
+    """Convert floats, full scale 1, to int16 as libsndfile does in WAV and AIFF.
+
+    These are the upper 16 of 32 bits: ``floor(rint(2^31 y) / 2^16)``, limited.
+    """
+    scaled = y * y.dtype.type(1 << 31)
+    np.rint(scaled, out=scaled)
+    scaled *= y.dtype.type(1 / (1 << 16))
+    return _limited_int16(np.floor(scaled, out=scaled))
+
+
+def _limited_int16(scaled: np.ndarray) -> np.ndarray:
+    return np.clip(scaled, -32768, 32767, out=scaled).astype(np.int16)
 
 
 def count_saturated(y: np.ndarray) -> int:

@@ -1,5 +1,6 @@
 """Files in every format, damaged ones, and outputs that are whole or absent."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -214,35 +215,59 @@ def test_too_many_channels(tmp_path):
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.parametrize("format", ["wav", "aiff", "flac"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_16_bits_are_those_that_libsndfile_makes_of_floats(format, dtype, tmp_path):
+    """All steps and half steps and their neighbours, beyond full scale, subnormals."""
+    steps = (np.arange(-4 * 32_768 - 3, 4 * 32_768 + 4) / (2 * 32_768)).astype(dtype)
+    tiny = np.finfo(dtype).tiny * np.array([1, 0.5, -0.5, -1], dtype)
+    odd = 2.0 ** -np.arange(1, 60)
+    odd = np.concatenate([odd, -odd, 1 - odd, odd - 1, [0.0, -0.0, 1e9, -1e9]]).astype(dtype)
+    near = [np.nextafter(steps, dtype(side)) for side in (-9, 9)]
+    y = np.concatenate([steps, *near, tiny, odd])
+    y = np.stack([y, y[::-1]])
+    soundfile.write(tmp_path / f"libsndfile.{format}", y.T, 48_000, "PCM_16")
+    save(tmp_path / f"ours.{format}", y)
+    theirs, ours = (
+        soundfile.read(tmp_path / f"{name}.{format}", dtype="int16")[0].T
+        for name in ("libsndfile", "ours")
+    )
+    different = np.flatnonzero((theirs != ours).any(axis=0))
+    assert not len(different), (y[:, different[:5]], theirs[:, different[:5]])
+
+
 _WRITE = """
 import resource, sys
 from pathlib import Path
 import numpy as np
 from novasr_np.files.writing import writing
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
-try:
-    with writing(Path(sys.argv[1]), 48_000, 1, sys.argv[2]) as file:
-        file.write(np.random.default_rng(0).uniform(-1, 1, (1, 60_000)).astype("f4"))
-except OSError as error:
-    print(type(error).__name__, error.errno)
+x = np.random.default_rng(0).uniform(-1, 1, (1, 60_000)).astype("f4")
+for limit in map(int, sys.argv[3:]):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        with writing(Path(sys.argv[1]), 48_000, 1, sys.argv[2]) as file:
+            file.write(x)
+        print(limit, "whole")
+    except OSError as error:
+        print(limit, error.errno)
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no file size limit here")
 @FORMATS
 def test_a_full_disk_is_an_error_and_leaves_nothing(format, tmp_path):
-    """A limit on file sizes stands in for the disk: writes fail at any of several places."""
+    """A limit on file sizes stands in for the disk: every write fails in turn, to the last byte."""
     whole = tmp_path / "whole"
     x = np.random.default_rng(0).uniform(-1, 1, (1, 60_000)).astype(np.float32)
     save(whole, x, format=format)
     size = whole.stat().st_size
     whole.unlink()
-    for limit in (10, size // 2, size - 100):
-        command = [sys.executable, "-c", _WRITE, str(tmp_path / "x"), format, str(limit)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert done.stdout.split()[0] == "OSError", (limit, done)
-        assert not done.stderr
-        assert not os.listdir(tmp_path)
+    limits = [*range(10, size, size // 24), size - 1000, size - 100, size - 1]
+    command = [sys.executable, "-c", _WRITE, str(tmp_path / "x"), format, *map(str, limits)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert not done.stderr
+    assert done.stdout.splitlines() == [f"{limit} {errno.EFBIG}" for limit in limits]
+    assert not os.listdir(tmp_path)
 
 
 def test_what_wav_cannot_hold_becomes_rf64(tmp_path, monkeypatch):

@@ -13,6 +13,9 @@ _BINS_A_SECOND = 50  # bins are 50 Hz apart, nearly so at rates of which a 50th 
 _OVERLAP = 4  # frames that share a sample
 _SILENT = 1e-7  # summed power of a frame that is left out; a full scale sine has 1e5
 _FLOOR = 1e-9  # of power, before its logarithm
+_AT_A_TIME = 64  # frames that fit a core's cache
+# Frames whose powers are multiplied before the logarithm; the product of more could overflow.
+_FACTORS = 8
 _SCALE = 960  # samples of a frame at which these hold
 
 LOWEST = 40  # bin at which a slope can begin: 2 kHz
@@ -33,11 +36,17 @@ class Spectrum:
 
     def add(self, power: np.ndarray) -> None:
         """Add frames of power [..., bins], at the scale of frames of 960 samples."""
-        power = power.reshape(-1, power.shape[-1])
-        power = power[power.sum(axis=1) > _SILENT]
-        self.power += power.sum(axis=0, dtype=np.float64)
-        self.logs += np.log10(np.maximum(power, _FLOOR)).sum(axis=0, dtype=np.float64)
+        power = power.reshape(-1, power.shape[-1]).astype(np.float64, copy=False)
+        loud = power @ np.ones(power.shape[-1]) > _SILENT
+        if not loud.all():
+            power = power[loud]
+        self.power += power.sum(axis=0)
         self.count += len(power)
+        power = np.maximum(power, _FLOOR)
+        whole = len(power) // _FACTORS * _FACTORS
+        products = power[:whole].reshape(_FACTORS, -1, power.shape[-1]).prod(axis=0)
+        rest = power[whole:].prod(axis=0)
+        self.logs += np.log10(products).sum(axis=0) + np.log10(rest)
 
     def __add__(self, other: "Spectrum") -> "Spectrum":
         total = Spectrum(len(self.power))
@@ -58,13 +67,9 @@ class Spectrum:
             return None
         loud, usual = self._levels()
         exact = _decibels(self.power / self.count)
-        for k in range(LOWEST, len(loud) - 3):
-            fall = _fall(loud, k)
-            if fall < _FALL:
-                continue
-            fall_in_all = _fall(usual, k)
-            if fall_in_all < _FALL_IN_ALL or fall + fall_in_all < _FALLS:
-                continue
+        fall, fall_in_all = _falls(loud), _falls(usual)
+        steep = (fall >= _FALL) & (fall_in_all >= _FALL_IN_ALL) & (fall + fall_in_all >= _FALLS)
+        for k in (np.flatnonzero(steep[LOWEST:]) + LOWEST).tolist():
             before = np.median(loud[k - 10 : k - 1])
             if np.median(loud[k - 30 : k - 12 + 1]) < before - _TONE:
                 continue
@@ -76,7 +81,7 @@ class Spectrum:
         """Whether there is plainly sound above a bin: the mean power hardly falls there."""
         if not self.count or edge >= len(self.power) - 3:
             return False
-        return _fall(self._levels()[0], edge) < _FALL / 2
+        return bool(_falls(self._levels()[0])[edge] < _FALL / 2)
 
     def _levels(self) -> tuple[np.ndarray, np.ndarray]:
         """The mean power and the mean logarithm in dB, each smoothed over 3 bins."""
@@ -97,19 +102,31 @@ def edge(blocks: Iterable[np.ndarray], sample_rate: int) -> float | None:
         x = block if rest is None else np.concatenate([rest, block], axis=-1)
         count = max(0, (x.shape[-1] - size) // hop + 1)
         rest = x[:, count * hop :].copy()
-        if count:
-            frames = np.lib.stride_tricks.sliding_window_view(x, size, axis=-1)[:, ::hop][:, :count]
-            for row in frames:
-                bins = np.fft.rfft(row * window)[:, : size // 2]
-                spectrum.add(bins.real**2 + bins.imag**2)
+        if not count:
+            continue
+        for row in np.lib.stride_tricks.sliding_window_view(x, size, axis=-1)[:, ::hop]:
+            for start in range(0, count, _AT_A_TIME):
+                bins = np.fft.rfft(row[start : start + _AT_A_TIME] * window)
+                power = bins.real**2
+                power += bins.imag**2
+                spectrum.add(power[:, : size // 2])
     found = spectrum.edge()
     return None if found is None else found * sample_rate / size
 
 
-def _fall(level: np.ndarray, k: int) -> float:
-    """dB by which all above a slope at bin k lies below what is before it."""
-    above = min(k + 6, len(level) - 1)
-    return float(np.median(level[k - 10 : k - 1]) - level[above:].max())
+def _falls(level: np.ndarray) -> np.ndarray:
+    """dB by which all above a slope at bin k lies below what is before it, [bins - 3].
+
+    -inf at the bins below 10, which have too few before them.
+    """
+    bins = len(level)
+    falls = np.full(max(0, bins - 3), -np.inf)
+    k = np.arange(10, bins - 3)
+    if len(k):
+        windows = np.lib.stride_tricks.sliding_window_view(level, 9)
+        highest = np.maximum.accumulate(level[::-1])[::-1]  # of all bins from one on
+        falls[k] = np.median(windows[k - 10], axis=-1) - highest[np.minimum(k + 6, bins - 1)]
+    return falls
 
 
 def _decibels(power: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from ..errors import AudioError, message
 from ..pipeline.look import edge_note, look
 from ..pipeline.runner import Runner
 from ..pipeline.upsampler import Upsampler
-from ..samples import check_levels, count_saturated
+from ..samples import SATURATION, check_levels, count_saturated, peak
 from . import formats, layout
 from .find import PIPE
 from .reading import Source, reading
@@ -173,8 +173,10 @@ def _convert(
                     file.write(y)
                     seconds = y.shape[-1] / network.rate_out
                     result.audio_seconds += seconds
-                    result.peak = max(result.peak, float(np.abs(y).max(initial=0.0)))
-                    result.saturated += count_saturated(y)
+                    highest = peak(y)
+                    result.peak = max(result.peak, highest)
+                    if highest >= SATURATION:
+                        result.saturated += count_saturated(y)
                     progress(seconds)
         except OSError as error:
             raise OSError(error.errno, error.strerror, target) from error

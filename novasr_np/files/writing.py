@@ -1,26 +1,31 @@
 """Write sound files by libsndfile, complete or not at all."""
 
-from collections.abc import Iterator, Mapping
+import errno
+import os
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from io import FileIO
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import soundfile
 
 from ..atomic import atomic_write
 from ..errors import AudioError
+from ..samples import floor_int16, round_int16
 from . import broadcast as bext
 from . import layout as layouts
-from .formats import BLOCK, check_format, message_of, path_name
+from .formats import BLOCK, FORMATS, check_format, message_of, path_name
 
 # Bytes of a sample, and of the largest WAV or AIFF file (their sizes have 32 bits).
 _BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 _MAX_BYTES = (1 << 32) - (1 << 16)
 _MAX_CHANNELS = 255  # libsndfile's Vorbis encoder crashes on more
 _SET_ADD_PEAK_CHUNK = 0x1050  # libsndfile's number of that command
+# Formats of 16 bits, and how libsndfile makes these of floats: it encodes integers faster.
+_INT16 = {"WAV": floor_int16, "AIFF": floor_int16, "FLAC": round_int16}
+# Numbers of errors that an encoder's arithmetic leaves behind, and a write that was tried again.
+_HARMLESS = {0, errno.EDOM, errno.ERANGE, errno.EINTR}
 
 
 @contextmanager
@@ -60,10 +65,10 @@ def writing(
         raise AudioError(f"channels must be at most {_MAX_CHANNELS} in a file, got {channels}")
     is_limited = major in ("WAV", "WAVEX", "AIFF")
     limit = _MAX_BYTES // (channels * _BYTES.get(subtype, 1)) if is_limited else None
+    encode = _INT16.get(FORMATS[format][1]) if subtype == "PCM_16" else None
     with atomic_write(path) as file:
         with ThreadPoolExecutor(1) as thread:
-            output = _Output(cast(FileIO, file.raw))
-            sink = Sink(output, thread, order, limit)
+            sink = Sink(Path(file.name), thread, order, encode, limit)
             try:
                 try:
                     sink.open(sample_rate, channels, subtype, major, tags, broadcast)
@@ -72,33 +77,29 @@ def writing(
                 finally:
                     sink.close()
             except (soundfile.LibsndfileError, AssertionError) as error:
-                if output.error is None:
-                    raise AudioError(
-                        f"libsndfile cannot write {channels} channels as {format} {subtype}: "
-                        f"{message_of(error)}"
-                    ) from error
-            if output.error is not None:
-                raise output.error
+                raise AudioError(
+                    f"libsndfile cannot write {channels} channels as {format} {subtype}: "
+                    f"{message_of(error)}"
+                ) from error
         layouts.state(Path(file.name), format, layout, channels)
         if sink.frames == 0:
             _refuse_unreadable(Path(file.name), format)
 
 
 class Sink:
-    """Sound file that is being written, by a thread.
-
-    The thread is not only for speed: Python raises KeyboardInterrupt in the main thread, and in
-    libsndfile's callbacks, if they ran there, it would be lost.
-    """
+    """Sound file that is being written, by a thread, so that the caller computes meanwhile."""
 
     def __init__(
         self,
-        output: "_Output",
+        path: Path,
         thread: ThreadPoolExecutor,
         order: layouts.Order,
+        encode: Callable[[np.ndarray], np.ndarray] | None,
         limit: int | None,
     ) -> None:
-        self._output, self._thread, self._order, self._limit = output, thread, order, limit
+        """encode: makes of floats what is written, None for floats. limit: samples a channel."""
+        self._path, self._thread, self._order = path, thread, order
+        self._encode, self._limit = encode, limit
         self._file: soundfile.SoundFile | None = None
         self._pending: Future | None = None
         self.frames = 0
@@ -112,11 +113,11 @@ class Sink:
         tags: Mapping[str, str],
         broadcast: bext.Broadcast | None,
     ) -> None:
-        """Begin the file. Raises the errors of libsndfile."""
+        """Begin the file. Raises the errors of libsndfile, OSError."""
 
         def work():
             self._file = soundfile.SoundFile(
-                self._output, "w", sample_rate, channels, subtype, format=format
+                path_name(self._path), "w", sample_rate, channels, subtype, format=format
             )
             # libsndfile puts the time into floating-point files, so no two would be equal.
             # soundfile has no public way to turn that off.
@@ -129,7 +130,7 @@ class Sink:
             if broadcast:
                 bext.write(self._file, broadcast)
 
-        self._thread.submit(work).result()
+        self._submit(work).result()
 
     def close(self) -> None:
         """Complete the file after all tasks of the thread, even after an interrupted `open`."""
@@ -138,7 +139,7 @@ class Sink:
             if self._file:
                 self._file.close()
 
-        self._thread.submit(work).result()
+        self._submit(work).result()
 
     def write(self, y: np.ndarray) -> None:
         """Append samples [channels, T], full scale 1; the caller must not change them any more.
@@ -149,7 +150,7 @@ class Sink:
         self.frames += y.shape[-1]
         if self._limit is not None and self.frames > self._limit:
             raise AudioError("the file must have at most 4 GB, got more: choose flac")
-        self._pending = self._thread.submit(self._write, y)
+        self._pending = self._submit(self._write, y)
 
     def wait(self) -> None:
         """Wait until all samples are written. Raises the error of writing them."""
@@ -159,7 +160,25 @@ class Sink:
     def _write(self, y: np.ndarray) -> None:
         assert self._file
         for start in range(0, y.shape[-1], BLOCK):
-            self._file.write(y[self._order, start : start + BLOCK].T)
+            block = y[self._order, start : start + BLOCK]
+            self._file.write((self._encode(block) if self._encode else block).T)
+
+    def _submit(self, work: Callable[..., None], *args: np.ndarray) -> Future:
+        return self._thread.submit(_with_system_errors, work, *args)
+
+
+def _with_system_errors(work: Callable[..., None], *args: np.ndarray) -> None:
+    """Call libsndfile. Raises OSError if the file system fails.
+
+    libsndfile itself says "System error", or nothing while it closes a file.
+    """
+    soundfile._ffi.errno = 0
+    try:
+        work(*args)
+    finally:
+        number = soundfile._ffi.errno
+        if number not in _HARMLESS:
+            raise OSError(number, os.strerror(number))
 
 
 def _refuse_unreadable(path: Path, format: str) -> None:
@@ -167,25 +186,3 @@ def _refuse_unreadable(path: Path, format: str) -> None:
         soundfile.info(path_name(path))
     except soundfile.LibsndfileError as error:
         raise AudioError(f"a {format} file cannot hold 0 samples") from error
-
-
-class _Output:
-    """Binary file that keeps its errors, as they cannot pass through libsndfile.
-
-    libsndfile itself would only report "System error", or nothing, for some formats on a full disk.
-    The file is unbuffered, so that only `write` can fail.
-    """
-
-    def __init__(self, raw: FileIO) -> None:
-        self.raw = raw
-        self.seek, self.tell = raw.seek, raw.tell
-        self.error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        written = 0
-        try:
-            while self.error is None and written < len(data):
-                written += self.raw.write(data[written:])
-        except OSError as error:
-            self.error = error
-        return written
