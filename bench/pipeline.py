@@ -21,9 +21,7 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress

@@ -29,7 +29,15 @@ from .messages import (
     show_json,
     usage,
 )
-from .options import add_backend, add_choices, add_network, backend, choices, positive
+from .options import (
+    add_backend,
+    add_choices,
+    add_network,
+    backend,
+    choices,
+    for_workers,
+    positive,
+)
 
 _NOTES = """\
 TARGET gets SOURCE's folder tree, and results.jsonl (with the package pyarrow, results.parquet too):
@@ -188,13 +196,13 @@ def _prepare(args: argparse.Namespace) -> tuple[manifest.Rows, Task, Engine]:
         subtype=args.subtype,
         if_exists="overwrite",
     )
+    sent, variant = for_workers(args, loaded)
     task = Task(
         folder=args.target,
         staging="",
         options=options,
-        # Each worker reads large weights from disk itself.
-        weights=os.path.abspath(args.weights) if loaded.network.weights.store else loaded,
-        variant=args.variant,
+        weights=sent,
+        variant=variant,
         backend=chosen,
         weights_sha256=weights.file_sha256(weights.weights_path(args.weights)),
         settings=settings_hash(
@@ -217,7 +225,6 @@ def _engine(args: argparse.Namespace) -> Engine:
             cpus=1 if args.cpus is None else args.cpus,
             gpus=args.gpus or 0,
             resources={"TPU": args.tpus} if args.tpus else None,
-            files_at_once=_FILES_AT_ONCE if args.backend == "jax" else 1,
         )
     for name in ("address", "cpus", "gpus", "tpus"):
         if getattr(args, name) is not None:

@@ -229,6 +229,12 @@ def band(text: str) -> str | float | bool:
         raise argparse.ArgumentTypeError(f"expected auto, off or Hz, got {text!r}") from None
 
 
+def for_workers(args: argparse.Namespace, loaded: weights.Weights) -> tuple[Any, str | None]:
+    """The weights as worker processes get them, and their variant: large ones by their path."""
+    large = loaded.network.weights.store is not None
+    return os.path.abspath(args.weights) if large else loaded, args.variant
+
+
 def backend(
     args: argparse.Namespace,
     threads: int | None,

@@ -12,6 +12,7 @@ import selectors
 import tempfile
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from multiprocessing import Pipe, get_context, reduction
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
@@ -35,6 +36,17 @@ _ALIGNMENT = 64  # bytes, of rows in shared memory
 
 class Gone(BaseException):
     """The device's process has ended; no Exception, so that no handler takes it for a file's."""
+
+
+class _Described(NamedTuple):
+    """What clients are told of the device's runner; fields as of `Runner`."""
+
+    network: str  # its name
+    options: Any
+    dtype: Any
+    block: int
+    chunk: int
+    multiple: int
 
 
 class _Row(NamedTuple):
@@ -73,12 +85,8 @@ class Device:
     def connect(self) -> Connection:
         """Create a client's end of a connection, for `open_client` in any process."""
         ours, theirs = Pipe()
-        try:
+        with theirs, suppress(ConnectionError):  # it has ended, which `check` tells
             reduction.send_handle(self.connection, theirs.fileno(), self._process.pid)
-        except ConnectionError:
-            pass  # it has ended, which `check` tells
-        finally:
-            theirs.close()
         return ours
 
     def check(self) -> None:
@@ -121,8 +129,11 @@ def open_client(connections: Sequence[Connection]) -> Runner:
         finally:
             free.put(client)
 
-    name, *rest = clients[0].runner
-    return Runner(NETWORKS[name], rest[0], rest[1], run, *rest[2:])
+    told = clients[0].described
+    return Runner(
+        *(NETWORKS[told.network], told.options, told.dtype, run),
+        *(told.block, told.chunk, told.multiple),
+    )
 
 
 class _Client:
@@ -130,7 +141,7 @@ class _Client:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.runner = self._receive()
+        self.described: _Described = self._receive()
         self._share(SHARED_BYTES)
 
     def run(self, pieces: Iterable[Piece]) -> None:
@@ -222,15 +233,11 @@ class _Request(NamedTuple):
         if error and type(error).__module__ not in ("builtins", "novasr_np.errors"):
             # A client need not be able to import what the backend has imported.
             error = RuntimeError(f"{type(error).__name__}: {message(error)}")
-        try:
+        with suppress(OSError):  # the client has ended
             self.connection.send(error)
-        except OSError:
-            pass  # the client has ended
 
 
-def _serve(
-    control: Connection, backend: Any, weights: Weights | str, variant: str | None
-) -> None:
+def _serve(control: Connection, backend: Any, weights: Weights | str, variant: str | None) -> None:
     """Compute for the clients whose connections come through `control`, until it is closed."""
     try:
         runner = backend.open(load_weights(weights, variant))
@@ -240,8 +247,10 @@ def _serve(
     requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
     for _ in range(_BATCHES_AT_ONCE):
         threading.Thread(target=_compute, args=(runner, requests), daemon=True).start()
-    described = (runner.network.name, runner.options, runner.dtype)
-    described += (runner.block, runner.chunk, runner.multiple)
+    described = _Described(
+        *(runner.network.name, runner.options, runner.dtype),
+        *(runner.block, runner.chunk, runner.multiple),
+    )
     memories: dict[Connection, mmap.mmap] = {}
     with selectors.DefaultSelector() as ready:
         ready.register(control, selectors.EVENT_READ)

@@ -19,7 +19,7 @@ from multiprocessing import Pipe, connection, get_context
 from typing import Any
 
 from .. import blas
-from ..files.signals import blocked_signals
+from ..files.signals import blocked_signals, deferred_signals
 from ..pipeline.runner import Runner
 from ..weights import Weights, load_weights
 from .device import Device, Gone, open_client
@@ -27,6 +27,7 @@ from .device import Device, Gone, open_client
 MAX_ATTEMPTS = 2  # at an item whose process was killed, perhaps for another reason
 _FILES_AT_ONCE = 2  # in each process, if a device computes
 _SECONDS_TO_END = 2.0  # after which processes are killed
+_SECONDS_TO_WAIT = 0.5  # for a message, before it is seen whether the run is interrupted
 _SECONDS_BETWEEN_REPORTS = 0.2
 
 Progress = Callable[[float], object]
@@ -51,9 +52,10 @@ def processes(
 ) -> Iterator[Any]:
     """Yield the results of items, as they come, from at most `jobs` processes.
 
-    Closing the iterator ends the processes. progress and errors: as for `Workers`.
+    Closing the iterator ends the processes, as do signals: their handlers run between two results,
+    or while it waits. progress and errors: as for `Workers`.
     """
-    with Workers(job, jobs, progress) as workers:
+    with deferred_signals() as interrupt, Workers(job, jobs, progress, interrupt) as workers:
         yield from workers.results(items)
 
 
@@ -61,14 +63,22 @@ class Workers:
     """Processes that work on items. A context manager; leaving it ends them.
 
     jobs: their number, at most. A backend that is `exclusive` is opened in one more process, which
-    computes for all. progress: called with seconds of audio done since the last call.
+    computes for all. progress: called with seconds of audio done since the last call; interrupt:
+    called twice a second at least.
 
     If a process dies, only the items in progress in it are affected. They are tried again, each
     alone in a process, so that one that kills its process twice costs only itself.
     """
 
-    def __init__(self, job: Job, jobs: int, progress: Progress = lambda seconds: None) -> None:
-        self._job, self._jobs, self._progress = job, jobs, progress
+    def __init__(
+        self,
+        job: Job,
+        jobs: int,
+        progress: Progress = lambda seconds: None,
+        interrupt: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._job, self._jobs = job, jobs
+        self._progress, self._interrupt = progress, interrupt
         self._processes: list[_Process] = []
         self._device = None
         if job.backend.exclusive:
@@ -87,6 +97,7 @@ class Workers:
                 pass
             if not any(process.items for process in self._processes):
                 return
+            self._interrupt()
             for process in self._ready():
                 try:
                     number, value = process.connection.recv()
@@ -131,12 +142,12 @@ class Workers:
         return True
 
     def _ready(self) -> Iterator["_Process"]:
-        """Wait for messages; yield the processes that have sent one, or have ended."""
+        """Wait a while for messages; yield the processes that have sent one, or have ended."""
         by_connection = {process.connection: process for process in self._processes}
         watched: list[Any] = [*by_connection]
         if self._device:
             watched.append(self._device.connection)
-        ready = connection.wait(watched)
+        ready = connection.wait(watched, _SECONDS_TO_WAIT)
         if self._device and self._device.connection in ready:
             self._device.check()
         yield from (process for key, process in by_connection.items() if key in ready)
@@ -196,10 +207,8 @@ class _Abandoned(BaseException):
     """Interruption of an item; no Exception, so that no handler takes it for the item's error."""
 
 
-def _serve(
-    ours: connection.Connection, job: Job, clients: list[connection.Connection]
-) -> None:
-    """Work on the items that come, in a thread for each client or in one, until `ours` is closed."""
+def _serve(ours: connection.Connection, job: Job, clients: list[connection.Connection]) -> None:
+    """Work on the items that come, until `ours` is closed: one a thread, a thread a client."""
     items: queue.SimpleQueue[tuple[int, Any] | None] = queue.SimpleQueue()
     ended, sending = threading.Event(), threading.Lock()
 

@@ -69,9 +69,7 @@ def job_of(task: Task) -> Job:
 
     The file is exactly that of `convert` for the source. Errors are reported in the result.
     """
-    return Job(
-        partial(_work, task), partial(_lost, task), task.backend, task.weights, task.variant
-    )
+    return Job(partial(_work, task), partial(_lost, task), task.backend, task.weights, task.variant)
 
 
 def _work(task: Task, runner: Runner, row: Row, progress: Callable[[float], object]) -> Result:
