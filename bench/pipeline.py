@@ -21,11 +21,12 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -34,7 +35,7 @@ import soundfile
 
 from bench.timing import machine
 from novasr_np.corpus import feeding, ledger, manifest
-from novasr_np.corpus.plan import Task
+from novasr_np.corpus.plan import Task, make_plan
 from novasr_np.corpus.worker import job_of, run_rows
 from novasr_np.files.convert import Options
 from novasr_np.files.reading import reading
@@ -274,8 +275,158 @@ def stages(formats: list[str]) -> Iterator[str]:
             cpu = time.process_time() - cpu
             audio = 9 * len(paths) if work is encode else DISTINCT
             each = 1e3 * cpu / len(paths)
-            yield f"{name} {format.upper()} alone: CPU {each:.2f} ms a clip: {audio / cpu:,.0f} x real time"
+            what = f"{name} {format.upper()} alone: CPU {each:.2f} ms a clip"
+            yield f"{what}: {audio / cpu:,.0f} x real time"
         shutil.rmtree(folder)
+
+
+def corpus(source: str, jobs: int) -> None:
+    """Do a corpus with the stand-in, as the command does; in a process that may be killed."""
+    rows = manifest.read_rows(source, "flac")
+
+    def engine(task: Task, left: Any) -> Iterator[ledger.Result]:
+        return feeding.processes(job_of(task), left, jobs)
+
+    task = task_of(StandIn(), "flac", "")
+    left = make_plan(rows, ledger.load_results("out"), task).left
+    with ledger.Ledger("out") as log:
+        run_rows(left, replace(task, staging=str(log.staging)), log, engine, lambda _: None)
+
+
+VICTIMS = ("a worker", "the device's process", "the whole run")
+
+
+class Killed(NamedTuple):
+    """What kills have left, which should be nothing."""
+
+    kills: int = 0
+    lost: int = 0  # files that were not made in the end, or not as without kills
+    partial: int = 0  # files that were there, and not whole, after a kill
+    again: int = 0  # files that were logged as done, and made again
+    left: int = 0  # unfinished files, processes, and names in /dev/shm
+
+    def plus(self, **more: int) -> "Killed":
+        return self._replace(**{name: getattr(self, name) + n for name, n in more.items()})
+
+
+def killed(seconds: float, seed: int) -> Killed:
+    """Kill each of `VICTIMS` once, in any order and at any moment, of a corpus of so many seconds.
+
+    In the current folder, which gets "in", "want" and "out".
+    """
+    rng = random.Random(seed)
+    source = Path("in") if Path("in").exists() else make(Path("in"), "flac", "clips", seconds)
+    command = [
+        sys.executable,
+        "-c",
+        f"from bench.pipeline import corpus; corpus({str(source)!r}, 2)",
+    ]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    shared = shared_names()
+
+    def start() -> subprocess.Popen:
+        return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+
+    def files() -> dict[str, Path]:
+        return {path.name: path for path in Path("out").glob("*.flac")}
+
+    if not Path("want").exists():
+        assert start().wait() == 0
+        shutil.rmtree(Path("out", ledger.STATE))
+        os.rename("out", "want")
+    count = sum(1 for _ in Path("want").glob("*.flac"))
+    found = Killed()
+    logged: dict[str, tuple[int, int]] = {}
+    process = start()
+    order = rng.sample(VICTIMS, len(VICTIMS))
+    for number, victim in enumerate(order):
+        wanted = count * (number + rng.random()) / (len(order) + 1)
+        while len(files()) < wanted and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.05))
+        family = [process.pid, *children(process.pid)]
+        if len(family) < 3:  # it has just ended, or begun
+            continue
+        found = found.plus(kills=1)
+        if victim == "a worker":
+            with suppress(ProcessLookupError):
+                os.kill(rng.choice(family[2:]), signal.SIGKILL)
+            continue
+        os.kill(family[1 if victim == "the device's process" else 0], signal.SIGKILL)
+        process.wait()
+        found = found.plus(left=len(still_there(family)))
+        found = found.plus(partial=sum(not same(path) for path in files().values()))
+        stamps = {name: stamp(path) for name, path in files().items()}
+        found = found.plus(again=sum(stamps[name] != stamp for name, stamp in logged.items()))
+        results = ledger.load_results("out").values()
+        logged = {
+            row["target"]: stamps[row["target"]] for row in results if row["status"] == "done"
+        }
+        process = start()
+    family = [process.pid, *children(process.pid)]
+    process.wait()
+    if process.returncode:  # the last victim may have been a worker that was about to end
+        assert start().wait() == 0
+    made = files()
+    found = found.plus(
+        lost=count - sum(same(path) for path in made.values()),
+        again=sum(stamp(made[name]) != before for name, before in logged.items()),
+        left=len(still_there(family)) + len(shared_names() - shared),
+    )
+    unfinished = [path for path in Path("out", ledger.STATE).rglob("*") if path.name != "lock"]
+    shutil.rmtree("out")
+    return found.plus(left=len(unfinished))
+
+
+def same(path: Path) -> bool:
+    return Path("want", path.name).read_bytes() == path.read_bytes()
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """What would change if a file were written again."""
+    return path.stat().st_ino, path.stat().st_mtime_ns
+
+
+def shared_names() -> set[str]:
+    folder = Path("/dev/shm")
+    return set(os.listdir(folder)) if folder.is_dir() else set()
+
+
+def children(pid: int) -> list[int]:
+    """The processes that multiprocessing has started for another, in their order."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[1]) == pid and b"spawn_main" in (folder / "cmdline").read_bytes():
+                found.append((int(fields[19]), int(folder.name)))
+    return [pid for _, pid in sorted(found)]
+
+
+def still_there(pids: list[int], seconds: float = 10.0) -> list[int]:
+    """Those of the processes that do not end within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while (left := [pid for pid in pids if is_alive(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def kills(rounds: int) -> None:
+    found = [killed(1200, seed) for seed in range(rounds)]
+    total = Killed(*map(sum, zip(*found, strict=True)))
+    print(
+        f"In {rounds} runs over clips of {1200 // 60} min {', '.join(VICTIMS)} were killed in any "
+        f"order, {total.kills} in all: {total.lost} files lost, {total.partial} not whole, "
+        f"{total.again} made again that were logged as done, {total.left} unfinished files, "
+        "processes and shared memories left."
+    )
 
 
 if __name__ == "__main__":

@@ -192,7 +192,10 @@ def _in_processes(
 def _convert(
     options: Options, runner: Runner, pair: tuple[str, str], progress: Callable[[float], object]
 ) -> Result:
-    return convert(*pair, options, runner, progress)
+    try:
+        return convert(*pair, options, runner, progress)
+    except Exception as error:  # whatever the error, the other files go on
+        return _lost(pair, message(error))
 
 
 def _lost(pair: tuple[str, str], error: str) -> Result:
