@@ -20,12 +20,13 @@ _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.novasr-part(\.[^.]*)?")
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[BufferedWriter]:
+def atomic_write(path: Path, sync: bool = True) -> Iterator[BufferedWriter]:
     """Yield a new file beside `path`, and rename it to `path` at the end of the block.
 
-    The file's name keeps the suffix. Its content is flushed to disk before the rename. If anything
-    interrupts the block, the file is removed; only a kill leaves it behind, until the next run that
-    writes to that folder removes it. Raises OSError as the file system does, naming `path`.
+    The file's name keeps the suffix. sync: flush its content to disk before the rename, without
+    which a power cut may leave less of it. If anything interrupts the block, the file is removed;
+    only a kill leaves it behind, until the next run that writes to that folder removes it. Raises
+    OSError as the file system does, naming `path`.
     """
     temporary = None
     try:
@@ -35,7 +36,8 @@ def atomic_write(path: Path) -> Iterator[BufferedWriter]:
         with file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
             if fcntl is None:
                 file.close()  # Windows does not rename a file that is open
             # Locked until it is renamed, or a run that begins now would take it for a leftover.

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 from pathlib import Path
@@ -22,7 +23,7 @@ from conftest import runner, speech, speech_like
 
 from novasr_np import load_weights
 from novasr_np.cli import main
-from novasr_np.corpus import feeding, ledger, manifest, plan
+from novasr_np.corpus import feeding, ledger, manifest, plan, worker
 from novasr_np.corpus.plan import Task, make_plan
 from novasr_np.corpus.worker import job_of, run_rows
 from novasr_np.files.convert import Options
@@ -666,6 +667,95 @@ def test_a_full_disk_ends_the_run_and_spoils_nothing(cli, weights_file):
     assert set(stamps()) == {"00.wav"}
     assert [row["status"] for row in rows().values()] == ["done", "begun"]
     assert not unfinished()
+
+
+def staged(weights_file, found, folder="staging"):
+    """The task, and what workers return for rows: files without a name."""
+    run = dataclasses.replace(task(weights_file, Backend(1)), staging=str(folder))
+    opened = run.backend.open(run.weights)
+    return run, [worker._work(run, opened, row, lambda seconds: None) for row in found]
+
+
+def engine(results):
+    def giving(task, rows):
+        yield from results
+
+    return giving
+
+
+def test_a_row_is_done_once_its_target_is_on_the_disk_and_has_its_name(
+    cli, weights_file, monkeypatch
+):
+    """As a crash right after any row would leave it."""
+    many(8, samples=2000)
+    found = list(manifest.read_rows("in", "wav"))
+    safe = set()
+    monkeypatch.setattr(os, "fsync", lambda number: safe.add(os.fstat(number).st_ino))
+
+    class Watched(ledger.Ledger):
+        def add(self, result):
+            there = Path("out", result["target"]).stat()
+            assert there.st_ino in safe
+            assert there.st_size == result["target_bytes"]
+            super().add(result)
+
+    shown = []
+    with Watched("out") as log:
+        run, results = staged(weights_file, found, log.staging)
+        assert not stamps()
+        run_rows(found, run, log, engine(results), shown.append)
+    assert [row["id"] for row in shown] == [row.id for row in found]
+    assert {row["status"] for row in rows().values()} == {"done"}
+    assert len(rows()) == 8
+    assert not unfinished()
+
+
+def test_files_of_a_group_are_made_safe_at_once(cli, weights_file, monkeypatch):
+    many(4, samples=500)
+    together = threading.Barrier(4, timeout=20)
+    monkeypatch.setattr(os, "fsync", lambda _: together.wait())
+    run, results = staged(weights_file, manifest.read_rows("in", "wav"))
+    worker.finish(results, run)
+    assert [result["status"] for result in results] == ["done"] * 4
+
+
+def test_a_target_that_cannot_get_its_name_fails_alone(cli, weights_file):
+    many(2, samples=500)
+    found = list(manifest.read_rows("in", "wav"))
+    with ledger.Ledger("out") as log:
+        run, results = staged(weights_file, found, log.staging)
+        Path("out/00.wav").mkdir()
+        run_rows(found, run, log, engine(results), lambda _: None)
+    got = rows()
+    assert [got[f"{i:02}.wav"]["status"] for i in range(2)] == ["failed", "done"]
+    assert "out/00.wav" in got["00.wav"]["error"]
+    assert ".novasr" not in got["00.wav"]["error"]
+    assert not unfinished()
+
+
+def test_results_wait_for_the_disk_in_a_bounded_number(cli, weights_file, monkeypatch):
+    """A disk slower than the workers holds them up, instead of unfinished files without end."""
+    results = [
+        plan.new_result(manifest.Row(str(i), "x", "y"), task(weights_file, None), "failed")
+        for i in range(300)
+    ]
+    given = []
+
+    def giving(task, rows):
+        for result in results:
+            given.append(result)
+            yield result
+
+    class Slow(ledger.Ledger):
+        behind = 0
+
+        def add(self, result):
+            time.sleep(0.001)
+            self.behind = max(self.behind, len(given) - int(result["id"]))
+
+    with Slow("out") as log:
+        run_rows([], task(weights_file, None), log, giving, lambda _: None)
+    assert 0 < log.behind <= 2 * worker._MOST_WAITING + 2
 
 
 def test_jax_gives_what_the_single_command_gives(cli):

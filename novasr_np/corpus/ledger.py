@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any
 
 from ..atomic import atomic_write
@@ -75,6 +76,7 @@ class Ledger:
             self.staging.mkdir(parents=True)
             self._log = open(self.staging / _LOG, "a", encoding="utf-8")  # noqa: SIM115
             _lock(self._log)
+        self._adding = Lock()
 
     def __enter__(self) -> "Ledger":
         return self
@@ -85,9 +87,14 @@ class Ledger:
             self._clear()
 
     def add(self, result: Result) -> None:
-        """Log a result; on return it is handed over to the file system. Raises OSError."""
-        self._log.write(json.dumps(result) + "\n")
-        self._log.flush()
+        """Log a result; on return it is handed over to the file system. Raises OSError.
+
+        Any thread may call it.
+        """
+        line = json.dumps(result) + "\n"
+        with self._adding:
+            self._log.write(line)
+            self._log.flush()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

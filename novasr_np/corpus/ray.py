@@ -14,7 +14,7 @@ from .feeding import Workers
 from .ledger import Result
 from .manifest import Row
 from .plan import Task
-from .worker import job_of
+from .worker import finish, job_of
 
 # Rows for each worker that an actor takes at once, at most; if it is killed, all are done again.
 _ROWS = 16
@@ -113,12 +113,13 @@ class _Actor:
     """Workers on one of the cluster's nodes, and the device they share if they have one."""
 
     def __init__(self, task: Task, jobs: int) -> None:
-        self._workers = Workers(job_of(task), jobs)
+        self._task, self._workers = task, Workers(job_of(task), jobs)
 
     def __call__(self, batch: dict) -> dict:
         rows = [Row(*json.loads(row)) for row in batch["row"]]
         try:
-            results = [json.dumps(result) for result in self._workers.results(rows)]
+            results = list(self._workers.results(rows))
         except ChildProcessError:
             os._exit(1)  # Ray starts another actor, which tries the rows again
-        return {"result": results}
+        finish(results, self._task)
+        return {"result": [json.dumps(result) for result in results]}

@@ -16,7 +16,7 @@ from ..errors import AudioError, message
 from ..pipeline.look import edge_note, look
 from ..pipeline.runner import Runner
 from ..pipeline.upsampler import Upsampler
-from ..samples import SATURATION, check_levels, count_saturated, peak
+from ..samples import check_levels
 from . import formats, layout
 from .find import PIPE
 from .reading import Source, reading
@@ -28,6 +28,7 @@ _CHOOSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "first": lambda x: x[:1],
     "mono": lambda x: x.mean(axis=0, keepdims=True),
 }
+_HELD = 1 << 20  # samples, over all channels, of a sound that is held in memory
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def convert(
     runner: Runner,
     progress: Callable[[float], object],
     begin: Callable[[Result], object] = lambda _: None,
+    sync: bool = True,
 ) -> Result:
     """Upsample one file. Errors are reported in the result.
 
@@ -100,7 +102,7 @@ def convert(
         piped = PIPE in (source, target)
         with tempfile.TemporaryDirectory(prefix="novasr-") if piped else nullcontext("") as spool:
             path = _spooled_source(source, spool)
-            _convert(path, target, spool, options, runner, result, progress, begin)
+            _convert(path, target, spool, options, runner, result, progress, begin, sync)
         result.status = "done"
     except (OSError, ValueError, MemoryError) as error:
         if getattr(error, "filename", None) == source:  # the result already names it
@@ -121,6 +123,7 @@ def _convert(
     result: Result,
     progress: Callable[[float], object],
     begin: Callable[[Result], object],
+    sync: bool,
 ) -> None:
     network = runner.network
     with reading(path) as source:
@@ -133,9 +136,12 @@ def _convert(
         # A header is completed at the end, but a pipe cannot be rewound: spool, then send.
         final = Path(spool, "output") if target == PIPE else Path(target)
         keep, by = options.keep_lowband, options.resampler
+        samples = max(1, runner.chunk // result.channels // runner.multiple) * runner.multiple
+        frames = max(1, samples * source.sample_rate // network.rate_in)
+        sound = _Sound(source, options, frames)
         facts = look(
             network,
-            lambda: _looked_at(source, options),
+            sound.looked_at,
             source.sample_rate,
             result.channels,
             resampler=by,
@@ -166,18 +172,17 @@ def _convert(
                     source.tags,
                     speakers,
                     place and place.at_rate(source.sample_rate, network.rate_out),
+                    behind=not sound.is_held,
+                    sync=sync,
                 ) as file,
             ):
-                for y in _upsampled(source, stream, result.channels, options, runner):
+                for y in _upsampled(sound.blocks(), stream, result.channels, runner):
                     interrupt()
                     file.write(y)
                     seconds = y.shape[-1] / network.rate_out
                     result.audio_seconds += seconds
-                    highest = peak(y)
-                    result.peak = max(result.peak, highest)
-                    if highest >= SATURATION:
-                        result.saturated += count_saturated(y)
                     progress(seconds)
+            result.peak, result.saturated = file.peak, file.saturated
         except OSError as error:
             raise OSError(error.errno, error.strerror, target) from error
     if target == PIPE:
@@ -186,10 +191,33 @@ def _convert(
         sys.stdout.buffer.flush()
 
 
-def _looked_at(source: Source, options: Options) -> Iterator[np.ndarray]:
-    """Yield the sound of a file from its beginning."""
-    with source.again() as other:
-        yield from _blocks(other.blocks(), options)
+class _Sound:
+    """Sound of a file, which is looked at before the work; a short one is decoded only once."""
+
+    def __init__(self, source: Source, options: Options, frames: int) -> None:
+        """frames: samples of a block."""
+        self._source, self._options, self._frames = source, options, frames
+        self._held: list[np.ndarray] | None = None
+        if 0 < source.frames * source.channels <= _HELD:
+            self._held = list(self.blocks())
+
+    @property
+    def is_held(self) -> bool:
+        return self._held is not None
+
+    def looked_at(self) -> Iterator[np.ndarray]:
+        """Yield the sound from its beginning, any number of times."""
+        if self._held is not None:
+            yield from self._held
+            return
+        with self._source.again() as other:
+            yield from _blocks(other.blocks(), self._options)
+
+    def blocks(self) -> Iterable[np.ndarray]:
+        """Return the blocks for the work, once."""
+        if self._held is not None:
+            return self._held
+        return _blocks(self._source.blocks(self._frames), self._options)
 
 
 def _blocks(blocks: Iterable[np.ndarray], options: Options) -> Iterator[np.ndarray]:
@@ -201,11 +229,9 @@ def _blocks(blocks: Iterable[np.ndarray], options: Options) -> Iterator[np.ndarr
 
 
 def _upsampled(
-    source: Source, stream: Upsampler, channels: int, options: Options, runner: Runner
+    blocks: Iterable[np.ndarray], stream: Upsampler, channels: int, runner: Runner
 ) -> Iterator[np.ndarray]:
-    samples = max(1, runner.chunk // channels // runner.multiple) * runner.multiple
-    frames = max(1, samples * source.sample_rate // runner.network.rate_in)
-    for x in _blocks(source.blocks(frames), options):
+    for x in blocks:
         yield stream.push(x.astype(runner.dtype, copy=False))
     yield stream.push(np.zeros((channels, 0), runner.dtype), last=True)
 

@@ -1,6 +1,7 @@
 """Formats of sound files, and libsndfile's names for them."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 import soundfile
@@ -45,10 +46,16 @@ def check_format(format: str, subtype: str | None = None) -> tuple[str, str]:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
     _, major, default = FORMATS[format]
     subtype = (subtype or default).upper()
-    if not soundfile.check_format(major, subtype):
-        known = ", ".join(soundfile.available_subtypes(major))
+    if subtype not in _subtypes(major):
+        known = ", ".join(_subtypes(major))
         raise ValueError(f"subtype of {format} must be one of {known}, got {subtype}")
     return major, subtype
+
+
+@cache
+def _subtypes(major: str) -> tuple[str, ...]:
+    """Names of the encodings that libsndfile writes in a format."""
+    return tuple(soundfile.available_subtypes(major))
 
 
 def suffixes() -> tuple[str, ...]:
@@ -65,7 +72,7 @@ def needs_ffmpeg(suffix: str) -> bool:
 def same_depth(subtype: str, format: str) -> str:
     """Subtype of a format (a key of FORMATS) with the bit depth of another file's."""
     _, major, default = FORMATS[format]
-    known = soundfile.available_subtypes(major)
+    known = _subtypes(major)
     return next((depth for depth in _DEPTHS.get(subtype, ()) if depth in known), default)
 
 

@@ -4,7 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import soundfile
 
 from ..atomic import atomic_write
 from ..errors import AudioError
-from ..samples import floor_int16, round_int16
+from ..samples import SATURATION, count_saturated, floor_int16, peak, round_int16
 from . import broadcast as bext
 from . import layout as layouts
 from .formats import BLOCK, FORMATS, check_format, message_of, path_name
@@ -39,6 +39,8 @@ def writing(
     tags: Mapping[str, str] | None = None,
     layout: int | None = None,
     broadcast: bext.Broadcast | None = None,
+    behind: bool = True,
+    sync: bool = True,
 ) -> Iterator["Sink"]:
     """Open a sound file that appears under `path` when the block ends without error.
 
@@ -47,6 +49,9 @@ def writing(
     tags: title, artist and the like; broadcast: the broadcast extension, at `sample_rate`; the
     format keeps what it has room for.
     layout: the speakers that the channels are for, as in `layout`, which they are in the order of.
+    behind: write on a thread, so that the caller computes meanwhile. Without it, an interrupt must
+    not come between (`deferred_signals`), or libsndfile's memory may be freed twice. sync: as for
+    `atomic_write`.
     Raises ValueError for a pair that does not exist (`check_format`), AudioError if libsndfile
     fails or the format filters a channel of this layout, OSError if the file system fails.
     """
@@ -66,8 +71,8 @@ def writing(
     is_limited = major in ("WAV", "WAVEX", "AIFF")
     limit = _MAX_BYTES // (channels * _BYTES.get(subtype, 1)) if is_limited else None
     encode = _INT16.get(FORMATS[format][1]) if subtype == "PCM_16" else None
-    with atomic_write(path) as file:
-        with ThreadPoolExecutor(1) as thread:
+    with atomic_write(path, sync) as file:
+        with ThreadPoolExecutor(1) if behind else nullcontext() as thread:
             sink = Sink(Path(file.name), thread, order, encode, limit)
             try:
                 try:
@@ -86,13 +91,24 @@ def writing(
             _refuse_unreadable(Path(file.name), format)
 
 
+class _File(soundfile.SoundFile):
+    """Sound file that libsndfile closes without waiting for the disk: `atomic_write` does that."""
+
+    def flush(self) -> None:
+        pass
+
+
 class Sink:
-    """Sound file that is being written, by a thread, so that the caller computes meanwhile."""
+    """Sound file that is being written, by a thread if there is one.
+
+    Of what is written: frames, the number of samples of each channel; once the file is complete,
+    peak, the largest magnitude before clipping, and saturated, the number of saturated samples.
+    """
 
     def __init__(
         self,
         path: Path,
-        thread: ThreadPoolExecutor,
+        thread: ThreadPoolExecutor | None,
         order: layouts.Order,
         encode: Callable[[np.ndarray], np.ndarray] | None,
         limit: int | None,
@@ -102,7 +118,7 @@ class Sink:
         self._encode, self._limit = encode, limit
         self._file: soundfile.SoundFile | None = None
         self._pending: Future | None = None
-        self.frames = 0
+        self.frames, self.peak, self.saturated = 0, 0.0, 0
 
     def open(
         self,
@@ -116,7 +132,7 @@ class Sink:
         """Begin the file. Raises the errors of libsndfile, OSError."""
 
         def work():
-            self._file = soundfile.SoundFile(
+            self._file = _File(
                 path_name(self._path), "w", sample_rate, channels, subtype, format=format
             )
             # libsndfile puts the time into floating-point files, so no two would be equal.
@@ -161,10 +177,19 @@ class Sink:
         assert self._file
         for start in range(0, y.shape[-1], BLOCK):
             block = y[self._order, start : start + BLOCK]
+            highest = peak(block)
+            self.peak = max(self.peak, highest)
+            if highest >= SATURATION:
+                self.saturated += count_saturated(block)
             self._file.write((self._encode(block) if self._encode else block).T)
 
     def _submit(self, work: Callable[..., None], *args: np.ndarray) -> Future:
-        return self._thread.submit(_with_system_errors, work, *args)
+        if self._thread:
+            return self._thread.submit(_with_system_errors, work, *args)
+        _with_system_errors(work, *args)
+        done: Future = Future()
+        done.set_result(None)
+        return done
 
 
 def _with_system_errors(work: Callable[..., None], *args: np.ndarray) -> None:
