@@ -3,17 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
 
 from novasr_np.pipeline.runner import Runner
-from novasr_np.samples import switch
 from novasr_np.weights import Weights
 
 from . import compute
-from .batcher import Batcher
 
 
 @dataclass(frozen=True)
@@ -22,16 +20,17 @@ class Backend:
 
     device: "cpu", "gpu", "tpu", or devices of JAX; batch, segment, precision: as for `upsample`;
     None leaves the choice to JAX or the device. compilation_cache: a folder for compiled programs.
-    shared: True to put the pieces of several threads into common batches. options: the network's,
-    by name.
+    options: the network's, by name.
     """
+
+    # One process of a run opens it, for all: a device's memory and time are best not shared.
+    exclusive: ClassVar[bool] = True
 
     device: str | Sequence[jax.Device] | None = None
     precision: str = "highest"
     batch: int | None = None
     segment: int | None = None
     compilation_cache: str | None = None
-    shared: bool = False
     options: Mapping[str, Any] | None = None
 
     def open(self, weights: Weights, dtype: Any = np.float32) -> Runner:
@@ -55,15 +54,13 @@ class Backend:
             precision=self.precision,
             devices=self.device,
         )
-        batcher = Batcher(partial(compute.run, model)) if switch("shared", self.shared) else None
         hop = network.cut.hop(options, model.segment)
         return Runner(
             network,
             options,
             dtype,
-            batcher.run if batcher else partial(compute.run, model),
+            partial(compute.run, model),
             model.segment,
             model.batch * hop,
             hop,
-            close=batcher.close if batcher else lambda: None,
         )

@@ -31,7 +31,7 @@ def atomic_write(path: Path, sync: bool = True) -> Iterator[BufferedWriter]:
     temporary = None
     try:
         with contextlib.suppress(OSError):
-            _remove_leftovers(path.parent.resolve())
+            _remove_leftovers_once(path.parent.resolve())
         temporary, file = _new(path)
         with file:
             yield file
@@ -66,8 +66,13 @@ def _new(path: Path) -> tuple[Path, BufferedWriter]:
 
 
 @cache
-def _remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that killed runs left in a folder, once a process."""
+def _remove_leftovers_once(folder: Path) -> None:
+    """Remove leftovers before the first file that this process writes to a folder."""
+    remove_leftovers(folder)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed processes have left in a folder. Raises OSError."""
     for entry in os.scandir(folder):
         if not _TEMPORARY.fullmatch(entry.name):
             continue

@@ -12,7 +12,7 @@ def test_a_run_that_begins_leaves_a_file_that_another_is_about_to_name(tmp_path,
     replace = os.replace
 
     def as_another_run_begins(temporary, path):
-        atomic._remove_leftovers.__wrapped__(tmp_path)
+        atomic.remove_leftovers(tmp_path)
         replace(temporary, path)
 
     monkeypatch.setattr(os, "replace", as_another_run_begins)

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 import tracemalloc
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +23,9 @@ from conftest import runner, speech, speech_like
 
 from novasr_np import load_weights
 from novasr_np.cli import main
-from novasr_np.corpus import ledger, local, manifest, plan, worker
+from novasr_np.corpus import feeding, ledger, manifest, plan, worker
 from novasr_np.corpus.plan import Task, make_plan
-from novasr_np.corpus.worker import run_rows
+from novasr_np.corpus.worker import job_of, run_rows
 from novasr_np.files.convert import Options
 from novasr_np.pipeline.backend import Backend
 
@@ -604,6 +603,8 @@ def test_two_runs_at_once(cli):
 
 # In a worker's process: the samples tell what is to happen.
 class Deadly:
+    exclusive = False
+
     def open(self, weights):
         runner = Backend(1).open(weights)
 
@@ -618,6 +619,8 @@ class Deadly:
 
 
 class Full:
+    exclusive = False
+
     def open(self, weights):
         def run(pieces):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -638,12 +641,16 @@ def test_a_file_that_kills_its_worker_costs_only_itself(cli, weights_file, jobs)
     for samples in (1000, 1001):  # one right after the other
         soundfile.write(f"in/c{samples}.wav", np.full(samples, 0.99), 16_000)
     found = list(manifest.read_rows("in", "wav"))
-    results = list(local.processes(task(weights_file, Deadly()), found, jobs))
+    results = list(feeding.processes(job_of(task(weights_file, Deadly())), found, jobs))
     failed = {result["id"]: result["error"] for result in results if result["status"] == "failed"}
     assert set(failed) == {"c1000.wav", "c1001.wav"}
     assert all("ended twice, with status -9" in error for error in failed.values())
     assert sorted(result["id"] for result in results) == sorted(row.id for row in found)
     assert sorted(Path("deaths").read_text().split()) == ["1000"] * 2 + ["1001"] * 2
+
+
+def one_worker(task, rows):
+    return feeding.processes(job_of(task), rows, 1)
 
 
 def test_a_full_disk_ends_the_run_and_spoils_nothing(cli, weights_file):
@@ -653,10 +660,10 @@ def test_a_full_disk_ends_the_run_and_spoils_nothing(cli, weights_file):
     with ledger.Ledger("out") as kept:
         numpy = task(weights_file, Backend(1))
         whole = dataclasses.replace(numpy, staging=str(kept.staging))
-        run_rows(found[:1], whole, kept, partial(local.processes, jobs=1), lambda _: None)
+        run_rows(found[:1], whole, kept, one_worker, lambda _: None)
         refusing = dataclasses.replace(whole, backend=Full())
         with pytest.raises(OSError, match="No space left"):
-            run_rows(found[1:], refusing, kept, partial(local.processes, jobs=1), lambda _: None)
+            run_rows(found[1:], refusing, kept, one_worker, lambda _: None)
     assert set(stamps()) == {"00.wav"}
     assert [row["status"] for row in rows().values()] == ["done", "begun"]
     assert not unfinished()

@@ -16,8 +16,7 @@ from safetensors.numpy import load_file, save_file
 from novasr_np.cli import messages, spectrogram, verify
 from novasr_np.conformance import self_test
 from novasr_np.conformance.cases import Case, noise
-from novasr_np.corpus import ledger, local
-from novasr_np.corpus.worker import open_worker
+from novasr_np.corpus import feeding, ledger
 from novasr_np.errors import printable
 
 # A terminal's commands in 7 and 8 bits, marks of direction, separators, a forged line, a byte that
@@ -44,10 +43,11 @@ def cli(tmp_path, monkeypatch, capfd, weights_file):
         Path(folder, f"{NAME}.wav").write_bytes(sound.getvalue())
     Path("in", f"broken {NAME}.flac").write_text("broken")
 
-    def in_threads(task, rows, jobs):
-        return local.threads(open_worker(task), rows, jobs)
+    def in_this_process(job, items, *_):
+        runner = job.backend.open(job.weights)
+        return (job.work(runner, item, lambda seconds: None) for item in items)
 
-    monkeypatch.setattr(local, "processes", in_threads)
+    monkeypatch.setattr(feeding, "processes", in_this_process)
     run = runner(capfd)
 
     def checked(*arguments):

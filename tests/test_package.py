@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "fastsr": {"dsp", "files", "pipeline", "weights", *GROUND},
     "web": {"tensors", "weights", *GROUND},
     "plugins": {"api", "dsp", "files", "pipeline", "weights", *GROUND},
-    "corpus": {"files", "pipeline", "weights", *GROUND},
+    "corpus": {"files", "networks", "pipeline", "weights", *GROUND},
     "conformance": {"api", "files", "networks", "tensors", "weights", *GROUND},
 }
 MAY_IMPORT["cli"] = {*MAY_IMPORT} - {"fastsr", "plugins"}
@@ -47,8 +47,7 @@ JAX_MAY_IMPORT = {
     "fast": {"layers"},
     "networks": {"fast", "layers"},
     "compute": {"layers", "networks"},
-    "batcher": set(),
-    "backend": {"batcher", "compute"},
+    "backend": {"compute"},
     "api": {"backend", "networks"},
     "fastsr": {"backend"},
     "to_stablehlo": {"networks"},

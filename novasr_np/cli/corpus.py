@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from .. import weights
-from ..corpus import ledger, local, manifest
+from ..corpus import feeding, ledger, manifest
 from ..corpus.plan import Plan, Task, make_plan, settings_hash
-from ..corpus.worker import Engine, open_worker, run_rows
+from ..corpus.worker import Engine, job_of, run_rows
 from ..dsp.resample import import_soxr
 from ..errors import message, missing_extra
 from ..files import formats
@@ -29,9 +29,15 @@ from .messages import (
     show_json,
     usage,
 )
-from .options import add_backend, add_choices, add_network, backend, choices, positive
-
-_FILES_AT_ONCE = 16  # for JAX: enough to fill a batch while other files are read and written
+from .options import (
+    add_backend,
+    add_choices,
+    add_network,
+    backend,
+    choices,
+    for_workers,
+    positive,
+)
 
 _NOTES = """\
 TARGET gets SOURCE's folder tree, and results.jsonl (with the package pyarrow, results.parquet too):
@@ -82,8 +88,8 @@ def add(commands: Any) -> None:
         "--jobs",
         type=positive,
         metavar="N",
-        help="number of recordings in progress at once; default: one per core, with JAX "
-        f"{_FILES_AT_ONCE}, on a cluster as many workers as it has room for",
+        help="number of worker processes; default: one per core, on a cluster as many workers as "
+        "it has room for",
     )
     p.add_argument(
         "--resume",
@@ -163,7 +169,7 @@ def _prepare(args: argparse.Namespace) -> tuple[manifest.Rows, Task, Engine]:
         import_soxr()
     loaded = weights.load_weights(args.weights, args.variant)
     chosen_options = choices(args, loaded.network)
-    chosen = backend(args, threads=1, options=chosen_options, shared=True)
+    chosen = backend(args, threads=1, options=chosen_options)
     engine = _engine(args)
     for name in ("source", "target"):
         if not getattr(args, name):
@@ -190,13 +196,13 @@ def _prepare(args: argparse.Namespace) -> tuple[manifest.Rows, Task, Engine]:
         subtype=args.subtype,
         if_exists="overwrite",
     )
+    sent, variant = for_workers(args, loaded)
     task = Task(
         folder=args.target,
         staging="",
         options=options,
-        # Each worker reads large weights from disk itself.
-        weights=os.path.abspath(args.weights) if loaded.network.weights.store else loaded,
-        variant=args.variant,
+        weights=sent,
+        variant=variant,
         backend=chosen,
         weights_sha256=weights.file_sha256(weights.weights_path(args.weights)),
         settings=settings_hash(
@@ -219,14 +225,12 @@ def _engine(args: argparse.Namespace) -> Engine:
             cpus=1 if args.cpus is None else args.cpus,
             gpus=args.gpus or 0,
             resources={"TPU": args.tpus} if args.tpus else None,
-            files_at_once=_FILES_AT_ONCE if args.backend == "jax" else 1,
         )
     for name in ("address", "cpus", "gpus", "tpus"):
         if getattr(args, name) is not None:
             raise ValueError(f"--{name} needs --engine ray")
-    if args.backend == "numpy":
-        return partial(local.processes, jobs=args.jobs or available_cores())
-    return lambda task, rows: local.threads(open_worker(task), rows, args.jobs or _FILES_AT_ONCE)
+    jobs = args.jobs or available_cores()
+    return lambda task, rows: feeding.processes(job_of(task), rows, jobs)
 
 
 class _Progress:

@@ -229,15 +229,20 @@ def band(text: str) -> str | float | bool:
         raise argparse.ArgumentTypeError(f"expected auto, off or Hz, got {text!r}") from None
 
 
+def for_workers(args: argparse.Namespace, loaded: weights.Weights) -> tuple[Any, str | None]:
+    """The weights as worker processes get them, and their variant: large ones by their path."""
+    large = loaded.network.weights.store is not None
+    return os.path.abspath(args.weights) if large else loaded, args.variant
+
+
 def backend(
     args: argparse.Namespace,
     threads: int | None,
     options: dict[str, Any] | None = None,
-    shared: bool = False,
 ) -> Any:
     """Create the backend that the options choose: `pipeline.backend.Backend`, or novasr_jax's.
 
-    threads: for numpy; options: of the network; shared: for JAX, whether several threads use it.
+    threads: for numpy; options: of the network.
 
     Raises ModuleNotFoundError without JAX, ValueError for options that contradict each other.
     """
@@ -256,6 +261,5 @@ def backend(
         batch=args.batch,
         segment=args.segment,
         compilation_cache=args.compilation_cache,
-        shared=shared,
         options=options,
     )

@@ -6,17 +6,25 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import weights
+from ..atomic import remove_leftovers
+from ..corpus import feeding
 from ..dsp.resample import import_soxr
+from ..errors import message
 from ..files import find, formats
 from ..files.convert import Options, Result, convert
 from ..files.reading import duration
 from ..networks import Network
 from ..pipeline.look import edge_note
 from ..pipeline.runner import Runner
+from ..threads import available_cores
+from ..weights import Weights
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, Bar, say, say_passed_over, show_json, usage
 from .options import (
     add_backend,
@@ -25,6 +33,7 @@ from .options import (
     add_network,
     backend,
     choices,
+    for_workers,
     positive,
 )
 
@@ -64,11 +73,15 @@ def add(commands: Any) -> None:
         "-r",
         "--recursive",
         action="store_true",
-        help="upsample all audio in folders and below them, except files named *_48k",
+        help="upsample all audio in folders and below them, except files named *_48k, several "
+        "files at once",
     )
     add_network(p)
     p.add_argument(
-        "--threads", type=positive, metavar="N", help="number of threads; default: one per core"
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="number of cores to use; default: all",
     )
     p.add_argument(
         "--channels",
@@ -100,26 +113,97 @@ def add(commands: Any) -> None:
 
 def _main(args: argparse.Namespace) -> int:
     try:
-        pairs, options, runner = _plan(args)
+        pairs, options, loaded = _plan(args)
+        chosen = backend(args, args.threads, choices(args, loaded.network))
+        in_processes = args.recursive and _can_take_processes(pairs, loaded.network, chosen)
+        runner = None if in_processes else chosen.open(loaded)
     except (OSError, ValueError, ModuleNotFoundError) as error:
         usage(error)
     results: list[Result] = []
     start = time.perf_counter()
-    notes = _Notes(runner.network, args)
-    _name_passed_over(args, runner.network.rate_out)
+    notes = _Notes(loaded.network, args)
+    _name_passed_over(args, loaded.network.rate_out)
     try:
-        with runner, _progress_bar(pairs, args) as bar:
-            for source, target in pairs:
-                result = convert(source, target, options, runner, bar.update, notes)
+        with _progress_bar(pairs, args) as bar:
+            found = (
+                _one_by_one(pairs, options, runner, bar.update, notes)
+                if runner
+                else _in_processes(pairs, options, chosen, loaded, args, bar.update, notes)
+            )
+            for result in found:
                 results.append(result)
                 _report(result, args)
+    except ChildProcessError as error:
+        say(f"novasr: {message(error)}")
+        return EXIT_SOME_FAILED
     finally:
+        order = {pair: number for number, pair in enumerate(pairs)}
+        results.sort(key=lambda result: order[result.source, result.target])
         _summarise(results, time.perf_counter() - start, args)
     return EXIT_SOME_FAILED if any(r.status == "failed" for r in results) else EXIT_DONE
 
 
-def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Runner]:
-    """Pair the sources with their targets, and prepare the options and the runner.
+def _can_take_processes(pairs: list[tuple[str, str]], network: Network, chosen: Any) -> bool:
+    """Whether files can be done side by side."""
+    shares_layers = network.compute.shares_layers and not chosen.exclusive
+    is_piped = any(find.PIPE in pair for pair in pairs)
+    return os.name == "posix" and len(pairs) > 1 and not (shares_layers or is_piped)
+
+
+def _one_by_one(
+    pairs: list[tuple[str, str]],
+    options: Options,
+    runner: Runner,
+    progress: Callable[[float], object],
+    notes: "_Notes",
+) -> Iterator[Result]:
+    """Yield the results of the files, in their order."""
+    with runner:
+        for source, target in pairs:
+            yield convert(source, target, options, runner, progress, notes)
+
+
+def _in_processes(
+    pairs: list[tuple[str, str]],
+    options: Options,
+    chosen: Any,
+    loaded: Weights,
+    args: argparse.Namespace,
+    progress: Callable[[float], object],
+    notes: "_Notes",
+) -> Iterator[Result]:
+    """Yield the results of the files, as they come. Raises as `feeding.processes`."""
+    cores = args.threads or available_cores()
+    jobs = min(cores, len(pairs))
+    if not chosen.exclusive:
+        chosen = dataclasses.replace(chosen, threads=cores // jobs)
+    job = feeding.Job(partial(_convert, options), _lost, chosen, *for_workers(args, loaded))
+    try:
+        for result in feeding.processes(job, pairs, jobs, progress):
+            notes(result)
+            yield result
+    finally:
+        # What a process that had to be killed has left.
+        for folder in {Path(target).parent for _, target in pairs}:
+            with suppress(OSError):
+                remove_leftovers(folder)
+
+
+def _convert(
+    options: Options, runner: Runner, pair: tuple[str, str], progress: Callable[[float], object]
+) -> Result:
+    try:
+        return convert(*pair, options, runner, progress)
+    except Exception as error:  # whatever the error, the other files go on
+        return _lost(pair, message(error))
+
+
+def _lost(pair: tuple[str, str], error: str) -> Result:
+    return Result(*pair, error=error)
+
+
+def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Weights]:
+    """Pair the sources with their targets, and prepare the options and the weights.
 
     Raises the error that wrong usage is.
     """
@@ -179,8 +263,7 @@ def _plan(args: argparse.Namespace) -> tuple[list[tuple[str, str]], Options, Run
         if_exists=args.if_exists,
     )
     pairs = [(source, path) for (source, _), path in zip(sources, paths, strict=True)]
-    chosen = backend(args, args.threads, choices(args, network))
-    return pairs, options, chosen.open(loaded)
+    return pairs, options, loaded
 
 
 def _progress_bar(pairs: list[tuple[str, str]], args: argparse.Namespace) -> Bar:
@@ -205,7 +288,7 @@ def _report(result: Result, args: argparse.Namespace) -> None:
         is_output = is_output and not os.path.lexists(result.source)
         say(f"novasr: {result.source}: {result.error}{hint if is_output else ''}")
     elif args.verbose:
-        say(f"{result.source} -> {result.target}: {_speed([result])}")
+        say(f"{result.source} -> {result.target}: {_speed([result], result.work_seconds)}")
 
 
 class _Notes:
@@ -281,7 +364,7 @@ def _summarise(results: list[Result], seconds: float, args: argparse.Namespace) 
         show_json({"files": files, "summary": summary})
     elif not args.quiet:
         text = ", ".join(f"{n} {state}" for state, n in counts.items() if n) or "nothing done"
-        say(f"{text}: {_speed(results)}")
+        say(f"{text}: {_speed(results, seconds)}")
         if any(r.peak > 1 and r.subtype not in ("FLOAT", "DOUBLE") for r in results):
             say(
                 "novasr: samples beyond full scale were clipped: "
@@ -289,9 +372,8 @@ def _summarise(results: list[Result], seconds: float, args: argparse.Namespace) 
             )
 
 
-def _speed(results: list[Result]) -> str:
+def _speed(results: list[Result], seconds: float) -> str:
     audio_seconds = sum(r.audio_seconds for r in results)
-    seconds = sum(r.work_seconds for r in results)
     saturated = sum(r.saturated for r in results)
     return (
         f"{audio_seconds:.2f} s of audio in {seconds:.2f} s, "

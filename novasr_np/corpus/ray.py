@@ -1,24 +1,23 @@
 """Workers on many machines, by Ray Data."""
 
 import dataclasses
-import hashlib
 import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from ..samples import ceil_div
 from ..threads import available_cores
-from . import local, manifest
+from . import manifest
+from .feeding import Workers
 from .ledger import Result
 from .manifest import Row
 from .plan import Task
-from .worker import failure, finish, open_worker
+from .worker import finish, job_of
 
-_ROWS = 16  # rows that an actor takes at once, at most; if it is killed, all are done again
-MAX_ATTEMPTS = 3  # at a row, so that a file that kills its actor does not do so for ever
+# Rows for each worker that an actor takes at once, at most; if it is killed, all are done again.
+_ROWS = 16
 
 
 def ray_data(
@@ -30,14 +29,13 @@ def ray_data(
     cpus: float = 1,
     gpus: float = 0,
     resources: dict[str, float] | None = None,
-    files_at_once: int = 1,
 ) -> Iterator[Result]:
     """Yield the results of rows, as they come, from `jobs` actors of a Ray cluster.
 
     The source and target folders must be the same on every node. jobs: None for as many as the
     cluster has room for. address: of a running cluster, as `ray.init` takes it; None starts one on
-    this machine. cpus, gpus, resources: requirements of each actor, such as ``{"TPU": 4}``.
-    files_at_once: number of rows in progress at once in each actor.
+    this machine. cpus, gpus, resources: requirements of each actor, such as ``{"TPU": 4}``; it has
+    a worker process on each of its CPUs.
 
     Raises ValueError if the cluster has no room for these actors and one more CPU: without a CPU
     for its own tasks, Ray Data would wait for ever (ray issue 44687).
@@ -55,7 +53,7 @@ def ray_data(
     try:
         each = {"CPU": cpus, "GPU": gpus, **(resources or {})}
         jobs = _room(ray.cluster_resources(), each, jobs)
-        yield from _stream(ray, task, list(rows), jobs, each, files_at_once)
+        yield from _stream(ray, task, list(rows), jobs, each)
     finally:
         if started:
             ray.shutdown()
@@ -76,19 +74,20 @@ def _room(there: dict[str, float], each: dict[str, float], jobs: int | None) -> 
 
 
 def _stream(
-    ray: Any, task: Task, rows: list[Row], jobs: int, each: dict[str, float], files_at_once: int
+    ray: Any, task: Task, rows: list[Row], jobs: int, each: dict[str, float]
 ) -> Iterator[Result]:
+    workers = max(1, int(each["CPU"]))  # of each actor
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # rows that never come back are reported below
-    per_block = max(1, min(_ROWS, len(rows) // (8 * jobs)))
+    per_block = max(1, min(_ROWS * workers, len(rows) // (8 * jobs)))
     blocks = ceil_div(len(rows), per_block)
     items = [{"row": json.dumps(row._replace(source=_absolute(row.source)))} for row in rows]
     task = dataclasses.replace(task, folder=_absolute(task.folder), staging=_absolute(task.staging))
     special = {kind: n for kind, n in each.items() if kind not in ("CPU", "GPU") and n}
     results = ray.data.from_items(items, override_num_blocks=blocks).map_batches(
         _Actor,
-        fn_constructor_args=(task, files_at_once),
+        fn_constructor_args=(task, workers),
         batch_size=per_block,
         compute=ray.data.ActorPoolStrategy(size=jobs),
         num_cpus=each["CPU"],
@@ -100,8 +99,9 @@ def _stream(
         result = json.loads(item["result"])
         if row := missing.pop(result["id"], None):
             yield result | {"source": row.source}
+    lost = job_of(task).lost
     for row in missing.values():
-        yield failure(row, task, "Ray lost the recording: Ray's log says why")
+        yield lost(row, "Ray lost the recording: Ray's log says why")
 
 
 def _absolute(path: str) -> str:
@@ -110,26 +110,16 @@ def _absolute(path: str) -> str:
 
 
 class _Actor:
-    """Worker on one of the cluster's nodes."""
+    """Workers on one of the cluster's nodes, and the device they share if they have one."""
 
-    def __init__(self, task: Task, files_at_once: int) -> None:
-        self._task, self._files_at_once = task, files_at_once
-        self._work = open_worker(task)
+    def __init__(self, task: Task, jobs: int) -> None:
+        self._task, self._workers = task, Workers(job_of(task), jobs)
 
     def __call__(self, batch: dict) -> dict:
         rows = [Row(*json.loads(row)) for row in batch["row"]]
-        results = list(local.threads(self._one, rows, self._files_at_once))
+        try:
+            results = list(self._workers.results(rows))
+        except ChildProcessError:
+            os._exit(1)  # Ray starts another actor, which tries the rows again
         finish(results, self._task)
         return {"result": [json.dumps(result) for result in results]}
-
-    def _one(self, row: Row, **options: Any) -> Result:
-        """Do a row, and count the attempts in a file that outlives the actor."""
-        name = hashlib.sha256(row.id.encode("utf-8", "surrogateescape")).hexdigest()
-        path = Path(self._task.staging, f"{name}.attempts")
-        with open(path, "ab") as file:
-            file.write(b".")
-        if path.stat().st_size > MAX_ATTEMPTS:
-            return failure(row, self._task, f"its worker was killed {MAX_ATTEMPTS} times")
-        result = self._work(row, **options)
-        path.unlink()
-        return result

@@ -16,7 +16,7 @@ from ..errors import message
 from ..files import formats
 from ..files.convert import convert
 from ..pipeline.runner import Runner
-from ..weights import load_weights
+from .feeding import Job
 from .ledger import Ledger, Result
 from .manifest import Row, fetched
 from .plan import Task, new_result
@@ -40,8 +40,7 @@ _STAGED = "staged"  # status of a result whose file waits for `finish`; and the 
 _SYNCS = 8  # files that are made safe at once
 _MOST_WAITING = 64  # results that wait to be kept
 
-# A worker's function for one row; and an engine, which distributes the rows of a run to workers.
-Work = Callable[..., Result]
+# Distributes the rows of a run to workers.
 Engine = Callable[[Task, Iterable[Row]], Iterator[Result]]
 
 
@@ -128,19 +127,16 @@ def _logged(rows: Iterable[Row], task: Task, ledger: Ledger) -> Iterator[Row]:
         yield row
 
 
-def open_worker(task: Task) -> Work:
-    """Create a worker's function for a row, with the weights prepared for the whole run.
+def job_of(task: Task) -> Job:
+    """Create the job of a task's rows.
 
     The file is exactly that of `convert` for the source; it has no name yet, and may not be on the
     disk, until `finish`. Errors are reported in the result.
     """
-    runner = task.backend.open(load_weights(task.weights, task.variant))
-    return partial(_work, task, runner)
+    return Job(partial(_work, task), partial(_lost, task), task.backend, task.weights, task.variant)
 
 
-def _work(
-    task: Task, runner: Runner, row: Row, progress: Callable[[float], object] = lambda _: None
-) -> Result:
+def _work(task: Task, runner: Runner, row: Row, progress: Callable[[float], object]) -> Result:
     suffix = formats.FORMATS[task.options.format][0][0]
     staged = Path(task.staging, secrets.token_hex(8) + suffix)
     target = Path(task.folder, row.target)
@@ -185,6 +181,6 @@ def _finish(task: Task, result: Result) -> None:
         staged.unlink(missing_ok=True)
 
 
-def failure(row: Row, task: Task, error: str) -> Result:
+def _lost(task: Task, row: Row, error: str) -> Result:
     """Create the result of a row whose worker is gone."""
     return new_result(row, task, "failed", error)

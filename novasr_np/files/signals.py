@@ -1,4 +1,4 @@
-"""Defer SIGINT, SIGTERM and SIGHUP until it is safe to stop."""
+"""Defer SIGINT, SIGTERM and SIGHUP until it is safe to stop, or leave them to another process."""
 
 import signal
 import threading
@@ -39,3 +39,20 @@ def deferred_signals() -> Iterator[Callable[[], None]]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         look()
+
+
+@contextmanager
+def blocked_signals() -> Iterator[None]:
+    """Block these signals in processes that are started inside the block, for their whole lives.
+
+    Ctrl-C, a closed terminal and a job scheduler may signal every process of a run, but only the
+    first one is to handle it, and to end the others.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -4,7 +4,7 @@ import queue
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Backend:
     do not depend on it. options: the network's, by name. block: input samples of a piece, None for
     the network's default.
     """
+
+    exclusive: ClassVar[bool] = False  # each process of a run opens it
 
     threads: int | None = None
     options: Mapping[str, Any] | None = None
