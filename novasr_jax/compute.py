@@ -25,9 +25,6 @@ from novasr_np.weights import Weights
 from .layers import PRECISIONS
 from .networks import NETWORKS
 
-# Input samples for each row, by the kind of device; a network with more context has longer rows.
-SEGMENTS = {"cpu": 4000, "gpu": 16_000, "tpu": 16_000}
-
 # Batches in progress at a time: the host packs one and fetches one while a device works.
 _UNDER_WAY = 2
 # Padding of rows. It never affects an output.
@@ -84,8 +81,8 @@ def make_model(
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     chosen = chosen_devices(devices)
-    kind = chosen[0].platform if chosen[0].platform in SEGMENTS else "gpu"
-    segment = network.cut.segment(segment, SEGMENTS[kind])
+    kind = chosen[0].platform if chosen[0].platform in ours.segments else "gpu"
+    segment = network.cut.segment(segment, ours.segments[kind])
     batch = whole_number("batch", ours.rows[kind] * len(chosen) if batch is None else batch)
     if batch % len(chosen):
         raise ValueError(f"batch must be a multiple of the {len(chosen)} devices, got {batch}")

@@ -22,6 +22,8 @@ Prepare = Callable[
 # Rows for each device at a time, by its kind. On a CPU a batch's activations should fit the cache;
 # an accelerator needs enough work to be busy.
 ROWS = {"cpu": 4, "gpu": 64, "tpu": 64}
+# Input samples of each row without its context, likewise.
+SEGMENTS = {"cpu": 4000, "gpu": 16_000, "tpu": 16_000}
 
 
 def cast_weights(params: Any, dtype: Any, precision: str = "highest", place: Any = None) -> Any:
@@ -53,6 +55,7 @@ class Network(NamedTuple):
     # (params, platforms) -> an exported program, for a network without `forward`
     export: Callable[[Any, tuple[str, ...]], Any] | None = None
     rows: Mapping[str, int] = ROWS
+    segments: Mapping[str, int] = SEGMENTS  # at the network's own rate
 
 
 def checked(x: Any, least: int, precision: str) -> jax.Array:

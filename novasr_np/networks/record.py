@@ -82,7 +82,6 @@ class Context:
 
     def segment(self, asked: int | None, suits: int) -> int:
         """Samples of each row of a batch, in whole steps: `asked`, None for what suits a device."""
-        suits = max(suits, self.block)
         segment = whole_number("segment", suits if asked is None else asked)
         return ceil_div(segment, self.step) * self.step
 
