@@ -6,10 +6,10 @@ parallel. Hold its BLAS to one thread meanwhile (`blas.one_thread`).
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Threads:
     """
 
     def __init__(self, count: int | None = None) -> None:
-        count = whole_number("threads", available_cores() if count is None else count)
+        self.count = count = whole_number("threads", available_cores() if count is None else count)
         # A piece is not divided any further: the threads themselves share work with none.
         self._pool = (
             ThreadPoolExecutor(count, initializer=_sharing.set, initargs=(None,))
@@ -81,6 +81,19 @@ def each(work: Callable[[_Piece], None], pieces: Iterable[_Piece]) -> None:
     else:
         for piece in pieces:
             work(piece)
+
+
+def ahead(items: Iterable[_Piece]) -> Iterator[_Piece]:
+    """Yield items, each of them made on a thread while the one before is in use.
+
+    Close this generator before what the items are made from.
+    """
+    end, waiting = object(), iter(items)
+    with ThreadPoolExecutor(1) as thread:
+        coming: Future[Any] = thread.submit(next, waiting, end)
+        while (item := coming.result()) is not end:
+            coming = thread.submit(next, waiting, end)
+            yield item
 
 
 def available_cores() -> int:

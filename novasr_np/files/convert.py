@@ -5,8 +5,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from ..pipeline.look import edge_note, look
 from ..pipeline.runner import Runner
 from ..pipeline.upsampler import Upsampler
 from ..samples import check_levels
+from ..threads import ahead
 from . import formats, layout
 from .find import PIPE
 from .reading import Source, reading
@@ -29,6 +30,7 @@ _CHOOSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mono": lambda x: x.mean(axis=0, keepdims=True),
 }
 _HELD = 1 << 20  # samples, over all channels, of a sound that is held in memory
+_CHUNKS = 8  # a runner's chunks of a long sound that a thread has at a time
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,7 @@ def _convert(
         # A header is completed at the end, but a pipe cannot be rewound: spool, then send.
         final = Path(spool, "output") if target == PIPE else Path(target)
         keep, by = options.keep_lowband, options.resampler
-        samples = max(1, runner.chunk // result.channels // runner.multiple) * runner.multiple
-        frames = max(1, samples * source.sample_rate // network.rate_in)
-        sound = _Sound(source, options, frames)
+        sound = _Sound(source, options, runner)
         facts = look(
             network,
             sound.looked_at,
@@ -149,8 +149,9 @@ def _convert(
             edge=options.edge,
             dtype=runner.dtype,
         )
-        # As outputs come: a network whose layers hold their frames (airband) computes least so.
-        stream = Upsampler(runner, facts, resampler=by, keep_lowband=keep)
+        stream = Upsampler(
+            runner, facts, resampler=by, keep_lowband=keep, whole_blocks=sound.in_whole_blocks
+        )
         result.band_edge, result.kept_below = facts.edge, stream.kept_below
         frames = network.duration(source.frames, source.sample_rate)
         place = source.broadcast
@@ -175,8 +176,9 @@ def _convert(
                     behind=not sound.is_held,
                     sync=sync,
                 ) as file,
+                closing(sound.blocks()) as blocks,
             ):
-                for y in _upsampled(sound.blocks(), stream, result.channels, runner):
+                for y in _upsampled(blocks, stream, result.channels, runner):
                     interrupt()
                     file.write(y)
                     seconds = y.shape[-1] / network.rate_out
@@ -192,31 +194,36 @@ def _convert(
 
 
 class _Sound:
-    """Sound of a file, which is looked at before the work; a short one is decoded only once."""
+    """Sound of a file, which is looked at before the work.
 
-    def __init__(self, source: Source, options: Options, frames: int) -> None:
-        """frames: samples of a block."""
-        self._source, self._options, self._frames = source, options, frames
-        self._held: list[np.ndarray] | None = None
-        if 0 < source.frames * source.channels <= _HELD:
-            self._held = list(self.blocks())
+    A short one is decoded once, held, and computed as it comes. A long one is decoded ahead of the
+    work, by threads that share its blocks; so that a network whose layers hold their frames
+    (airband) keeps them all busy, too, its blocks are whole there, whatever their number.
+    """
 
-    @property
-    def is_held(self) -> bool:
-        return self._held is not None
+    def __init__(self, source: Source, options: Options, runner: Runner) -> None:
+        self._source, self._options = source, options
+        channels = source.channels if options.channels == "each" else 1
+        self.is_held = 0 < source.frames * source.channels <= _HELD
+        self.in_whole_blocks = not self.is_held and runner.open_live is not None
+        chunk = runner.chunk * (_CHUNKS * runner.threads if self.in_whole_blocks else 1)
+        samples = max(1, chunk // channels // runner.multiple) * runner.multiple
+        self._frames = max(1, samples * source.sample_rate // runner.network.rate_in)
+        self._held = list(self._decoded()) if self.is_held else []
 
     def looked_at(self) -> Iterator[np.ndarray]:
         """Yield the sound from its beginning, any number of times."""
-        if self._held is not None:
+        if self.is_held:
             yield from self._held
             return
         with self._source.again() as other:
             yield from _blocks(other.blocks(), self._options)
 
-    def blocks(self) -> Iterable[np.ndarray]:
-        """Return the blocks for the work, once."""
-        if self._held is not None:
-            return self._held
+    def blocks(self) -> Generator[np.ndarray, None, None]:
+        """Yield the blocks for the work, once. Close it before the source."""
+        yield from self._held if self.is_held else ahead(self._decoded())
+
+    def _decoded(self) -> Iterator[np.ndarray]:
         return _blocks(self._source.blocks(self._frames), self._options)
 
 

@@ -58,6 +58,7 @@ class Backend:
             _Pieces(weights, folded, threads, block, dtype).run,
             block,
             max(hop, _CHUNK_SECONDS * network.rate_in),
+            threads=threads.count,
             open_live=live,
             close=threads.close,
         )

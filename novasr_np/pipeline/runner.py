@@ -20,6 +20,7 @@ class Runner:
     run: Callable[[list[Piece]], None]
     block: int  # input samples of a piece, at the network's `rate_in`
     chunk: int  # input samples, over all channels, that keep the threads or the device busy
+    threads: int = 1  # pieces that are computed at once, if each is on a thread
     multiple: int = 1  # best number of samples for each channel: a multiple of this
     # (the network as it takes a sound, the sound's facts) -> a stream whose layers hold the samples
     # they still need; None if there is none
