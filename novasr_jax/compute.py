@@ -147,6 +147,7 @@ def _each_batch(model: Model, program: Program, pieces: list[Piece]) -> None:
         # 74 hours at 16 kHz; numpy raises OverflowError for more.
         starts = np.array([piece.start for piece in batch], np.uint32)
         y, finish = program(network, rows, lengths, starts, [piece.facts for piece in batch])
+        y.copy_to_host_async()  # as soon as it is computed, not when it is asked for
         under_way.append((batch, y, finish))
         if len(under_way) == _UNDER_WAY:
             _fetch(*under_way.popleft())

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -196,6 +197,26 @@ def test_a_device_that_dies_ends_the_run(folder):
     ):
         list(run.results([run._device._process.pid]))
     assert not list(Path("out").rglob("*"))
+
+
+def test_processes_that_die_at_their_start_are_not_waited_for(folder):
+    """As those of a script do that has no ``if __name__ == "__main__"``."""
+    Path("script.py").write_text(
+        "from test_feeding import Exclusive, convert_pair, lost\n"
+        "from novasr_np import load_weights\n"
+        "from novasr_np.corpus import feeding\n"
+        "job = feeding.Job(convert_pair, lost, Exclusive(1), load_weights())\n"
+        "list(feeding.processes(job, [('a.wav', 'b.wav')], 1))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert "ChildProcessError: the device's process ended, with status 1" in done.stderr
 
 
 def work_or_die(runner, item, progress):

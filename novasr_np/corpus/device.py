@@ -9,23 +9,22 @@ import mmap
 import os
 import queue
 import selectors
-import tempfile
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from multiprocessing import Pipe, get_context, reduction
+from multiprocessing import Pipe, reduction
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import message
-from ..files.signals import blocked_signals
 from ..networks import NETWORKS
 from ..networks.record import Facts
 from ..pipeline.feed import Piece
 from ..pipeline.runner import Runner
 from ..weights import Weights, load_weights
+from .spawned import Parcel, start, unnamed_file
 
 # Memory that a client shares; more only for a piece that does not fit.
 SHARED_BYTES = 16 << 20
@@ -72,14 +71,9 @@ class Device:
 
     def __init__(self, backend: Any, weights: Weights | str, variant: str | None) -> None:
         self.connection, theirs = Pipe()
-        self._process = get_context("spawn").Process(
-            target=_serve,
-            args=(theirs, backend, weights, variant),
-            name="device",
-            daemon=True,
-        )
-        with blocked_signals():
-            self._process.start()
+        parcel = Parcel((backend, weights, variant))
+        self._process = start("device", _serve, theirs, parcel)
+        parcel.close()
         theirs.close()
 
     def connect(self) -> Connection:
@@ -162,7 +156,7 @@ class _Client:
 
     def _share(self, size: int) -> None:
         """Replace the shared memory by one of `size` bytes."""
-        descriptor = _unnamed_file(size)
+        descriptor = unnamed_file(size)
         self._memory = mmap.mmap(descriptor, size)
         self._send(size)
         reduction.send_handle(self._connection, descriptor, None)
@@ -200,21 +194,6 @@ class _Client:
             raise Gone from error
 
 
-def _unnamed_file(size: int) -> int:
-    """Open a file in memory that is gone with the last process that has it, however that ends.
-
-    multiprocessing's `SharedMemory` has a name, which a process that is killed leaves behind, and
-    lies in /dev/shm, of which containers have 64 MB.
-    """
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("novasr")
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, size)
-    return descriptor
-
-
 def _aligned(size: int) -> int:
     return -(-size // _ALIGNMENT) * _ALIGNMENT
 
@@ -237,8 +216,12 @@ class _Request(NamedTuple):
             self.connection.send(error)
 
 
-def _serve(control: Connection, backend: Any, weights: Weights | str, variant: str | None) -> None:
-    """Compute for the clients whose connections come through `control`, until it is closed."""
+def _serve(control: Connection, opening: tuple[Any, Weights | str, str | None]) -> None:
+    """Compute for the clients whose connections come through `control`, until it is closed.
+
+    opening: the backend, the weights and their variant.
+    """
+    backend, weights, variant = opening
     try:
         runner = backend.open(load_weights(weights, variant))
     except Exception as error:

@@ -15,14 +15,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from multiprocessing import Pipe, connection, get_context
+from multiprocessing import Pipe, connection
 from typing import Any
 
 from .. import blas
-from ..files.signals import blocked_signals, deferred_signals
+from ..files.signals import deferred_signals
 from ..pipeline.runner import Runner
 from ..weights import Weights, load_weights
 from .device import Device, Gone, open_client
+from .spawned import Parcel, start
 
 MAX_ATTEMPTS = 2  # at an item whose process was killed, perhaps for another reason
 _FILES_AT_ONCE = 2  # in each process, if a device computes
@@ -80,6 +81,7 @@ class Workers:
         self._job, self._jobs = job, jobs
         self._progress, self._interrupt = progress, interrupt
         self._processes: list[_Process] = []
+        self._parcel = Parcel(job)
         self._device = None
         if job.backend.exclusive:
             self._device = Device(job.backend, job.weights, job.variant)
@@ -135,7 +137,7 @@ class Workers:
             except StopIteration:
                 return False
         if may_start and (chosen is None or chosen.items):
-            chosen = _Process(self._job, self._device)
+            chosen = _Process(self._parcel, self._device)
             self._processes.append(chosen)
         assert chosen is not None
         chosen.send(item, attempts)
@@ -158,6 +160,7 @@ class Workers:
     def __exit__(self, *_: object) -> None:
         if self._device:
             self._device.__exit__()
+        self._parcel.close()
         for process in self._processes:
             process.connection.close()
         deadline = time.monotonic() + _SECONDS_TO_END
@@ -168,15 +171,11 @@ class Workers:
 class _Process:
     """Process that works on items, and abandons them if the process that started it is gone."""
 
-    def __init__(self, job: Job, device: Device | None) -> None:
+    def __init__(self, job: Parcel, device: Device | None) -> None:
         self.connection, theirs = Pipe()
         self._room = _FILES_AT_ONCE if device else 1
         clients = [device.connect() for _ in range(self._room)] if device else []
-        self._process = get_context("spawn").Process(
-            target=_serve, args=(theirs, job, clients), name="worker", daemon=True
-        )
-        with blocked_signals():
-            self._process.start()
+        self._process = start("worker", _serve, theirs, job, clients)
         for other in (theirs, *clients):
             other.close()
         self._numbers = count()

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 _BINS_A_SECOND = 50  # bins are 50 Hz apart, nearly so at rates of which a 50th is no whole number
-_OVERLAP = 4  # frames that share a sample
+_OVERLAP = 2  # frames that share a sample; more of them find the same edges
 _SILENT = 1e-7  # summed power of a frame that is left out; a full scale sine has 1e5
 _FLOOR = 1e-9  # of power, before its logarithm
 _AT_A_TIME = 64  # frames that fit a core's cache
@@ -92,9 +92,10 @@ class Spectrum:
 def edge(blocks: Iterable[np.ndarray], sample_rate: int) -> float | None:
     """Hz at which the sound ends, to 50 Hz; None if it has no end below half the sampling rate.
 
-    blocks [channels, n], in order, at `sample_rate` Hz. By frames of 20 ms (`Spectrum.edge`).
+    blocks [channels, n], in order, at `sample_rate` Hz. By frames of 20 ms that
+    overlap by half (`Spectrum.edge`).
     """
-    size = max(_OVERLAP, round(sample_rate / _BINS_A_SECOND) // _OVERLAP * _OVERLAP)
+    size = max(4, round(sample_rate / _BINS_A_SECOND) // 4 * 4)
     hop = size // _OVERLAP
     window = np.sin(np.pi * np.arange(size) / size) * (_SCALE / size)
     spectrum, rest = Spectrum(size // 2), None

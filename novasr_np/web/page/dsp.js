@@ -309,7 +309,7 @@ const median = (x) => {
 // from the mean power of all frames and the mean of its logarithm.
 function bandEdge(channels, rate) {
   const silent = 1e-7, floor = 1e-9, lowest = 40, block = 65536; // for frames of 960 samples
-  const size = Math.max(4, Math.round(rate / BIN) & ~3), hop = size / 4, bins = size / 2;
+  const size = Math.max(4, Math.round(rate / BIN) & ~3), hop = size / 2, bins = size / 2;
   const samples = Math.min(channels[0].length, ceilDiv(300 * rate, block) * block);
   const spectrum = new Spectrum(size, (i) => Math.sin((Math.PI * i) / size) * 960 / size);
   const power = new Float64Array(bins), logs = new Float64Array(bins), product = new Float64Array(bins).fill(1);
