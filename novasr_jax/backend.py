@@ -62,5 +62,5 @@ class Backend:
             partial(compute.run, model),
             model.segment,
             model.batch * hop,
-            hop,
+            multiple=hop,
         )

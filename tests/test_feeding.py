@@ -35,7 +35,7 @@ class Exclusive(Backend):
 
     def open(self, weights, dtype=np.float32):
         runner = super().open(weights, dtype)
-        return dataclasses.replace(runner, open_live=None, chunk=3 * runner.block)
+        return dataclasses.replace(runner, open_live=None, chunk=3 * runner.block, multiple=5)
 
 
 class Failing(Exclusive):
@@ -158,6 +158,8 @@ def test_shared_memory_has_a_bound(monkeypatch):
         runner = device.open_client([connection])
         assert own_maps() == 1 << 19
         with backend.open(weights) as numpy:
+            told = {"run": None, "close": None}
+            assert dataclasses.replace(runner, **told) == dataclasses.replace(numpy, **told)
             for block in (4000, 80_000):
                 np.testing.assert_array_equal(outputs(runner.run, block), outputs(numpy.run, block))
                 largest = 4 * (block + NOVASR.cut.context + 3 * block)
