@@ -248,6 +248,13 @@ def test_an_item_that_kills_its_process_costs_only_itself(folder, backend, jobs)
     assert [begun.count(f"bad {i}") for i in (1, 2)] == [2, 2]
 
 
+def test_the_main_process_needs_no_jax():
+    """That is for the one that owns the device."""
+    pytest.importorskip("jax", reason="needs the extra jax")
+    code = "import sys, novasr_jax.backend as b; b.Backend(); assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def report(runner, item, progress):
     for _ in range(30):
         progress(0.1)
