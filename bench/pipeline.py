@@ -63,7 +63,7 @@ class StandIn:
     def open(self, weights: Weights, dtype: Any = np.float32) -> Runner:
         network = weights.network
         chunk = self.rows * self.segment
-        return Runner(network, None, dtype, repeat, self.segment, chunk, self.segment)
+        return Runner(network, None, dtype, repeat, self.segment, chunk, multiple=self.segment)
 
 
 def repeat(pieces: list[Piece]) -> None:

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import jax
 import numpy as np
 
 from novasr_np.pipeline.runner import Runner
 from novasr_np.weights import Weights
 
-from . import compute
+if TYPE_CHECKING:
+    import jax
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Backend:
     # One process of a run opens it, for all: a device's memory and time are best not shared.
     exclusive: ClassVar[bool] = True
 
-    device: str | Sequence[jax.Device] | None = None
+    device: str | Sequence["jax.Device"] | None = None
     precision: str = "highest"
     batch: int | None = None
     segment: int | None = None
@@ -39,6 +39,11 @@ class Backend:
         Raises as `compute.make_model`, and TypeError or ValueError for options that the network
         does not have.
         """
+        # Not before: the process that only sends a backend to another has no need of JAX.
+        import jax  # noqa: PLC0415
+
+        from . import compute  # noqa: PLC0415
+
         if self.compilation_cache is not None:
             jax.config.update("jax_compilation_cache_dir", self.compilation_cache)
             # These programs compile faster than JAX's default threshold for keeping a program.
@@ -62,5 +67,5 @@ class Backend:
             partial(compute.run, model),
             model.segment,
             model.batch * hop,
-            hop,
+            multiple=hop,
         )

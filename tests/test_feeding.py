@@ -35,7 +35,7 @@ class Exclusive(Backend):
 
     def open(self, weights, dtype=np.float32):
         runner = super().open(weights, dtype)
-        return dataclasses.replace(runner, open_live=None, chunk=3 * runner.block)
+        return dataclasses.replace(runner, open_live=None, chunk=3 * runner.block, multiple=5)
 
 
 class Failing(Exclusive):
@@ -158,6 +158,8 @@ def test_shared_memory_has_a_bound(monkeypatch):
         runner = device.open_client([connection])
         assert own_maps() == 1 << 19
         with backend.open(weights) as numpy:
+            told = {"run": None, "close": None}
+            assert dataclasses.replace(runner, **told) == dataclasses.replace(numpy, **told)
             for block in (4000, 80_000):
                 np.testing.assert_array_equal(outputs(runner.run, block), outputs(numpy.run, block))
                 largest = 4 * (block + NOVASR.cut.context + 3 * block)
@@ -244,6 +246,13 @@ def test_an_item_that_kills_its_process_costs_only_itself(folder, backend, jobs)
             assert value is False  # and no worker has imported JAX
     begun = Path("begun").read_text().splitlines()
     assert [begun.count(f"bad {i}") for i in (1, 2)] == [2, 2]
+
+
+def test_the_main_process_needs_no_jax():
+    """That is for the one that owns the device."""
+    pytest.importorskip("jax", reason="needs the extra jax")
+    code = "import sys, novasr_jax.backend as b; b.Backend(); assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def report(runner, item, progress):

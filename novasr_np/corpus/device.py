@@ -30,6 +30,9 @@ from .spawned import Parcel, start, unnamed_file
 SHARED_BYTES = 16 << 20
 # While one batch is fetched and handed out, the next is packed and computed.
 _BATCHES_AT_ONCE = 2
+# Of a runner, at a time: ends and insides of sounds have batches of their own, the last of each not
+# full; but nobody should wait for more than a few.
+_CHUNKS = 4
 _ALIGNMENT = 64  # bytes, of rows in shared memory
 
 
@@ -126,7 +129,8 @@ def open_client(connections: Sequence[Connection]) -> Runner:
     told = clients[0].described
     return Runner(
         *(NETWORKS[told.network], told.options, told.dtype, run),
-        *(told.block, told.chunk, told.multiple),
+        *(told.block, told.chunk),
+        multiple=told.multiple,
     )
 
 
@@ -271,11 +275,11 @@ def _piece(runner: Runner, memory: mmap.mmap, row: _Row) -> Piece:
 
 
 def _compute(runner: Runner, requests: "queue.SimpleQueue[_Request]") -> None:
-    """Compute what waits, no more than fills a batch, again and again."""
+    """Compute what waits, no more than fills a few batches, again and again."""
     while True:
         some = [requests.get()]
         samples = sum(len(piece.x) for piece in some[0].pieces)
-        while samples < runner.chunk:
+        while samples < _CHUNKS * runner.chunk:
             try:
                 some.append(requests.get_nowait())
             except queue.Empty:

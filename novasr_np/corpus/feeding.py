@@ -26,7 +26,7 @@ from .device import Device, Gone, open_client
 from .spawned import Parcel, start
 
 MAX_ATTEMPTS = 2  # at an item whose process was killed, perhaps for another reason
-_FILES_AT_ONCE = 2  # in each process, if a device computes
+_FILES_AT_ONCE = 4  # in each process, if a device computes: batches are full when enough wait
 _SECONDS_TO_END = 2.0  # after which processes are killed
 _SECONDS_TO_WAIT = 0.5  # for a message, before it is seen whether the run is interrupted
 _SECONDS_BETWEEN_REPORTS = 0.2
