@@ -64,7 +64,14 @@ def main() -> None:
     parser.add_argument("--outputs", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("-o", "--output", type=Path, help="QUALITY.md, with quality.png beside it")
     parser.add_argument("--json", type=Path, help="the scores of every clip")
-    parser.add_argument("--no-visqol", action="store_true", help="leave it out: a second a clip")
+    parser.add_argument(
+        "--visqol",
+        nargs="*",
+        choices=tuple(INPUTS),
+        default=MAIN,
+        metavar="INPUT",
+        help="inputs with ViSQOL, which takes seconds a clip; default: " + ", ".join(MAIN),
+    )
     args = parser.parse_args()
 
     paths = clips(*GROUPS.values())
@@ -77,7 +84,7 @@ def main() -> None:
     with ProcessPoolExecutor() as pool:
         for kind, (rate, _, _) in INPUTS.items():
             chosen = every | (wide if rate == 16_000 else {}) | (given if kind == "16 kHz" else {})
-            measure = partial(scores_of, kind, chosen, not args.no_visqol)
+            measure = partial(scores_of, kind, chosen, kind in args.visqol)
             for path, scores in zip(paths, pool.map(measure, paths), strict=True):
                 for name, values in scores.items():
                     results.setdefault(kind, {}).setdefault(name, {})[path.stem] = values
@@ -207,7 +214,7 @@ def report(results) -> str:
         "like novasr-open they take 16 kHz only, as bare networks. Some settings of training were "
         "chosen by these clips' scores: see [weights/README.md](../weights/README.md).",
         "",
-        "- **ViSQOL** estimates a listener's score, 1 to 5. **LSD** is the log-spectral distance "
+        "- **ViSQOL** estimates a listener's score, 1 to 5; of the main inputs. **LSD** is the log-spectral distance "
         "as in AP-BWE's code, over all bins, **above** the edge of the input and **below** it. "
         "Lower is better.",
         "- **4.5-7.5** .. **16-20** are levels against the recording in bands (kHz), **floor** the "
