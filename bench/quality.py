@@ -214,9 +214,9 @@ def report(results) -> str:
         "like novasr-open they take 16 kHz only, as bare networks. Some settings of training were "
         "chosen by these clips' scores: see [weights/README.md](../weights/README.md).",
         "",
-        "- **ViSQOL** estimates a listener's score, 1 to 5; of the main inputs. **LSD** is the log-spectral distance "
-        "as in AP-BWE's code, over all bins, **above** the edge of the input and **below** it. "
-        "Lower is better.",
+        "- **ViSQOL** estimates a listener's score, 1 to 5; of the main inputs. **LSD** is the "
+        "log-spectral distance as in AP-BWE's code, over all bins, **above** the edge of the input "
+        "and **below** it. Lower is better.",
         "- **4.5-7.5** .. **16-20** are levels against the recording in bands (kHz), **floor** the "
         "level above the edge in the quietest tenth of the frames, in dB.",
         "- **beat** says how periodic the envelope of a band (kHz) is at the voice's pitch, where "
