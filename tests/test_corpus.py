@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -259,7 +260,21 @@ def test_a_run_killed_between_a_file_and_its_row(cli):
     with open("out/results.jsonl", "a") as file:
         file.write(json.dumps(other) + "\n")
     assert "1 done, 0 before" in cli("in", "out", "--format", "wav")[2]
-    assert rows()["a.wav"] | {"work_seconds": 0} == row | {"work_seconds": 0}
+    times = {name: 0 for name in row if name.endswith("_seconds")}
+    assert rows()["a.wav"] | times == row | times
+
+
+def test_where_the_time_goes_is_told_and_logged(cli):
+    speech("in/a.wav", samples=200_000)
+    code, out, _ = cli("in", "out", "--json")
+    assert code == 0
+    row, summary = rows()["a.wav"], json.loads(out)
+    parts = {name: row[name] for name in ("read_seconds", "compute_seconds", "write_seconds")}
+    assert min(parts.values()) > 0
+    assert sum(parts.values()) <= row["work_seconds"]
+    assert summary | parts == summary
+    words = "(reading|computing|writing)"
+    assert re.search(rf", 0 failed; \d+% of the work is {words}$", cli("in", "b")[2].strip())
 
 
 def test_odd_file_names(cli):

@@ -233,6 +233,10 @@ def _engine(args: argparse.Namespace) -> Engine:
     return lambda task, rows: feeding.processes(job_of(task), rows, jobs)
 
 
+# Fields of a result that say where its time went, and words for them.
+_SPENT = {"read_seconds": "reading", "compute_seconds": "computing", "write_seconds": "writing"}
+
+
 class _Progress:
     """Progress shown to the user: a bar on a terminal, each failure, and a summary."""
 
@@ -240,6 +244,7 @@ class _Progress:
         self._plan, self._args = plan, args
         self._start = time.perf_counter()
         self._seconds = 0.0
+        self._spent = dict.fromkeys(_SPENT, 0.0)
         self._saturated = 0
         self.done = self.failed = 0
         hidden = args.quiet or args.json or args.dry_run or not sys.stderr.isatty()
@@ -252,6 +257,8 @@ class _Progress:
             self.done += 1
             self._seconds += result["audio_seconds"]
             self._saturated += result["saturated"]
+            for name in _SPENT:
+                self._spent[name] += result[name]
         else:
             self.failed += 1
             say(f"novasr: {result['source']}: {result['error']}")
@@ -275,6 +282,7 @@ class _Progress:
                 "left": self._plan.n_left + len(self._plan.refused) - self.done - self.failed,
                 "audio_seconds": self._seconds,
                 "work_seconds": seconds,
+                **self._spent,
                 "x_real_time": self._seconds / seconds,
                 "saturated": self._saturated,
             }
@@ -297,5 +305,16 @@ class _Progress:
         audio_time = f"{self._seconds / size:.2f} {unit}"
         return (
             f"{audio_time} of audio, {self._seconds / seconds:.0f} x real time, "
-            f"{self.failed} failed"
+            f"{self.failed} failed{self._most()}"
         )
+
+    def _most(self) -> str:
+        """Say what the workers' time mostly goes to."""
+        name = max(self._spent, key=lambda name: self._spent[name])
+        total = sum(self._spent.values())
+        if not total:
+            return ""
+        words = _SPENT[name]
+        if name == "compute_seconds" and self._args.backend == "jax":
+            words = "waiting for the device"
+        return f"; {self._spent[name] / total:.0%} of the work is {words}"

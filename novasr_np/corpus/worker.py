@@ -32,6 +32,9 @@ _MEASURED = (
     "channels",
     "audio_seconds",
     "work_seconds",
+    "read_seconds",
+    "compute_seconds",
+    "write_seconds",
     "peak",
     "saturated",
 )

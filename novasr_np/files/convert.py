@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,9 @@ class Options:
 class Result:
     """Result of one source.
 
-    Times are in seconds; peak is the largest sample before clipping, full scale 1; saturated is the
+    Times are in seconds: work_seconds is all of it, of which read_seconds went by in waiting for
+    samples and looking at them, compute_seconds for outputs, write_seconds for a file to take them.
+    peak is the largest sample before clipping, full scale 1; saturated is the
     number of saturated samples in the output; errno is the system's error number. band_edge is the
     frequency in Hz at which the source's spectrum ends, if that was looked for and found;
     kept_below is the frequency in Hz up to which the source's sound was kept. notes: what the user
@@ -65,6 +68,9 @@ class Result:
     subtype: str | None = None  # of the target, libsndfile's name
     audio_seconds: float = 0.0
     work_seconds: float = 0.0
+    read_seconds: float = 0.0
+    compute_seconds: float = 0.0
+    write_seconds: float = 0.0
     peak: float = 0.0
     saturated: int = 0
     band_edge: float | None = None
@@ -126,7 +132,7 @@ def _convert(
     begin: Callable[[Result], object],
     sync: bool,
 ) -> None:
-    network = runner.network
+    network, lap = runner.network, _stopwatch(result)
     with reading(path) as source:
         result.sample_rate = source.sample_rate
         is_each = options.channels == "each"
@@ -148,6 +154,7 @@ def _convert(
             edge=options.edge,
             dtype=runner.dtype,
         )
+        lap("read_seconds")
         stream = Upsampler(runner, facts, resampler=by, keep_lowband=keep)
         result.band_edge, result.kept_below = facts.edge, stream.kept_below
         frames = network.duration(source.frames, source.sample_rate)
@@ -175,12 +182,14 @@ def _convert(
                 ) as file,
                 closing(sound.blocks()) as blocks,
             ):
-                for y in _upsampled(blocks, stream, result.channels, runner):
+                for y in _upsampled(blocks, stream, result.channels, runner, lap):
                     interrupt()
                     file.write(y)
+                    lap("write_seconds")
                     seconds = y.shape[-1] / network.rate_out
                     result.audio_seconds += seconds
                     progress(seconds)
+            lap("write_seconds")
             result.peak, result.saturated = file.peak, file.saturated
         except OSError as error:
             raise OSError(error.errno, error.strerror, target) from error
@@ -229,11 +238,31 @@ def _blocks(blocks: Iterable[np.ndarray], options: Options) -> Iterator[np.ndarr
 
 
 def _upsampled(
-    blocks: Iterable[np.ndarray], stream: Upsampler, channels: int, runner: Runner
+    blocks: Iterable[np.ndarray],
+    stream: Upsampler,
+    channels: int,
+    runner: Runner,
+    lap: Callable[[str], None],
 ) -> Iterator[np.ndarray]:
-    for x in blocks:
-        yield stream.push(x.astype(runner.dtype, copy=False))
-    yield stream.push(np.zeros((channels, 0), runner.dtype), last=True)
+    last = np.zeros((channels, 0), runner.dtype)
+    for x in chain(blocks, [last]):
+        lap("read_seconds")
+        y = stream.push(x.astype(runner.dtype, copy=False), last=x is last)
+        lap("compute_seconds")
+        yield y
+
+
+def _stopwatch(result: Result) -> Callable[[str], None]:
+    """Make a function that adds the time since its last call to a field of the result."""
+    last = time.perf_counter()
+
+    def lap(field: str) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        setattr(result, field, getattr(result, field) + now - last)
+        last = now
+
+    return lap
 
 
 def _spooled_source(source: str, spool: str) -> Path:
