@@ -51,7 +51,7 @@ def upsample(
     NovaSR these are followed by two zeros, since `forward` alone gives 3T - 4 samples (the same
     except for the last 39, which belong to the last 13 inputs, whose look-ahead reaches past the
     end). Computed in chunks of some million samples, so that beside x and y no more than 100 MB are
-    needed, whatever their length.
+    needed, whatever their length, or 15 MB for each of many threads.
     FlashSR takes 48 kHz, in windows of 5.12 s that overlap, all channels at one level and with the
     same noise; it needs 3 GB.
 

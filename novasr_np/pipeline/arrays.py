@@ -30,7 +30,7 @@ def upsample_arrays(
     clips and the outputs, does not grow with them. resampler, keep_lowband, edge: as for `look`.
     Raises as `look` and `Runner.run`.
     """
-    size = max(_CHUNK, 4 * runner.chunk)
+    size = max(_CHUNK, 2 * runner.chunk)
     how = {"resampler": resampler, "keep_lowband": keep_lowband}
     sounds = [_Sound(runner, x, sample_rate, size, edge, how) for x in clips]
     pieces, begun, waiting = [], [], 0

@@ -6,7 +6,7 @@ cross-fade (`ContextFeed`). Only at the ends of a sound do the layers see zeros:
 through `forward`, the plain network, and all others through `interior`.
 
 Where a network's layers hold the samples that they still need (`LayerStream`), no piece is computed
-twice but where one segment of half a minute meets the next (`SegmentFeed`).
+twice but where one segment of a quarter of a minute meets the next (`SegmentFeed`).
 
 In a network such as FlashSR each output depends on its whole window, and outputs near a window's
 edges are not reliable. So windows overlap, and each is cross-faded into the next in the middle of
@@ -21,7 +21,7 @@ from ..dsp.overlap import OverlapAdd
 from ..networks.record import Context, Facts, Network, Windows
 from ..samples import ceil_div
 
-SEGMENT = 8  # blocks
+SEGMENT = 4  # blocks
 
 
 class Piece(NamedTuple):
