@@ -97,7 +97,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="novasr-bench-", dir=args.folder) as folder:
         os.chdir(folder)
         print("# Whole corpora\n")
-        print(f"By `python -m bench.pipeline {asked} --minutes {minutes:g}` on {machine()}.\n")
+        asked = f"--kills {args.kills}" if args.kills else f"{asked} --minutes {minutes:g}"
+        print(f"By `python -m bench.pipeline {asked}` on {machine()}.\n")
         print("CPU seconds are user's and the system's. The clock runs from the first process to")
         print("the last row of the log, so the start of all processes is in it.\n", flush=True)
         if args.kills:
