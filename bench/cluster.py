@@ -9,6 +9,7 @@ has to be as fast, or it binds; the disk and the network have to carry the bytes
 
 import argparse
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,8 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=100_000, help="of sound")
     args = parser.parse_args()
     found = rates((_HERE / "PIPELINE.md").read_text())
+    if found.keys() != KILOBYTES.keys():
+        sys.exit("PIPELINE.md must have runs of FLAC and WAV by 1 worker and a device's process")
     each = ", ".join(f"{format} {rate:,.0f} x" for format, rate in found.items())
     print("# A cluster\n")
     print(f"By `python -m bench.cluster`. A core does, of all but the network: {each} real time.")
