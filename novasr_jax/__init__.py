@@ -1,7 +1,8 @@
 """The networks of `novasr_np` in JAX: compiled, in batches, on CPU, GPU and TPU."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from novasr_np.lazy import on_first_use
 
 if TYPE_CHECKING:
     from .api import forward, upsample
@@ -17,14 +18,4 @@ _ROOMS = {
     "networks.novasr.fast": ("fold", "interior"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    for room, names in _ROOMS.items():
-        if name in names:
-            globals()[name] = value = getattr(import_module(f".{room}", __name__), name)
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = on_first_use(__name__, _ROOMS)

@@ -4,9 +4,9 @@
 are the bare network.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .lazy import on_first_use
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -43,14 +43,4 @@ _ROOMS = {
     "weights": ("load_weights", "save_weights"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    for room, names in _ROOMS.items():
-        if name in names:
-            globals()[name] = value = getattr(import_module(f".{room}", __name__), name)
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = on_first_use(__name__, _ROOMS)

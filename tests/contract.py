@@ -175,8 +175,7 @@ def nan_beyond_the_context_reaches_nothing(network: Network) -> None:
     x[:, : first - left] = np.nan
     x[:, last + right :] = np.nan
     with Backend(1, block=64).open(Weights(network, params), np.float64) as runner:
-        how = {"block": runner.block, "segments": runner.open_live is not None}
-        feed = open_feed(network, Facts(network.rate_in, 1), np.float64, **how)
+        feed = runner.open_feed(network, Facts(network.rate_in, 1))
         pieces = [
             piece
             for piece in feed.cut(x, last=True)

@@ -7,7 +7,6 @@ import numpy as np
 
 from ..networks.record import Facts
 from ..samples import as_float
-from .feed import open_feed
 from .look import look
 from .runner import Runner
 from .upsampler import Upsampler
@@ -58,11 +57,7 @@ def run_bare(
     """
     network = runner.network
     network = network if sample_rate is None else network.for_rate(sample_rate)
-    facts, block = Facts(network.rate_in, len(x), edge), runner.block_at(network.rate_in)
-    segments = runner.open_live is not None
-    feed = open_feed(
-        network, facts, runner.dtype, runner.options, block=block, bare=True, segments=segments
-    )
+    feed = runner.open_feed(network, Facts(network.rate_in, len(x), edge), bare=True)
     runner.run(feed.cut(x, last=True))
     return feed.mix(last=True)
 

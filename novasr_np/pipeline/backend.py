@@ -91,9 +91,8 @@ class _Pieces:
         network, compute = piece.network, piece.network.compute
         place = network.place(piece.start, piece.facts)
         if compute.open_live:
-            live = compute.open_live(
-                self._folded, self._dtype, piece.facts._replace(channels=1), network.rate_in
-            )
+            facts = piece.facts._replace(channels=1)
+            live = compute.open_live(self._folded, self._dtype, facts, network.rate_in)
             (y,) = live.push(piece.x[np.newaxis], last=piece.at_end)
             piece.y[:] = y[piece.skip : piece.skip + len(piece.y)]
         elif piece.at_end:

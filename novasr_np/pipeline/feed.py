@@ -168,9 +168,7 @@ class ContextFeed:
 
     def mix(self, last: bool) -> np.ndarray:
         ready, self._ready = self._ready, []
-        if len(ready) == 1:
-            return ready[0]
-        return np.concatenate([self._held[:, :0], *ready], axis=-1)
+        return _joined(ready, self._held)
 
 
 class SegmentFeed:
@@ -219,9 +217,7 @@ class SegmentFeed:
 
     def mix(self, last: bool) -> np.ndarray:
         ready, self._ready = self._ready, []
-        if len(ready) == 1:
-            return ready[0]
-        return np.concatenate([self._held[:, :0], *ready], axis=-1)
+        return _joined(ready, self._held)
 
 
 class WindowFeed:
@@ -272,6 +268,11 @@ class WindowFeed:
         y = np.concatenate(parts, axis=-1)[:, : self._n_taken - self._n_given]
         self._n_given += y.shape[-1]
         return y
+
+
+def _joined(parts: list[np.ndarray], like: np.ndarray) -> np.ndarray:
+    """Join [channels, n] each; if there are none, to no samples of the kind of `like`."""
+    return parts[0] if len(parts) == 1 else np.concatenate([like[:, :0], *parts], axis=-1)
 
 
 def _by_row(facts: Facts) -> list[Facts]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..networks.record import Facts, LayerStream, Network
-from .feed import Piece
+from .feed import Feed, Piece, open_feed
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,24 @@ class Runner:
     open_live: Callable[[Network, Facts], LayerStream] | None = None
     close: Callable[[], None] = lambda: None
 
-    def block_at(self, rate: int) -> int:
-        """Input samples of a piece at `rate` Hz, as long as `block` is at the network's."""
-        return self.block * rate // self.network.rate_in
+    def open_feed(
+        self, network: Network, facts: Facts, *, whole_blocks: bool = False, bare: bool = False
+    ) -> Feed:
+        """Create the feed that cuts a sound for this runner.
+
+        network: as it takes the sound (`Network.for_rate`). The rest as for `feed.open_feed`.
+        """
+        return open_feed(
+            network,
+            facts,
+            self.dtype,
+            self.options,
+            # As long as at the network's own rate.
+            block=self.block * network.rate_in // self.network.rate_in,
+            whole_blocks=whole_blocks,
+            bare=bare,
+            segments=self.open_live is not None,
+        )
 
     def __enter__(self) -> "Runner":
         return self

@@ -8,7 +8,7 @@ from ..dsp import resample as resampling
 from ..dsp.crossover import Crossover
 from ..networks.record import Facts
 from ..samples import ceil_div
-from .feed import Piece, open_feed
+from .feed import Piece
 from .look import low_band_end
 from .runner import Runner
 
@@ -49,15 +49,7 @@ class Upsampler:
             self._low_band = Crossover(self.kept_below, rate, network.rate_out, channels, dtype)
         if network.takes and (end := resampling.passes_below(by, rate, network.rate_in)):
             facts = facts._replace(edge=min(facts.edge or end, end))
-        self._feed = open_feed(
-            network,
-            facts,
-            dtype,
-            runner.options,
-            block=runner.block_at(network.rate_in),
-            whole_blocks=not live,
-            segments=runner.open_live is not None,
-        )
+        self._feed = runner.open_feed(network, facts, whole_blocks=not live)
         stream = runner.open_live if live else None
         if facts.follow and not (network.takes and stream):
             raise ValueError(f"edge must be None or Hz for {network.name} here, got 'follow'")
