@@ -7,6 +7,7 @@ logarithm's scale are linear, so one product computes the exponential's argument
 bins is one of sums over 1, 4 and 8.
 """
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
@@ -76,6 +77,7 @@ def fold(params: Params, dtype: Any, options: None = None) -> Folded:
         )
     lines = spread(np.dtype(np.float64))
     scale, offset = np.log(10) / 2 * OUTPUT_SCALE, np.log(10) / 2 * OUTPUT_OFFSET
+    made_gain = MADE_GAIN * _root_bins(FLAT_CARRIER)
     return cast(
         Folded(
             p["conv_in"]["weight"].transpose(0, 2, 1).reshape(CHANNELS, -1),
@@ -83,7 +85,7 @@ def fold(params: Params, dtype: Any, options: None = None) -> Folded:
             p["share"]["weight"],
             tuple(blocks),
             scale * p["conv_out"]["weight"][:, :, 0].T @ lines,
-            scale * p["conv_out"]["bias"] @ lines + offset + np.log(MADE_GAIN),
+            scale * p["conv_out"]["bias"] @ lines + offset + np.log(made_gain),
         ),
         dtype,
     )
@@ -155,7 +157,7 @@ def _sound(p: Folded, own: np.ndarray, h: np.ndarray, edge: int, out: np.ndarray
         gain = h.swapaxes(-1, -2) @ p.out[:, edge:]
         gain += p.bias_out[edge:]
         np.exp(gain, out=gain)
-        gain /= _rms(bright, FLAT_CARRIER)[..., edge - first : -1]
+        gain /= _root_sum(bright, FLAT_CARRIER)[..., edge - first : -1]
         np.multiply(bright[..., edge - first : -1], gain, out=bins[..., edge:BINS])
     np.multiply(np.fft.irfft(bins, FRAME), window(FRAME, dtype), out=out)
 
@@ -165,12 +167,14 @@ def _rectified(own: np.ndarray, edge: int) -> np.ndarray:
     source = own[..., SOURCE.start : min(edge, SOURCE.stop)]
     flat = np.zeros((*source.shape[:-1], BINS + 1), own.dtype)
     part = flat[..., SOURCE.start : SOURCE.start + source.shape[-1]]
-    np.divide(source, _rms(source, FLAT_SOURCE), out=part)
-    part *= FRAME
+    level = own.real.dtype.type(FRAME * _root_bins(FLAT_SOURCE)) / _root_sum(source, FLAT_SOURCE)
+    # Apart: numpy would make complex numbers of the levels.
+    np.multiply(source.real, level, out=part.real)
+    np.multiply(source.imag, level, out=part.imag)
     z = np.fft.irfft(flat, FRAME)
     np.abs(z, out=z)
-    # Less its mean, by which all would be rounded; `mean` itself would take longer.
-    z -= np.add.reduce(z, axis=-1, keepdims=True) * z.dtype.type(1 / FRAME)
+    # Less its mean, by which all would be rounded. As a product: `mean` itself would take longer.
+    z -= z @ np.full((FRAME, 1), 1 / FRAME, z.dtype)
     return z
 
 
@@ -181,8 +185,8 @@ def _overtones(z: np.ndarray) -> np.ndarray:
     return np.fft.rfft(z, norm="forward").astype(np.result_type(z, np.complex64), copy=False)
 
 
-def _rms(spectrum: np.ndarray, side: int) -> np.ndarray:
-    """Root mean square over 2 side + 1 bins, of which the first and the last are held beyond."""
+def _root_sum(spectrum: np.ndarray, side: int) -> np.ndarray:
+    """Root of the sum of the power of 2 side + 1 bins, the first and the last held beyond."""
     count = spectrum.shape[-1]
     wide = np.empty((*spectrum.shape[:-1], count + 2 * side), spectrum.real.dtype)
     power = wide[..., side : side + count]
@@ -194,17 +198,20 @@ def _rms(spectrum: np.ndarray, side: int) -> np.ndarray:
     # as one row, for speed: sums that reach from one into the next are left out at the end.
     out = np.empty_like(wide)
     part, total = wide.ravel(), out.ravel()[: wide.size - 2 * side]
-    total[:], done, size = TINY * (2 * side + 1), 0, 1
-    while True:
+    np.add(part[: len(total)], wide.dtype.type(TINY * (2 * side + 1)), out=total)
+    done, size = 1, 1
+    while done <= 2 * side:
+        part, size = part[:-size] + part[size:], 2 * size
         if (2 * side + 1) & size:
             total += part[done : done + len(total)]
             done += size
-        if done > 2 * side:
-            break
-        part, size = part[:-size] + part[size:], 2 * size
-    total *= wide.dtype.type(1 / (2 * side + 1))
     np.sqrt(total, out=total)
     return out[..., :count]
+
+
+def _root_bins(side: int) -> float:
+    """What makes of a root of a sum, as `_root_sum` has it, that of a mean, divided by it."""
+    return math.sqrt(2 * side + 1)
 
 
 def _runs(edges: np.ndarray) -> list[tuple[slice, int]]:

@@ -21,7 +21,7 @@ from .spec import (
     SAMPLE_RATE_OUT,
 )
 
-AT_A_TIME = 128  # frames of which the bins fit a core's cache
+AT_A_TIME = 200  # frames of which the bins fit a core's cache
 
 
 class Heard(NamedTuple):
