@@ -27,6 +27,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -110,6 +111,9 @@ def main() -> None:
                 made = make(Path(f"{format}-{kind}"), format, kind, minutes * 60)
                 for count in args.jobs:
                     show(run(made, format, chosen, count))
+                if args.numpy and kind == "long":
+                    for line in one_file(next(made.iterdir())):
+                        show(line)
                 shutil.rmtree(made)
         for line in stages(args.formats):
             show(line)
@@ -223,6 +227,30 @@ def run(source: Path, format: str, chosen: Any, jobs: int) -> str:
         f"{own:.1f} s in the main one; {memory:.0f} MB{of_device}: {audio / seconds:,.0f} x real "
         "time"
     )
+
+
+def one_file(path: Path) -> Iterator[str]:
+    """One file by the command, on one core and on all."""
+    command = [sys.executable, "-m", "novasr_np", "upsample", str(path), "-f", "-q"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    seconds, cores = soundfile.info(path).duration, sorted(os.sched_getaffinity(0))
+    one = 0.0
+    for count in sorted({1, len(cores)}):
+        began = time.perf_counter()
+        subprocess.run(
+            [*command, "-o", f"one{path.suffix}"],
+            env=environment,
+            check=True,
+            preexec_fn=partial(os.sched_setaffinity, 0, cores[:count]),
+        )
+        took = time.perf_counter() - began
+        one = one or took
+        format = path.suffix[1:].upper()
+        yield (
+            f"{format} to {format}, one file of {seconds:.0f} s by `novasr upsample`, {count} "
+            f"core{'s'[: count > 1]}: {took:.1f} s, {one / took:.2f} x one core: "
+            f"{seconds / took:,.0f} x real time"
+        )
 
 
 class Busy:

@@ -219,7 +219,9 @@ class _Sound:
             yield from self._held
             return
         with self._source.again() as other:
-            yield from _blocks(other.blocks(), self._options)
+            decoded = ahead(_blocks(other.blocks(), self._options))
+            with closing(decoded):
+                yield from decoded
 
     def blocks(self) -> Generator[np.ndarray, None, None]:
         """Yield the blocks for the work, once. Close it before the source."""
