@@ -9,7 +9,7 @@ names are links to few files.
 
 --stand-in, the default, takes the place of a device by one that answers at once: it gives each
 sample three times, so that all the rest is what is timed. --device: cpu, gpu or tpu, by JAX.
---numpy: each worker computes itself.
+--numpy: each worker computes itself, and the command does one long file, on one core and on all.
 
 --kills: a worker, the device's process and the whole run are killed in turn, so often each.
 """

@@ -20,7 +20,10 @@ HEAVY = ("soundfile", "tqdm", "safetensors", "scipy", "soxr", "jax", "torch")
 
 # Who may import whom, downwards only: room -> the rooms below it that it may use. A room is a
 # folder of the package or a module at its top; a room without an entry here is an error.
-GROUND = {"atomic", "blas", "errors", "hashing", "lazy", "samples", "threads", "version"}
+GROUND = {
+    *("atomic", "blas", "errors", "hashing", "lazy", "memory", "samples", "threads"),
+    "version",
+}
 MAY_IMPORT = {
     **{room: set() for room in GROUND},
     "threads": {"samples"},

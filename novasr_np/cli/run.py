@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from ..memory import keep_freed
 from ..version import __version__
 from . import (
     compare,
@@ -51,6 +52,7 @@ def run(argv: Sequence[str] | None, interrupt: Any) -> int:
     interrupt: the handler for Ctrl-C.
     """
     _open_closed_streams()
+    keep_freed()
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, interrupt)

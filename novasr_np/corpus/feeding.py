@@ -20,6 +20,7 @@ from typing import Any
 
 from .. import blas
 from ..files.signals import deferred_signals
+from ..memory import keep_freed
 from ..pipeline.runner import Runner
 from ..weights import Weights, load_weights
 from .device import Device, Gone, open_client
@@ -208,6 +209,8 @@ class _Abandoned(BaseException):
 
 def _serve(ours: connection.Connection, job: Job, clients: list[connection.Connection]) -> None:
     """Work on the items that come, until `ours` is closed: one a thread, a thread a client."""
+    if not clients:  # else it would take more memory, and no less time
+        keep_freed()
     items: queue.SimpleQueue[tuple[int, Any] | None] = queue.SimpleQueue()
     ended, sending = threading.Event(), threading.Lock()
 
