@@ -5,7 +5,7 @@ parallel. Hold its BLAS to one thread meanwhile (`blas.one_thread`).
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -83,7 +83,7 @@ def each(work: Callable[[_Piece], None], pieces: Iterable[_Piece]) -> None:
             work(piece)
 
 
-def ahead(items: Iterable[_Piece]) -> Iterator[_Piece]:
+def ahead(items: Iterable[_Piece]) -> Generator[_Piece, None, None]:
     """Yield items, each of them made on a thread while the one before is in use.
 
     Close this generator before what the items are made from.
