@@ -258,7 +258,12 @@ def rates() -> None:
 
 def full_disk() -> None:
     """A target on a file system of 3 MB, and one that is read-only, where we may mount them."""
-    for option, what in (("size=3m", "of 3 MB"), ("ro", "read-only")):
+    cases = (
+        ("size=3m", "of 3 MB", "numpy"),
+        ("size=3m", "of 3 MB", "jax"),
+        ("ro", "read-only", "numpy"),
+    )
+    for option, what, backend in cases:
         Path("small").mkdir(exist_ok=True)
         mount = ["mount", "-t", "tmpfs", "-o", option, "tmpfs", "small"]
         if subprocess.run(mount, stderr=subprocess.DEVNULL, check=False).returncode:
@@ -266,12 +271,13 @@ def full_disk() -> None:
             continue
         try:
             line = command("corpus", "in", "small/out", "--format", "wav", "--jobs", "2", "-q")
+            line += ["--backend", backend]
             done = subprocess.run(line, capture_output=True, text=True, check=False)
             there = list(Path("small/out").glob("*.wav"))
             whole = [p for p in there if soundfile.info(p).frames == 480_000]
             print(
-                f"A disk {what}: exit status {done.returncode}, `{done.stderr.strip()}`; "
-                f"{len(there)} targets, {len(whole)} of them whole.\n"
+                f"A disk {what}, by {backend}: exit status {done.returncode}, "
+                f"`{done.stderr.strip()}`; {len(there)} targets, {len(whole)} of them whole.\n"
             )
         finally:
             subprocess.run(["umount", "small"], check=True)

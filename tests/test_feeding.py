@@ -130,6 +130,23 @@ def test_an_error_is_of_one_file_alone(folder):
     assert len(results) == len(pairs)
 
 
+def convert_on_a_small_disk(runner, pair, progress):
+    import resource  # noqa: PLC0415 (Windows has none)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    return convert(*pair, Options(format="wav"), runner, progress)
+
+
+def test_files_that_there_is_no_room_for_fail_alone(folder):
+    pairs = sounds(12)
+    small = dataclasses.replace(job(Exclusive(1)), work=convert_on_a_small_disk)
+    results = list(feeding.processes(small, pairs, 2))
+    failed = {result.target for result in results if result.status == "failed"}
+    assert failed == {f"out/{i}.wav" for i in (3, 7, 11)}  # the long ones
+    assert all("too large" in result.error for result in results if result.target in failed)
+    assert {str(path) for path in Path("out").iterdir()} == {target for _, target in pairs} - failed
+
+
 def own_maps():
     """Bytes of shared memory that this process has."""
     spans = [
