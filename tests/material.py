@@ -313,11 +313,13 @@ def inflect_originals(size):
     return states
 
 
-def write_inflect(folder: Path, first=None, second=None) -> Path:
-    """The original's two files; first, second: other states than those drawn."""
+def write_inflect(folder: Path, first=None, second=None, acoustic=None, vocoder=None) -> Path:
+    """The original's two files; first, second: other states than those drawn; acoustic, vocoder:
+    entries beside them."""
     drawn = inflect_originals("full")
     config = {"config": {"hidden": 168, "dropout": 0.08}, "speakers": {"mark": 0}}
     variant = {"config": {"variant": "snake_v2mid", "rates": [8, 8, 2, 2]}}
+    config, variant = config | (acoustic or {}), variant | (vocoder or {})
     for name, state, key, beside in (
         ("acoustic", first or drawn[0], "model", config),
         ("vocoder", second or drawn[1], "generator", variant),

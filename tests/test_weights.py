@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from conftest import random_params, shared
-from material import HALF, REBUILD, Called, Name, novasr_checkpoint, tensor
+from material import HALF, REBUILD, Called, Name, checkpoint, novasr_checkpoint, tensor
 
 from novasr_np import WeightsError, load_weights, save_weights
 from novasr_np.networks.novasr import spec
 from novasr_np.tensors import flatten
+from novasr_np.tensors.checkpoint import read_entries
 from novasr_np.weights import (
     DEFAULT,
     embedded_weights,
@@ -49,6 +50,14 @@ def load_bytes(data, tmp_path):
 
 def test_checkpoint_made_by_hand_loads(tmp_path):
     assert_same(load_bytes(novasr_checkpoint(), tmp_path), random_params(0))
+
+
+def test_entries_beside_the_weights_are_read():
+    entries = {"config": {"rates": [8, 2], "scale": 0.5, "on": True, "name": "a"}, "step": None}
+    data = checkpoint({**entries, "model": {"w": tensor("0", (2,))}}, {"data/0": bytes(4)})
+    assert read_entries(io.BytesIO(data)) == entries
+    with pytest.raises(WeightsError, match="not a dict by names"):
+        read_entries(io.BytesIO(checkpoint([1], {})))
 
 
 def test_original_checkpoints(upstream):

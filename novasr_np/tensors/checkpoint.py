@@ -1,9 +1,9 @@
 """Read an original's checkpoint, a zip of one pickle and raw storages, without torch.
 
 The pickle is not executed. `_interpret` walks its opcodes as plain data, and knows only those that
-a state dict and an optimiser's state need. It accepts only the names that mean "a dict",
-"a tensor", "float16" and "float32", and refuses any other name. Only the storages of the weights
-are read.
+a state dict, a configuration and an optimiser's state need. It accepts only the names that mean
+"a dict", "a tensor", "float16" and "float32", and refuses any other name. Only the storages of the
+weights are read.
 """
 
 import math
@@ -12,7 +12,8 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -66,6 +67,31 @@ def read_checkpoint(
     Raises WeightsError if it is not such a checkpoint, names anything but plain tensors, is
     compressed, encrypted or truncated, or larger than `most`.
     """
+    with _opened(file) as (archive, members, whole):
+        state = _state(whole)
+        if choose is not None:
+            wanted = choose({name: t.shape for name, t in state.items()})
+            state = {name: state[name] for name in wanted}
+        if sum(t.storage.numbers * t.storage.dtype.itemsize for t in state.values()) > most:
+            raise WeightsError(f"the checkpoint's tensors must have at most {most} bytes")
+        return {name: _array(name, t, archive, members) for name, t in state.items()}
+
+
+def read_entries(file: BinaryIO) -> dict[str, Any]:
+    """Read the entries beside a torch checkpoint's state dict by name: its configuration and so on.
+
+    They are numbers, text, lists, tuples and dicts; tensors in them are not read, and what stands
+    for them has no meaning. Raises WeightsError as `read_checkpoint`.
+    """
+    with _opened(file) as (_, _, whole):
+        if not isinstance(whole, dict):
+            raise WeightsError("the checkpoint is not a dict by names")
+        return {name: entry for name, entry in whole.items() if name not in _STATES}
+
+
+@contextmanager
+def _opened(file: BinaryIO) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo], Any]]:
+    """Open a checkpoint: the archive, its members and its pickle as data. Raises WeightsError."""
     try:
         with zipfile.ZipFile(file) as archive:
             members = _members(archive, file.seek(0, 2))
@@ -75,13 +101,7 @@ def read_checkpoint(
                 raise WeightsError(
                     f"the checkpoint's pickle must have at most {_MAX_PICKLE} bytes, got more"
                 )
-            state = _state(archive.read(members["data.pkl"]))
-            if choose is not None:
-                wanted = choose({name: t.shape for name, t in state.items()})
-                state = {name: state[name] for name in wanted}
-            if sum(t.storage.numbers * t.storage.dtype.itemsize for t in state.values()) > most:
-                raise WeightsError(f"the checkpoint's tensors must have at most {most} bytes")
-            return {name: _array(name, t, archive, members) for name, t in state.items()}
+            yield archive, members, _interpreted(archive.read(members["data.pkl"]))
     except WeightsError:
         raise
     except (
@@ -120,14 +140,18 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     return members
 
 
-def _state(pickle: bytes) -> dict[str, _Tensor]:
-    """Find the tensors of a checkpoint's state dict by name. Raises WeightsError."""
+def _interpreted(pickle: bytes) -> Any:
+    """Interpret a checkpoint's pickle. Raises WeightsError."""
     try:
-        state = _interpret(pickle)
+        return _interpret(pickle)
     except WeightsError:
         raise
     except (IndexError, KeyError, TypeError, ValueError, struct.error) as error:
         raise WeightsError(f"malformed pickle in the checkpoint: {error}") from error
+
+
+def _state(state: Any) -> dict[str, _Tensor]:
+    """Find the tensors of a checkpoint's state dict by name. Raises WeightsError."""
     if isinstance(state, dict):
         state = next((state[name] for name in _STATES if isinstance(state.get(name), dict)), state)
     if not isinstance(state, dict) or not all(isinstance(t, _Tensor) for t in state.values()):

@@ -156,6 +156,66 @@ def test_what_is_no_set_of_weights_is_refused(folder, tmp_path, monkeypatch):
         load.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("speakers", "row"),
+    [
+        ({"mark": 0}, 0),
+        ({"mark": 1}, 1),
+        ({"anna": 0, "mark": 1}, 1),
+        ({"bob": 1, "anna": 0}, 1),
+        ({}, 0),
+        (None, 0),
+    ],
+)
+def test_the_voice_is_the_row_that_the_file_names(tmp_path, weights, speakers, row):
+    params = load.load(write_inflect(tmp_path, acoustic={"speakers": speakers}))
+    load.save(params, tmp_path / "inflect.safetensors")
+    ids = np.array([0, 50, 0]), np.array([0, 7, 0]), np.array([0, 2, 0])
+    stages = acoustic.stages(weights["full"]["acoustic"], *ids, speaker=row)
+    _, want = next(stages)
+    for there in (params, load.load(tmp_path / "inflect.safetensors")):
+        _, embedded = next(acoustic.stages(there["acoustic"], *ids))
+        np.testing.assert_array_equal(embedded, want)
+
+
+@pytest.mark.parametrize(
+    ("part", "entries", "words"),
+    [
+        (
+            "acoustic",
+            {"speakers": {"mark": 2}},
+            "speakers' mark must be a row of .*, 0 to 1, got 2",
+        ),
+        ("acoustic", {"speakers": {"anna": -1}}, "speakers' anna must be a row .* got -1"),
+        ("acoustic", {"speakers": {"mark": "a"}}, "speakers' mark must be a row .* got 'a'"),
+        ("acoustic", {"speakers": [1]}, r"speakers must be a dict, got \[1\]"),
+        ("acoustic", {"config": 3}, "config must be a dict, got 3"),
+        *(
+            ("acoustic", {"config": {field: value}}, words)
+            for field, value, words in (
+                ("max_frames", 700, "config's max_frames must be 1400, got 700"),
+                ("postnet_scale", 0.2, r"config's postnet_scale must be 0\.1, got 0\.2"),
+                ("use_frame_pitch", False, "config's use_frame_pitch must be True, got False"),
+                ("use_contextual_predictors", True, "use_contextual_predictors must be False"),
+                ("depth", 2, "config's depth must be absent, got 2"),
+            )
+        ),
+        ("vocoder", {"config": {"variant": "v3"}}, "variant must be 'snake_v2mid', got 'v3'"),
+    ],
+)
+def test_another_network_than_the_published_is_refused(tmp_path, part, entries, words):
+    write_inflect(tmp_path, **{part: entries})
+    with pytest.raises(WeightsError, match=rf"_{part}\.pt: .*{words}"):
+        load.load(tmp_path)
+
+
+def test_a_file_without_entries_has_the_published_ones(tmp_path, folder):
+    write_inflect(tmp_path, acoustic={"config": None}, vocoder={"config": {}})
+    want = flatten(load.load(folder))
+    for name, value in flatten(load.load(tmp_path)).items():
+        np.testing.assert_array_equal(value, want[name], err_msg=name)
+
+
 @pytest.mark.parametrize("size", ["small", pytest.param("full", marks=pytest.mark.slow)])
 def test_jax_gives_what_numpy_gives(weights, golden, size):
     """Stage by stage, float32, in batches of two rows padded to more than they need.

@@ -27,7 +27,8 @@ def stages(
     """Yield (name, activation) for every stage, in order; the last is ``mel`` [80, F].
 
     phones, tones, languages: ids [L]. params: the acoustic part of `load`, used in `dtype`, float32
-    or float64. An utterance is cut off after max_frames, as in the original.
+    or float64. speaker: row of the table of speakers, which `load` begins with the voice's. An
+    utterance is cut off after max_frames, as in the original.
 
     The mel is the natural logarithm of the magnitude in 80 bands (24 kHz, frames of 1024 samples,
     256 apart, 0 to 12 kHz).

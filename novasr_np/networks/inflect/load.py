@@ -1,7 +1,8 @@
 """Load Inflect-Nano's weights from the original's two files, or from one in safetensors."""
 
 import os
-from collections.abc import Iterator, Mapping
+import reprlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +20,35 @@ from ...tensors import (
     unnormed,
     write_safetensors,
 )
-from ...tensors.checkpoint import read_checkpoint
+from ...tensors.checkpoint import read_checkpoint, read_entries
 from ...tensors.mapped import is_model
 from ..record import Params
-from .spec import PUBLISHED, acoustic_tensors, vocoder_tensors
+from .spec import (
+    CONFIG,
+    PUBLISHED,
+    SPEAKERS,
+    UNUSED,
+    VARIANT,
+    acoustic_tensors,
+    vocoder_tensors,
+)
 
 NAME = "Inflect-Nano-v1"
 _MOST = 1 << 25  # bytes; the larger of the original's files has 14 MB
 VARIABLE = "NOVASR_INFLECT"
 FOLDER = "inflect/weights"
 FETCH = "hf download owensong/Inflect-Nano-v1 --include 'weights/*.pt' --local-dir inflect"
-PARTS = ("acoustic", "vocoder")
+PARTS: dict[str, Callable[[], dict[str, tuple[int, ...]]]] = {
+    "acoustic": acoustic_tensors,
+    "vocoder": vocoder_tensors,
+}
 _WHERE = f"{FETCH}, and then --weights {FOLDER} or {VARIABLE}={FOLDER}"
 
 
 def holds(source: str | os.PathLike[str] | Mapping[str, Any]) -> bool:
     """Whether a folder, by its files, a file of `save`, or a tree has these weights."""
     if isinstance(source, Mapping):
-        return source.keys() == set(PARTS)
+        return source.keys() == PARTS.keys()
     path = Path(source)
     return is_model(path, NAME) or any((path / name).exists() for name in PUBLISHED.values())
 
@@ -46,10 +58,13 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Pa
 
     source: a folder with the original's two files, a safetensors file that `save` wrote, or such a
     tree, which is checked; None for the path in the environment variable NOVASR_INFLECT. The
-    vocoder's weight normalisation is folded in float64, and these weights stay float64.
+    vocoder's weight normalisation is folded in float64, and these weights stay float64. The table
+    of speakers begins with the row that the original speaks with: the one that the file calls
+    "mark", else the first that it names.
 
-    Raises WeightsError if it is no complete, finite set of these weights, with the command that
-    downloads them if there are none; OSError if a file cannot be read.
+    Raises WeightsError if it is no complete, finite set of these weights, or the files' other
+    entries ask for another network or row; with the command that downloads the weights if there are
+    none; OSError if a file cannot be read.
     """
     if isinstance(source, Mapping):
         return _checked(source)
@@ -59,8 +74,11 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Pa
         raise WeightsError(f"speech needs the weights {names}: {_WHERE}")
     path = Path(source)
     if path.is_dir():
-        acoustic, vocoder = (_original(path, name) for name in sorted(PUBLISHED.values()))
-        return _checked({"acoustic": acoustic, "vocoder": folded(vocoder)})
+        acoustic, vocoder = sorted(PUBLISHED.values())
+        return {
+            "acoustic": _original(path, acoustic, _acoustic),
+            "vocoder": _original(path, vocoder, _vocoder),
+        }
     if not path.exists():
         raise WeightsError(f"weights must be a folder with {names}, got {path}: {_WHERE}")
     try:
@@ -108,24 +126,59 @@ def describe(path: Path) -> Iterator[str]:
 
 
 def _checked(parts: Mapping[str, Any]) -> Params:
-    tables = {"acoustic": acoustic_tensors(), "vocoder": vocoder_tensors()}
-    if missing := tables.keys() - parts.keys():
+    if missing := PARTS.keys() - parts.keys():
         raise WeightsError(f"no {' and no '.join(sorted(missing))} weights of {NAME}")
-    return {
-        part: nest(check(flatten(parts[part]), table, f"{NAME}'s {part} part"))
-        for part, table in tables.items()
-    }
+    return {part: _part(part, flatten(parts[part])) for part in PARTS}
 
 
-def _original(folder: Path, name: str) -> dict[str, np.ndarray]:
+def _part(part: str, tensors: Mapping[str, Any]) -> Params:
+    return nest(check(tensors, PARTS[part](), f"{NAME}'s {part} part"))
+
+
+def _original(folder: Path, name: str, convert: Callable[[Any, Any], Params]) -> Params:
     path = folder / name
     if not path.exists():
         raise WeightsError(f"no {name} in {folder}: {_WHERE}")
     try:
         with open(path, "rb") as file:
-            return read_checkpoint(file, _MOST)
+            return convert(read_checkpoint(file, _MOST), read_entries(file))
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
+
+
+def _acoustic(tensors: Mapping[str, np.ndarray], entries: Mapping[str, Any]) -> Params:
+    """Convert the first file: check its configuration, and put the voice's row first."""
+    for field, value in _entry(entries, "config").items():
+        if field != UNUSED and (field not in CONFIG or value != CONFIG[field]):
+            wanted = repr(CONFIG[field]) if field in CONFIG else "absent"
+            raise WeightsError(f"config's {field} must be {wanted}, got {reprlib.repr(value)}")
+    params = _part("acoustic", tensors)
+    speakers = _entry(entries, "speakers") or {"mark": 0}
+    name = "mark" if "mark" in speakers else next(iter(speakers))
+    row = speakers[name]
+    if type(row) is not int or not 0 <= row < SPEAKERS:
+        raise WeightsError(
+            f"speakers' {name} must be a row of speaker.weight, 0 to {SPEAKERS - 1}, got "
+            f"{reprlib.repr(row)}"
+        )
+    params["speaker"]["weight"] = np.roll(params["speaker"]["weight"], -row, axis=0)
+    return params
+
+
+def _vocoder(tensors: Mapping[str, np.ndarray], entries: Mapping[str, Any]) -> Params:
+    """Convert the second file: check its variant, and fold its weight normalisation."""
+    variant = _entry(entries, "config").get("variant", VARIANT)
+    if variant != VARIANT:
+        raise WeightsError(f"config's variant must be {VARIANT!r}, got {reprlib.repr(variant)}")
+    return _part("vocoder", folded(tensors))
+
+
+def _entry(entries: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Get a dict of a checkpoint; as in the original, one that is absent or empty is {}."""
+    entry = entries.get(name) or {}
+    if not isinstance(entry, dict):
+        raise WeightsError(f"{name} must be a dict, got {reprlib.repr(entry)}")
+    return entry
 
 
 def folded(

@@ -149,3 +149,27 @@ PUBLISHED = {
         "inflect_nano_v1_vocoder.pt"
     ),
 }
+
+# The original's configuration of the acoustic model. A field that a file lacks has this value.
+CONFIG: dict[str, float] = {
+    "vocab_size": PHONES,
+    "tone_size": TONES,
+    "lang_size": LANGUAGES,
+    "n_mels": MELS,
+    "hidden": HIDDEN,
+    "encoder_layers": ENCODERS,
+    "decoder_layers": DECODERS,
+    "decoder_ff_mult": 3,
+    "kernel_size": KERNEL,
+    "speaker_count": SPEAKERS,
+    "speaker_dim": SPEAKER,
+    "sample_rate": SAMPLE_RATE,
+    "max_frames": MAX_FRAMES,
+    "postnet_scale": POSTNET_SCALE,
+    "use_frame_pitch": True,
+    "abs_frame_bins": BINS,
+    "use_contextual_predictors": False,
+    "use_group_duration_planner": False,
+}
+UNUSED = "dropout"  # the only field that does not change speech
+VARIANT = "snake_v2mid"  # of the vocoder; it fixes all of its other sizes
