@@ -50,8 +50,8 @@ def upsample(
     Returns numpy [..., ceil(48000 T / sample_rate)] at 48 kHz, for several arrays a list:
     float32, or float64 for a float64 x if JAX's 64-bit mode is on.
 
-    Defined as `forward` of the samples at the rate that the network takes, with NovaSR followed by
-    two zeros, cut to that length.
+    Defined as `forward` of the samples at the rate that the network takes, followed by zeros where
+    `novasr_np.upsample` says so, cut to that length.
 
     Raises TypeError and ValueError as `novasr_np.upsample` does, and for an invalid batch, segment,
     precision or device; WeightsError as `load_weights` does; MemoryError if a batch does not fit a

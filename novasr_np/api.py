@@ -43,15 +43,18 @@ def upsample(
     network's work, None for one on each core; the result is the same to the byte. options: the
     network's, by name, such as ``{"seed": 1}`` for FlashSR.
 
-    Returns [..., ceil(48000 T / sample_rate)] at 48 kHz, so exactly 3T samples for 16 kHz: float64
-    for float64, else float32. What is kept keeps its level, however high; what NovaSR and SpeechSR
-    make is within full scale. For T = 0 the result is empty.
+    Returns [..., ceil(48000 T / sample_rate)] at 48 kHz, so exactly 3T samples for 16 kHz (with
+    SpeechSR-24k half as many, at 24 kHz): float64 for float64, else float32. What is kept keeps its
+    level, however high; what NovaSR and SpeechSR make is within full scale. For T = 0 the result is
+    empty.
 
     Defined as `forward` of the samples at the rate that the network takes, cut to that length; with
     NovaSR these are followed by two zeros, since `forward` alone gives 3T - 4 samples (the same
     except for the last 39, which belong to the last 13 inputs, whose look-ahead reaches past the
-    end). Computed in chunks of some million samples, so that beside x and y no more than 100 MB are
-    needed, whatever their length, or 15 MB for each of many threads.
+    end), and with SpeechSR-24k, if they are an odd number, by one zero, since `forward` of an odd
+    number stretches time, which no stream can know before the end. Computed in chunks of some
+    million samples, so that beside x and y no more than 100 MB are needed, whatever their length,
+    or 15 MB for each of many threads.
     FlashSR takes 48 kHz, in windows of 5.12 s that overlap, all channels at one level and with the
     same noise; it needs 3 GB.
 

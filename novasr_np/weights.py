@@ -58,14 +58,15 @@ def load_weights(source: WeightsLike = None, variant: str | None = None) -> Weig
     content), with our names or the original's; the path of a folder, or a file, of a network with
     weights in several files (FlashSR); a tree of arrays, which is checked; or loaded weights. None
     is the embedded `DEFAULT`. variant: set of weights in a folder, for FlashSR "full", "int8" or
-    "int4"; None for the first of these present.
+    "int4", None for the first of these present; or network of a checkpoint, for SpeechSR "48k" or
+    "24k", which only the published files and ours say themselves.
 
     The params are a nested dict whose keys are the stages and their parameters. Files give float32,
     which holds float16 weights exactly; a tree keeps its dtypes.
 
-    Raises WeightsError if the source is no complete set of finite weights, OSError if a file
-    cannot be read, TypeError for another kind of source, ValueError for a variant of weights that
-    have none.
+    Raises WeightsError if the source is no complete set of finite weights, or needs a variant;
+    OSError if a file cannot be read, TypeError for another kind of source, ValueError for a variant
+    that the weights do not have.
     """
     if isinstance(source, Weights):
         return source
@@ -78,9 +79,7 @@ def load_weights(source: WeightsLike = None, variant: str | None = None) -> Weig
     path = weights_path(source)
     if (large := networks.stored_at(path)) and large.weights.store:
         return Weights(large, large.weights.store.load(path, variant))
-    if variant is not None:
-        raise ValueError(f"{path} has no variants, so variant must be None, got {variant!r}")
-    network, tensors, _ = read_weights(path)
+    network, tensors, _ = read_weights(path, variant)
     widened = {k: v.astype(np.result_type(v, np.float32)) for k, v in tensors.items()}
     return Weights(network, nest(widened))
 
@@ -128,12 +127,13 @@ def weights_path(source: str | os.PathLike[str] | None) -> Path:
 
 
 def read_weights(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str], variant: str | None = None
 ) -> tuple[Network, dict[str, np.ndarray], dict[str, str]]:
     """Read a file: the network, its tensors under our names and as stored, and the metadata.
 
-    Raises WeightsError if the file is neither a complete set in safetensors nor an original
-    checkpoint, OSError if it cannot be read.
+    variant: as for `load_weights`. Raises WeightsError if the file is neither a complete set in
+    safetensors nor an original checkpoint, OSError if it cannot be read, ValueError for a variant
+    that it does not have.
     """
     most = max(network.weights.max_bytes for network in NETWORKS.values())
     metadata: dict[str, str] = {}
@@ -155,7 +155,12 @@ def read_weights(
                         f"weights of {names} must have at most {most} bytes, got more"
                     )
                 tensors, metadata = read_safetensors(data)
-        network = networks.find(tensors, metadata, sha256)
+        network = networks.find(tensors, metadata, sha256, variant)
+        if variant not in (None, network.weights.variant):
+            raise ValueError(
+                f"{path} is for {network.name}, so variant must be {network.weights.variant}, got "
+                f"{variant!r}"
+            )
         if tensors.keys() & network.weights.upstream.keys():
             tensors = _from_upstream(tensors, network)
         return network, check(tensors, network.weights.tensors, network.name), metadata
@@ -245,7 +250,7 @@ def describe_weights(
     if (large := networks.stored_at(path)) and large.weights.store:
         yield from large.weights.store.describe(path, variant)
         return
-    network, tensors, metadata = read_weights(path)
+    network, tensors, metadata = read_weights(path, variant)
     sha256 = file_sha256(path)
     for name, value in tensors.items():
         shape = " x ".join(map(str, value.shape))

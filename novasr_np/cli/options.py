@@ -94,13 +94,15 @@ def add_weights(parser: argparse.ArgumentParser, default: str = weights.DEFAULT)
 
 
 def add_variant(parser: argparse.ArgumentParser) -> None:
-    """Add the option that chooses among the weights in a folder."""
-    stores = [network.weights.store for network in NETWORKS.values()]
-    variants = dict.fromkeys(v for store in stores if store for v in store.VARIANTS)
+    """Add the option that chooses among the weights in a folder, or the networks of a file."""
+    tables = [network.weights for network in NETWORKS.values()]
+    variants = dict.fromkeys(v for table in tables if table.store for v in table.store.VARIANTS)
+    variants |= dict.fromkeys(table.variant for table in tables if table.variant)
     parser.add_argument(
         "--variant",
         choices=tuple(variants),
-        help="set of weights in a folder that holds several; default: the first of these present",
+        help="set of weights in a folder that holds several, default: the first of these present; "
+        "or the network of a SpeechSR checkpoint that is no published one",
     )
 
 

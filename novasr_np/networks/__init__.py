@@ -21,15 +21,19 @@ __all__ = ["NETWORKS", "Network", "called", "find", "stored_at"]
 
 
 def find(
-    names: Iterable[str], metadata: Mapping[str, str] | None = None, sha256: str = ""
+    names: Iterable[str],
+    metadata: Mapping[str, str] | None = None,
+    sha256: str = "",
+    variant: str | None = None,
 ) -> Network:
     """Find the network that tensors of these names are for.
 
     Metadata with the key ``model`` decide, or the hash of a published checkpoint; without these,
-    the table with the most names in common, ours or the original's, the first of equals. Whether
-    all tensors are present is not checked.
+    the table with the most names in common, ours or the original's, and among networks with the
+    same table of the original's `variant`. Whether all tensors are present is not checked.
 
-    Raises WeightsError if the metadata name an unknown network.
+    Raises WeightsError if the metadata name an unknown network, or `variant` is needed and is not
+    that of one of these networks.
     """
     if model := (metadata or {}).get("model"):
         if model not in NETWORKS:
@@ -46,7 +50,19 @@ def find(
         tables = network.weights.tensors, network.weights.upstream
         return max(len(names & table.keys()) for table in tables)
 
-    return max(NETWORKS.values(), key=in_common)
+    likely = max(NETWORKS.values(), key=in_common)
+    if not names & likely.weights.upstream.keys():
+        return likely
+    alike = [n for n in NETWORKS.values() if n.weights.upstream == likely.weights.upstream]
+    for network in alike:
+        if len(alike) == 1 or network.weights.variant == variant:
+            return network
+    variants = " or ".join(str(network.weights.variant) for network in alike)
+    raise WeightsError(
+        f"{' and '.join(network.name for network in alike)} have the same tensors, and this is no "
+        f"published checkpoint: variant must be {variants}, got {variant!r} (`novasr weights "
+        "convert` with --variant writes a file that says so)"
+    )
 
 
 def stored_at(path: Path) -> Network | None:

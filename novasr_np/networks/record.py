@@ -190,6 +190,8 @@ class Table:
     # The tensors in the original's checkpoints, and their conversion to ours
     upstream: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     from_upstream: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]] = dict
+    # The network's name among those whose original's checkpoints have the same tensors
+    variant: str | None = None
     published: Mapping[str, str] = field(default_factory=dict)  # sha256 of a checkpoint -> name
     max_bytes: int = 0  # of a file
     default: str | None = None  # the embedded weights that the network's name means

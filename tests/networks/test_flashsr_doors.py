@@ -299,7 +299,7 @@ def test_doors_that_are_closed(weights, weights_file, monkeypatch):
             novasr_np.Stream(str(weights_file))
     with pytest.raises(ValueError, match="options must be empty for NovaSR, got seed"):
         novasr_np.upsample(sound(100)[0], weights="novasr-open", options={"seed": 1})
-    with pytest.raises(ValueError, match="has no variants, so variant must be None, got 'int4'"):
+    with pytest.raises(ValueError, match="is for NovaSR, so variant must be None, got 'int4'"):
         novasr_np.load_weights("novasr-open", "int4")
 
 

@@ -231,8 +231,30 @@ def test_an_optimisers_state_is_never_read(tmp_path, monkeypatch):
 
     monkeypatch.setattr(zipfile.ZipFile, "read", counted)
     (tmp_path / "G.pth").write_bytes(speechsr_checkpoint())
-    assert load_weights(tmp_path / "G.pth").network is NETWORK
+    assert load_weights(tmp_path / "G.pth", "48k").network is NETWORK
     assert sum(sizes) < 1_000_000
+
+
+def test_a_checkpoint_saved_again_is_never_taken_for_the_other_network(
+    tmp_path, monkeypatch, capfd
+):
+    """Its tensors do not say which it is for, and its hash no longer does."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "G.pth").write_bytes(speechsr_checkpoint())
+    with pytest.raises(WeightsError, match=r"G\.pth: SpeechSR-48k and .* 48k or 24k, got None"):
+        load_weights("G.pth")
+    with pytest.raises(WeightsError, match="variant must be 48k or 24k, got 'int4'"):
+        load_weights("G.pth", "int4")
+    cli = runner(capfd)
+    assert "variant must be 48k or 24k" in cli("weights", "show", "G.pth")[2]
+    for network, other in ((NETWORK, "24k"), (TO_24K, "48k")):
+        variant = network.weights.variant
+        assert load_weights("G.pth", variant).network is network
+        licence = ("--licence", "MIT", "-f")
+        assert cli("weights", "convert", "G.pth", "s", "--variant", variant, *licence)[0] == 0
+        assert load_weights("s").network is network
+        with pytest.raises(ValueError, match=f"s is for {network.name}, so variant must be"):
+            load_weights("s", other)
 
 
 BAD = {
@@ -260,7 +282,7 @@ def test_bad_checkpoints_are_refused(case, tmp_path):
     edit, words = BAD[case]
     (tmp_path / "G.pth").write_bytes(speechsr_checkpoint(edit))
     with pytest.raises(WeightsError, match=words):
-        load_weights(tmp_path / "G.pth")
+        load_weights(tmp_path / "G.pth", "48k")
 
 
 def test_a_magnitude_of_zero_is_no_error(tmp_path):
@@ -270,4 +292,4 @@ def test_a_magnitude_of_zero_is_no_error(tmp_path):
         values["dec.conv_pre.weight_g"][3] = 0
 
     (tmp_path / "G.pth").write_bytes(speechsr_checkpoint(edit))
-    assert not load_weights(tmp_path / "G.pth").params["conv_pre"]["weight"][3].any()
+    assert not load_weights(tmp_path / "G.pth", "48k").params["conv_pre"]["weight"][3].any()

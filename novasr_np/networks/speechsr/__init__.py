@@ -44,6 +44,7 @@ def _network(variant: spec.Variant) -> Network:
             tensors=variant.tensors,
             upstream=spec.UPSTREAM_TENSORS,
             from_upstream=partial(_from_upstream, variant),
+            variant=variant.name.removeprefix("SpeechSR-"),
             published=variant.published,
             max_bytes=1 << 21,  # in float32 the tensors have 530 kB
             where="its checkpoint, as published with HierSpeech++, loads by its path",

@@ -87,7 +87,8 @@ def forward(
     """Run the bare network: x [..., T] at 16 kHz -> [..., 3T] at 48 kHz, the dtype of x.
 
     To 24 kHz it returns floor(3T / 2). There the interpolation's factor is exactly 2/3 only for an
-    even T: with an odd T the samples are shifted, by up to a third of a sample at the end.
+    even T: with an odd T the samples are shifted, by up to a third of a sample at the end, as in
+    the original. `upsample` and streams append a zero instead.
 
     float64 runs the same code and is the reference for all tests. Every layer holds the whole
     signal; `upsample` works in blocks.

@@ -98,8 +98,9 @@ TO_48K = Variant(
         119: 0.966176304825479,
     },
 )
-# Outputs 3n .. 3n+2 depend on the inputs 2n-69 .. 2n+70. Only its hash shows that a checkpoint is
-# for this network; a tree of weights also holds the ratio of the interpolation.
+# Outputs 3n .. 3n+2 depend on the inputs 2n-69 .. 2n+70. A checkpoint has the same tensors for both
+# networks, so that only a published one's hash, or the user, says which it is for; a tree of
+# weights also holds the ratio of the interpolation.
 RATIO = "interpolate.ratio"
 TO_24K = Variant(
     "SpeechSR-24k",
