@@ -49,7 +49,7 @@ def speechsr(p, x):
 
 def _held_snake(h, upsample, snakebeta, downsample):
     """The textbook's activation, with the end samples held."""
-    w, f = 2 * upsample["filter"], downsample["filter"].expand(CHANNELS, 1, -1)
+    w, f = 2 * upsample["filter"].flip(0), downsample["filter"].expand(CHANNELS, 1, -1)
     zero = torch.zeros(1)
     bank = torch.stack([torch.cat([w[0::2], zero]), torch.cat([zero, w[1::2]])])[:, None]
     h = functional.pad(h, (3, 3), mode="replicate")

@@ -68,16 +68,15 @@ def upsample2(x, f):
 
 
 def upsample2_held(x, f):
-    """The textbook's: pairs in order, the end samples held."""
+    """The textbook's transposed convolution: each sample, the ends held, adds the filter's taps."""
     y = []
     for channel in x:
-        last = len(channel) - 1
-        row = []
-        for n in range(len(channel)):
-            for parity in range(2):
-                places = [min(max(n + parity - 3 + k, 0), last) for k in range(6)]
-                row.append(sum(2 * f[2 * k + parity] * channel[s] for k, s in enumerate(places)))
-        y.append(row)
+        held = [channel[0]] * 5 + list(channel) + [channel[-1]] * 5
+        row = [0.0] * (2 * len(held) + 10)
+        for n, value in enumerate(held):
+            for k in range(12):
+                row[2 * n + k] += 2 * f[k] * value
+        y.append(row[15:-15])
     return y
 
 

@@ -23,7 +23,7 @@ def snake_beta_at_twice(
     """
     steps = x.shape[-2]
     # After a barrier, otherwise XLA recomputes the padding for each tap.
-    xp, w = lax.optimization_barrier(pad_time(x, 6, 6, "edge")), 2 * upsample
+    xp, w = lax.optimization_barrier(pad_time(x, 6, 6, "edge")), 2 * upsample[::-1]
     turns, depth = jnp.exp(alpha) / np.pi, 1 / (2 * jnp.exp(beta) + epsilon)
 
     def phase(s: int) -> jax.Array:

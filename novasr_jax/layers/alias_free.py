@@ -24,15 +24,15 @@ def upsample2_swapped(x: Array, filter: Array) -> jax.Array:
 
 
 def upsample2(x: Array, filter: Array, pad: str = "edge") -> jax.Array:
-    """Double the rate with a 12-tap filter.
+    """Double the rate with a 12-tap filter, by a transposed convolution.
 
     ``y[2n] = sum_k w[2k] x[n + k - 3]``, ``y[2n+1] = sum_k w[2k+1] x[n + k - 2]``,
-    k = 0 .. 5, ``w = 2 filter``; pad: values beyond the ends, "zeros" or "edge"
+    k = 0 .. 5, ``w[k] = 2 filter[11 - k]``; pad: values beyond the ends, "zeros" or "edge"
 
     x [..., T, C], filter [12]  ->  [..., 2T, C]
     """
     steps = x.shape[-2]
-    xp, w = pad_time(x, 3, 3, pad), 2 * filter
+    xp, w = pad_time(x, 3, 3, pad), 2 * filter[::-1]
     return interleave(fir(xp, w[0::2], steps), fir(xp, w[1::2], steps, start=1))
 
 

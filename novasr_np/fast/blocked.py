@@ -104,6 +104,7 @@ def snake_beta_at_twice(
     twice = np.tile(2 * np.exp(alpha), often)[:, np.newaxis]
     depth = np.tile(1 / (2 * np.exp(beta) + x.dtype.type(epsilon)), often)[:, np.newaxis]
     height = max(1, _BLOCK // min(_ROW, length))
+    w = 2 * upsample[::-1]
 
     def snake(u: np.ndarray, some: slice) -> np.ndarray:
         wave = twice[some] * u
@@ -120,8 +121,8 @@ def snake_beta_at_twice(
         part = _beyond(rows[some], first - _REACH, first + steps + _REACH, "edge")
         # u, at twice the rate, as even[m] = u[2 m] and odd[m] = u[2 m - 1]: both depend on
         # x[m - 3] .. x[m + 2], and y[m - 1] on both at m - 3 .. m + 2. m = first is column _REACH.
-        even = snake(_correlate(part, 2 * upsample[::2]), some)
-        odd = snake(_correlate(part, 2 * upsample[1::2]), some)
+        even = snake(_correlate(part, w[::2]), some)
+        odd = snake(_correlate(part, w[1::2]), some)
         begin, end = max(0, _REACH - first), length - first + _REACH  # where m is 0 and T
         odd[:, : begin + 1] = even[:, :begin] = even[:, begin : begin + 1]
         even[:, end:] = odd[:, end + 1 :] = odd[:, end : end + 1]

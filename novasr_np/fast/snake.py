@@ -43,7 +43,7 @@ def fold_snake(
     silent: the input in silence, [C]; the trees as the layers take them; swapped: the doubling of
     the rate is `upsample2_swapped`.
     """
-    w, f = 2 * upsample["filter"], downsample["filter"]
+    w, f = 2 * upsample["filter"][:: 1 if swapped else -1], downsample["filter"]
     a, b = np.exp(snakebeta["alpha"]), np.exp(snakebeta["beta"])
     depth = 1 / (2 * b + epsilon)
     # In silence the cosine is that of 2 a u; in a loud signal it is 0 on average.

@@ -13,14 +13,14 @@ _PADS: dict[str, Any] = {"zeros": "constant", "edge": "edge"}  # in numpy's word
 
 
 def upsample2(x: np.ndarray, filter: np.ndarray, pad: str = "edge") -> np.ndarray:
-    """Double the rate with a 12-tap filter.
+    """Double the rate with a 12-tap filter, by a transposed convolution.
 
     ``y[2n] = sum_k w[2k] x[n + k - 3]``, ``y[2n+1] = sum_k w[2k+1] x[n + k - 2]``,
-    k = 0 .. 5, ``w = 2 filter``
+    k = 0 .. 5, w twice the filter turned round, ``w[k] = 2 filter[11 - k]``
 
     x [..., C, T], filter [12]  ->  [..., C, 2T]
     """
-    steps, w = x.shape[-1], 2 * filter
+    steps, w = x.shape[-1], 2 * filter[::-1]
     xp = _pad(x, 3, 3, pad)
     even = sum(w[2 * k] * xp[..., k : k + steps] for k in range(6))
     odd = sum(w[2 * k + 1] * xp[..., k + 1 : k + 1 + steps] for k in range(6))
@@ -35,9 +35,10 @@ def upsample2_swapped(x: np.ndarray, filter: np.ndarray, pad: str = "zeros") -> 
     then the first two and the last two samples are dropped.
 
     x [..., C, T], filter [12]  ->  [..., C, 2T - 4]
-    These are `upsample2`'s samples from the fourth on, in pairs (2n + 1, 2n + 2) in swapped order.
-    The released weights were trained with the swap, which is part of the network: without it the
-    output moves by one to three samples.
+    Unlike `upsample2` it does not turn the filter round. With the released filters, which are
+    palindromes, these are `upsample2`'s samples from the fourth on, in pairs (2n + 1, 2n + 2) in
+    swapped order. The released weights were trained with the swap, which is part of the network:
+    without it the output moves by one to three samples.
     """
     steps, w = x.shape[-1], 2 * filter
     xp = _pad(x, 2, 3, pad)

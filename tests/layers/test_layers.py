@@ -95,13 +95,13 @@ def test_upsample2_swapped(steps, dtype):
 @LENGTHS
 @pytest.mark.parametrize("pad", ["zeros", "edge"])
 def test_upsample2(steps, dtype, pad):
-    """A transposed convolution: zeros between the samples, then the filter turned round."""
+    """A transposed convolution: zeros between the samples, then convolved with the filter."""
     f = np.random.default_rng(2).normal(0, 0.2, 12).astype(dtype)
     x = draw(steps, 3, dtype)
     held = np.pad(x, [(0, 0), (0, 0), (3, 3)], mode={"zeros": "constant", "edge": "edge"}[pad])
     stuffed = np.zeros((2, 3, 2 * steps + 12))
     stuffed[..., ::2] = held
-    taps = 2 * np.float64(f)[::-1]
+    taps = 2 * np.float64(f)
     want = np.array([[np.convolve(row, taps) for row in item] for item in stuffed])
     got = layers.upsample2(x, f, pad=pad)
     assert got.dtype == dtype
@@ -122,10 +122,11 @@ def test_edges_held_are_edges_added(layer):
 
 
 def test_the_swap_is_all_that_differs():
-    """Of the pairs (2n + 1, 2n + 2) of the textbook's samples, away from the ends."""
+    """Of the pairs (2n + 1, 2n + 2) of the textbook's samples, away from the ends, by a filter that
+    the textbook's turns round."""
     f = np.random.default_rng(7).normal(0, 0.2, 12)
     x = draw(20, 3, np.float64)
-    plain = layers.upsample2(x, f, pad="zeros")[..., 3:-1]
+    plain = layers.upsample2(x, f[::-1], pad="zeros")[..., 3:-1]
     swapped = layers.upsample2_swapped(x, f)
     check(swapped.reshape(2, 3, -1, 2)[..., ::-1].reshape(plain.shape), plain, 1e-13)
 

@@ -28,7 +28,7 @@ def _with(**wrong: Any) -> Callable[[Params, np.ndarray], np.ndarray]:
 
 def _unswapped(x, filter):
     """Upsample as `upsample2_swapped`, but with each pair of samples in BigVGAN's order."""
-    return upsample2(x, filter, pad="zeros")[..., 3:-1]
+    return upsample2(x, filter[::-1], pad="zeros")[..., 3:-1]
 
 
 def _swapped_edge(x, filter):

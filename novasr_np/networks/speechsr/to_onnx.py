@@ -41,7 +41,7 @@ def _activation(g: Graph, h: str, p: dict) -> str:
 
     The ends are held.
     """
-    w = 2 * p["upsample"]["filter"]
+    w = 2 * p["upsample"]["filter"][::-1]
     bank = np.stack([np.append(w[0::2], 0), np.insert(w[1::2], 0, 0)])
     up = np.tile(bank[:, None], (CHANNELS, 1, 1))
     u = g.conv(g.held(h, 3, 3), up, group=CHANNELS, pads=(0, 0))
