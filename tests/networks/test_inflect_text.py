@@ -22,6 +22,7 @@ from novasr_np.networks.inflect.text import (
     numbers,
     pronounce,
     sentences,
+    tables,
     to_ids,
 )
 from novasr_np.networks.inflect.text.tables import IDS, SYMBOLS
@@ -94,6 +95,65 @@ def test_the_homographs_as_nouns(rows):
     for row in rows:
         for word in row.get("oov", {}).keys() & pronounce.HOMOGRAPHS.keys():
             assert list(pronounce.HOMOGRAPHS[word]) == row["oov"][word]
+
+
+def test_a_silent_character_glued_to_a_word_makes_it_a_homograph():
+    """Since the dictionary does not have it as it stands, g2p_en is asked, by its letters alone."""
+    for text, phones in (
+        ("used", "y uw1 z d"),
+        ("used°", "y uw1 s t"),
+        ("record", "r ah0 k ao1 r d"),
+        ("record°", "r eh1 k er0 d"),
+        ("read°", "r eh1 d"),
+    ):
+        assert to_ids(text, "exact").transcript == f"_ {phones} _"
+
+
+# Characters whose category changed between Unicode 3.2 and 9.0.
+_MOVED = set(
+    "\u00a7\u00ad\u00b6\u0f14\u17b4\u17b5\u1885\u1886\u200b\u2308\u2309\u230a\u230b\u23b4\u23b5\u23b6"
+    "\u302e\u302f"
+)
+
+
+def test_categories_are_unicodes():
+    """For what Unicode 3.2 has, exactly its own; for the rest this Python's, in which few moved."""
+    old = unicodedata.ucd_3_2_0.category
+    controls = {c for c in tables.CONTROLS if old(c) != "Co"}
+    for found, kinds in (
+        (controls, {"Cc", "Cf"}),
+        (tables.ACCENTS, {"Mn"}),
+        (tables.PUNCTUATION, {"Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po"}),
+    ):
+        before = {chr(c) for c in range(0x110000) if old(chr(c)) in kinds}
+        assert {c for c in found if old(c) != "Cn"} ^ before <= _MOVED
+        moved = [c for c in found if unicodedata.category(c) not in kinds]
+        assert len(moved) < len(found) / 100
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a\u0378b", ["[UNK]"]),  # not assigned in any version so far
+        ("\U0001fae8", ["[UNK]"]),  # an emoji of Unicode 15
+        ("a\U00011f5ab", ["[UNK]"]),  # a nonspacing mark of Unicode 16
+        ("a\u2e52b", ["[UNK]"]),  # punctuation of Unicode 13
+        ("a\ue123b", ["[UNK]"]),  # of private use
+        ("a\ue000b", ["ab"]),  # the first of these
+        ("a\u2066b\u2069", ["ab"]),  # isolates, of Unicode 6.3
+        ("a\u0301\u1df5b", ["ab"]),  # marks, the second of Unicode 7
+        ("a\u2e44b", ["a", "[UNK]", "b"]),  # punctuation of Unicode 9
+    ],
+)
+def test_what_a_character_is_does_not_depend_on_python(text, words, monkeypatch):
+    assert exact.words(text) == words
+
+    def category(c):
+        raise AssertionError(f"asked Python for the category of {c!r}")
+
+    monkeypatch.setattr(unicodedata, "category", category)
+    spoken = to_ids(text, "exact", PLAIN)
+    assert spoken.words == tuple(words)
 
 
 def test_the_network_guesses_as_the_original(rows, upstream_network):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from .errors import TextError
 from .numbers import cardinal, ordinal, year
-from .tables import WORDPIECE_CHARACTERS
+from .tables import ACCENTS, CONTROLS, PUNCTUATION, WORDPIECE_CHARACTERS
 
 UNKNOWN = "[UNK]"  # in place of a word that BERT's vocabulary cannot spell
 _LONGEST_WORD = 100  # characters, of BERT's tokeniser
@@ -133,14 +133,13 @@ def _integer(text: str) -> int:
 def _plain(text: str) -> str:
     """Remove control characters and accents, separate ideographs, and convert to lower case."""
     kept = "".join(_character(c) for c in text)
-    bare = "".join(c for c in unicodedata.normalize("NFD", kept) if unicodedata.category(c) != "Mn")
-    return bare.lower()
+    return "".join(c for c in unicodedata.normalize("NFD", kept) if c not in ACCENTS).lower()
 
 
 def _character(c: str) -> str:
     if c.isspace():
         return " "
-    if c == "\ufffd" or unicodedata.category(c).startswith("C"):
+    if c == "\ufffd" or c in CONTROLS:
         return ""
     return f" {c} " if any(first <= ord(c) <= last for first, last in _IDEOGRAPHS) else c
 
@@ -161,7 +160,7 @@ def _at_punctuation(chunk: str) -> Iterator[str]:
 
 def _is_punctuation(c: str) -> bool:
     """Whether c is a printable ASCII character but no letter or digit, or Unicode punctuation."""
-    return ("!" <= c <= "~" and not c.isalnum()) or unicodedata.category(c).startswith("P")
+    return ("!" <= c <= "~" and not c.isalnum()) or c in PUNCTUATION
 
 
 def _known(word: str) -> str:

@@ -119,9 +119,7 @@ def sibilant(phones: Sequence[str]) -> tuple[str, ...]:
 
 def reduced(word: str) -> str:
     """Reduce a word as g2p_en does: to a to z and ``'.,?!-``, without accents, in lower case."""
-    decomposed = unicodedata.normalize("NFD", word)
-    bare = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
-    return re.sub(r"[^ a-z'.,?!-]", "", bare.lower())
+    return re.sub(r"[^ a-z'.,?!-]", "", unicodedata.normalize("NFD", word).lower())
 
 
 def exact(word: str, pronouncer: Pronouncer) -> Phones:
