@@ -62,7 +62,8 @@ def load_weights(source: WeightsLike = None, variant: str | None = None) -> Weig
     "24k", which only the published files and ours say themselves.
 
     The params are a nested dict whose keys are the stages and their parameters. Files give float32,
-    which holds float16 weights exactly; a tree keeps its dtypes.
+    which holds float16 weights exactly, but float64 where SpeechSR's weight normalisation is
+    multiplied out; a tree keeps its dtypes. FlashSR's weights are float32 in any case.
 
     Raises WeightsError if the source is no complete set of finite weights, or needs a variant;
     OSError if a file cannot be read, TypeError for another kind of source, ValueError for a variant

@@ -65,7 +65,9 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any], variant: str | None
     variant: one of `VARIANTS`; None for the first of them present.
 
     The networks' widths are derived from the tensors' shapes; the published weights have
-    `spec.FULL`.
+    `spec.FULL`. The vocoder's weight normalisation is folded in float64, then rounded to float32,
+    so that it takes half the memory: a computation in float64 is exact for these rounded weights.
+    In the tests its stages are within 1e-6 of the original's, relative to their root mean square.
 
     Raises WeightsError if it is no complete, finite set of these weights: for wrong names or shapes
     before any large data is read, and with the command that downloads them if there are none;
