@@ -43,10 +43,10 @@ class Feed(Protocol):
 
     latency: int  # look-ahead: input samples needed after one before its outputs can be computed
 
-    def cut(self, x: np.ndarray, last: bool) -> list[Piece]:
+    def cut(self, x: np.ndarray, last: bool, due: int | None = None) -> list[Piece]:
         """Take x [channels, n], any n; return the pieces that can be computed now.
 
-        last: the sound ends with x.
+        last: the sound ends with x, and has `due` outputs, None for all that there are.
         """
 
     def mix(self, last: bool) -> np.ndarray:
@@ -106,7 +106,7 @@ class ContextFeed:
         self._ready: list[np.ndarray] = []
         self.latency = self._cut.right
 
-    def cut(self, x: np.ndarray, last: bool) -> list[Piece]:
+    def cut(self, x: np.ndarray, last: bool, due: int | None = None) -> list[Piece]:
         held = np.concatenate([self._held, x], axis=-1) if self._held.size else x
         cut = self._cut
         samples = self._start + held.shape[-1]
@@ -126,6 +126,7 @@ class ContextFeed:
         stop = at(until)
         if last:  # the bare network's length, or less, if zeros were put behind the sound
             stop = self._network.length(until) if self._bare else at(until - cut.tail)
+            stop = stop if due is None else min(stop, due)
         y = np.empty((len(held), max(0, stop - first)), held.dtype)
         pieces = self._pieces(held, y, until, last)
         self._ready.append(y)
@@ -188,25 +189,26 @@ class SegmentFeed:
         self._ready: list[np.ndarray] = []
         self.latency = cut.right
 
-    def cut(self, x: np.ndarray, last: bool) -> list[Piece]:
+    def cut(self, x: np.ndarray, last: bool, due: int | None = None) -> list[Piece]:
         self._held = np.concatenate([self._held, x], axis=-1) if self._held.size else x
         end = self._start + self._held.shape[-1]
         pieces = []
         while end >= self._done + self._segment + self._cut.right:
-            pieces += self._pieces(self._done + self._segment, False)
+            until = self._done + self._segment
+            pieces += self._pieces(until, self._network.at(until), False)
         if last and end > self._done:
-            pieces += self._pieces(end, True)
+            length = self._network.length(end)
+            pieces += self._pieces(end, length if due is None else min(length, due), True)
         keep = max(self._start, min(self._done - self._cut.left, end))
         self._held, self._start = self._held[:, keep - self._start :].copy(), keep
         return pieces
 
-    def _pieces(self, until: int, last: bool) -> list[Piece]:
-        """Cut the pieces for the outputs from `_done` to `until`, a row each."""
+    def _pieces(self, until: int, outputs: int, last: bool) -> list[Piece]:
+        """Cut the pieces from `_done` to `until`, a row each; outputs: of the sound until there."""
         at, start = self._network.at, max(0, self._done - self._cut.left)
         stop = until if last else until + self._cut.right
         window = slice(start - self._start, stop - self._start)
-        length = (self._network.length(until) if last else at(until)) - at(self._done)
-        y = np.empty((len(self._held), length), self._held.dtype)
+        y = np.empty((len(self._held), outputs - at(self._done)), self._held.dtype)
         skip = at(self._done) - at(start)
         self._ready.append(y)
         self._done = until
@@ -239,8 +241,8 @@ class WindowFeed:
         self._ready: list[np.ndarray] = []
         self.latency = cut.length
 
-    def cut(self, x: np.ndarray, last: bool) -> list[Piece]:
-        self._n_taken += x.shape[-1]
+    def cut(self, x: np.ndarray, last: bool, due: int | None = None) -> list[Piece]:
+        self._n_taken += x.shape[-1]  # which are as many as are due: the rate stays
         self._held = np.concatenate([self._held, x], axis=-1)
         pieces: list[Piece] = []
         while True:

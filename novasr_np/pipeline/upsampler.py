@@ -84,16 +84,16 @@ class Upsampler:
         self._chunk, self._last = chunk, last
         self._n_taken += chunk.shape[-1]
         x = self._resampler.push(chunk, last)
-        if self._live:
-            self._made = self._live.push(x, last)
-            return []
-        return self._feed.cut(x, last)
+        rate = self._facts.sample_rate
+        due = self._network.duration(self._n_taken, rate) if last else None
+        if not self._live:
+            return self._feed.cut(x, last, due)
+        y = self._live.push(x, last)
+        self._made = y if due is None else y[:, : due - self._n_given]
+        self._n_given += self._made.shape[-1]
+        return []
 
     def mix(self) -> np.ndarray:
         """Return the outputs, once the pieces are run: the second half of `push`."""
         y = self._made if self._live else self._feed.mix(self._last)
-        if self._last:
-            due = self._network.duration(self._n_taken, self._facts.sample_rate)
-            y = y[:, : due - self._n_given]
-        self._n_given += y.shape[-1]
         return self._low_band.push(self._chunk, y, self._last) if self._low_band else y
