@@ -45,6 +45,7 @@ from novasr_np.pipeline import backend
 from novasr_np.pipeline.feed import Piece
 from novasr_np.pipeline.look import look
 from novasr_np.pipeline.runner import Runner
+from novasr_np.samples import count_saturated, peak
 from novasr_np.threads import available_cores
 from novasr_np.weights import Weights, load_weights
 
@@ -64,7 +65,11 @@ class StandIn:
     def open(self, weights: Weights, dtype: Any = np.float32) -> Runner:
         network = weights.network
         chunk = self.rows * self.segment
-        return Runner(network, None, dtype, repeat, self.segment, chunk, multiple=self.segment)
+        return Runner(
+            *(network, None, dtype, repeat, self.segment, chunk),
+            multiple=self.segment,
+            int16=True,
+        )
 
 
 def repeat(pieces: list[Piece]) -> None:
@@ -73,6 +78,9 @@ def repeat(pieces: list[Piece]) -> None:
         times = network.rate_out // network.rate_in
         skip = piece.skip if piece.at_end else network.at(network.cut.left)
         x = piece.x[skip // times :][: len(piece.y) // times]
+        if piece.int16:
+            piece.int16.add(peak(x), times * count_saturated(x))
+            x = piece.int16.rule(x)
         piece.y.reshape(-1, times)[:] = x[:, None]
 
 

@@ -68,4 +68,5 @@ class Backend:
             model.segment,
             model.batch * hop,
             multiple=hop,
+            int16=True,
         )

@@ -18,12 +18,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from novasr_np.networks.record import Facts
 from novasr_np.networks.record import Network as InNumpy
 from novasr_np.pipeline.feed import Piece
-from novasr_np.samples import whole_number
+from novasr_np.samples import Int16Rule, whole_number
 from novasr_np.tensors import check_finite, check_output
 from novasr_np.weights import Weights
 
 from .layers import PRECISIONS
 from .networks import NETWORKS
+from .samples import as_int16
 
 # Batches in progress at a time: the host packs one and fetches one while a device works.
 _UNDER_WAY = 2
@@ -107,10 +108,13 @@ def make_model(
 def run(model: Model, pieces: list[Piece]) -> None:
     """Write the outputs of every piece. Pieces of several sounds share the batches.
 
+    Those that are to be int16 become so on the devices, by a program behind the network's: its
+    floats are the same with and without.
+
     Raises ValueError for a piece at an end of its sound that is no whole number of steps,
     MemoryError if a batch does not fit a device, WeightsError if a piece's outputs have NaN.
     """
-    alike: dict[tuple[bool, int], list[Piece]] = defaultdict(list)
+    alike: dict[tuple[bool, int, Int16Rule | None], list[Piece]] = defaultdict(list)
     for piece in pieces:
         network = piece.network
         if piece.at_end and len(piece.x) % network.cut.step:
@@ -118,10 +122,13 @@ def run(model: Model, pieces: list[Piece]) -> None:
                 f"{network.name} in JAX must have a multiple of {network.cut.step} samples, got "
                 f"{len(piece.x)}: add zeros"
             )
-        alike[piece.at_end, network.rate_in].append(piece)
+        rule = piece.int16.rule if piece.int16 else None
+        alike[piece.at_end, network.rate_in, rule].append(piece)
+    levels: list[tuple[Piece, Any, Any]] = []
     try:
-        for (at_end, _), some in alike.items():
-            _each_batch(model, partial(_end if at_end else _inside, model), some)
+        for (at_end, _, rule), some in alike.items():
+            program = partial(_end if at_end else _inside, model)
+            levels += _each_batch(model, program, some, rule)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -131,10 +138,21 @@ def run(model: Model, pieces: list[Piece]) -> None:
         ) from error
     for piece in pieces:
         check_output(piece.y, piece.network.name)
+    for piece, peak, _ in levels:
+        check_output(peak, piece.network.name)
+    for piece, peak, saturated in levels:  # of none yet, if there is an error
+        assert piece.int16
+        piece.int16.add(float(peak), int(saturated))
 
 
-def _each_batch(model: Model, program: Program, pieces: list[Piece]) -> None:
-    """Run a program on pieces of one kind and rate, a batch at a time, and store its outputs."""
+def _each_batch(
+    model: Model, program: Program, pieces: list[Piece], rule: Int16Rule | None
+) -> list[tuple[Piece, Any, Any]]:
+    """Run a program on pieces of one kind, rate and rule, a batch at a time; store its outputs.
+
+    Returns the pieces that are int16, each with its peak and its count of saturated samples.
+    """
+    levels = []
     network = pieces[0].network
     width = 2 * network.cut.context if pieces[0].at_end else model.width(network)
     under_way: deque = deque()
@@ -147,19 +165,29 @@ def _each_batch(model: Model, program: Program, pieces: list[Piece]) -> None:
         # 74 hours at 16 kHz; numpy raises OverflowError for more.
         starts = np.array([piece.start for piece in batch], np.uint32)
         y, finish = program(network, rows, lengths, starts, [piece.facts for piece in batch])
-        y.copy_to_host_async()  # as soon as it is computed, not when it is asked for
-        under_way.append((batch, y, finish))
+        outputs: tuple[jax.Array, ...] = (y,)
+        if rule:
+            wanted = [(piece.skip, piece.skip + len(piece.y)) for piece in batch]
+            outputs = as_int16(y, *_on_devices(model, *np.array(wanted, np.int32).T), rule=rule)
+        for part in outputs:
+            part.copy_to_host_async()  # as soon as it is computed, not when it is asked for
+        under_way.append((batch, outputs, finish))
         if len(under_way) == _UNDER_WAY:
-            _fetch(*under_way.popleft())
+            levels += _fetch(*under_way.popleft())
     while under_way:
-        _fetch(*under_way.popleft())
+        levels += _fetch(*under_way.popleft())
+    return levels
 
 
 def _fetch(
-    batch: list[Piece], outputs: jax.Array, finish: Callable[[np.ndarray], np.ndarray]
-) -> None:
-    for piece, y in zip(batch, finish(np.asarray(outputs)[: len(batch)]), strict=True):
+    batch: list[Piece],
+    outputs: tuple[jax.Array, ...],
+    finish: Callable[[np.ndarray], np.ndarray],
+) -> list[tuple[Piece, Any, Any]]:
+    rows, *levels = (np.asarray(part)[: len(batch)] for part in outputs)
+    for piece, y in zip(batch, finish(rows), strict=True):
         piece.y[:] = y[piece.skip : piece.skip + len(piece.y)]
+    return list(zip(batch, *levels, strict=True)) if levels else []
 
 
 def _inside(

@@ -1,7 +1,7 @@
 """Checks of audio, numbers and switches given by the user, and integer arithmetic."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -12,6 +12,7 @@ MAX_LEVEL = 1e9
 # With fewer samples and more channels than these, the axes are surely in the wrong order.
 _FEW, _MANY = 16, 256
 _BLOCK = 1 << 16  # samples of each channel that are checked at a time
+Int16Rule = Callable[[np.ndarray], np.ndarray]  # `round_int16` or `floor_int16`
 # From this |y| on, 16 bits are at full scale: the tanh at a network's end is saturated.
 SATURATION = 32767 / 32768
 

@@ -10,10 +10,13 @@ jax = pytest.importorskip("jax", reason="needs the extra jax")
 
 import novasr_np  # noqa: E402
 from novasr_jax import compute  # noqa: E402
+from novasr_jax import samples as of_jax  # noqa: E402
+from novasr_np import samples  # noqa: E402
+from novasr_np.errors import WeightsError  # noqa: E402
 from novasr_np.networks import NETWORKS  # noqa: E402
 from novasr_np.networks.record import Facts  # noqa: E402
 from novasr_np.pipeline.backend import Backend  # noqa: E402
-from novasr_np.pipeline.feed import open_feed  # noqa: E402
+from novasr_np.pipeline.feed import Int16, open_feed  # noqa: E402
 from novasr_np.weights import Weights  # noqa: E402
 
 NOVASR = NETWORKS["NovaSR"]
@@ -172,6 +175,66 @@ def test_batch_that_devices_cannot_share_is_refused(params):
         pytest.skip("one device shares any batch (test_jax_devices has eight)")
     with pytest.raises(ValueError, match=f"multiple of the {len(devices)} devices, got 1"):
         model(params, batch=1)
+
+
+@pytest.mark.parametrize("rule", ["round_int16", "floor_int16"])
+def test_int16_of_the_devices_is_numpys(rule):
+    """At every step of 16 bits and half of one, beside them, and far beyond full scale."""
+    half = np.arange(-2 * 33_000, 2 * 33_000 + 1, dtype=np.float32) / np.float32(2 * 32768)
+    far = np.float32([-0.0, 1e-45, 1e-38, 0.99999994, -0.99999994, 1e28, -1e28])
+    y = np.concatenate([half, far, *(np.nextafter(half, np.float32(end)) for end in (9, -9))])
+    want = getattr(samples, rule)(y)
+    assert {-32768, 0, 32767} < set(want.tolist())
+    np.testing.assert_array_equal(jax.jit(getattr(of_jax, rule))(y), want)
+
+
+def test_levels_are_of_the_wanted_outputs_alone(net):
+    """Of batches that are not full, in which what is not wanted is loud or NaN."""
+    y = np.full((BATCH, 100), 5, np.float32)
+    y[1] = np.nan
+    y[:, 10:20] = -0.5
+    y[:, 12:14] = samples.SATURATION
+    y[2, 19], y[3, 11] = np.nan, -1.25
+    first, stop = np.full((2, BATCH), [[10], [20]], np.int32)
+    first[4:] = stop[4:]
+    rule = samples.round_int16
+    given = (jax.device_put(part, net.sharding) for part in (y, first, stop))
+    rounded, peak, saturated = of_jax.as_int16(*given, rule=rule)
+    want = [samples.SATURATION, samples.SATURATION, np.inf, 1.25, 0, 0, 0, 0]
+    np.testing.assert_array_equal(peak, want)
+    np.testing.assert_array_equal(saturated, [2, 2, 3, 3, 0, 0, 0, 0])
+    np.testing.assert_array_equal(rounded[0], rule(y[0]))
+
+
+@pytest.mark.parametrize("rule", [samples.round_int16, samples.floor_int16])
+def test_int16_off_the_devices_is_that_of_their_floats(rule, net, noise):
+    """Pieces of all kinds and of both dtypes in one run. After an error none is counted."""
+    clips = [gain * noise[None, :n] for n, gain in ((5, 1), (40, 1), (2000, 9), (3000, 100))]
+    sounds = [Int16(rule) for _ in clips]
+    feeds = [
+        open_feed(NOVASR, Facts(16_000, 1), np.float32, block=SEGMENT, int16=int16)
+        for int16 in sounds
+    ]
+    of_floats = [open_feed(NOVASR, Facts(16_000, 1), np.float32, block=SEGMENT) for _ in clips]
+    cut = [
+        feed.cut(x, True)
+        for some in (feeds, of_floats)
+        for feed, x in zip(some, clips, strict=True)
+    ]
+    compute.run(net, [piece for pieces in cut for piece in pieces])
+    for feed, other, int16 in zip(feeds, of_floats, sounds, strict=True):
+        got, want = feed.mix(True), other.mix(True)
+        assert got.dtype == np.int16
+        np.testing.assert_array_equal(got, rule(want))
+        assert int16.peak == samples.peak(want)
+        assert int16.saturated == samples.count_saturated(want)
+    assert sounds[-1].saturated > 0
+    uncounted = Int16(rule)
+    good = [piece._replace(int16=uncounted) for piece in cut[2]]
+    bad = [piece._replace(x=np.full_like(piece.x, np.nan)) for piece in good]
+    with pytest.raises(WeightsError, match="NovaSR returned NaN"):
+        compute.run(net, [*good, *bad])
+    assert uncounted == Int16(rule)
 
 
 def test_golden(upstream):

@@ -47,9 +47,10 @@ MAY_IMPORT["cli"] = {*MAY_IMPORT} - {"fastsr", "plugins"}
 # The same for novasr_jax; of novasr_np it may have data and files, never a network's arithmetic.
 JAX_MAY_IMPORT = {
     "layers": set(),
+    "samples": set(),
     "fast": {"layers"},
     "networks": {"fast", "layers"},
-    "compute": {"layers", "networks"},
+    "compute": {"layers", "networks", "samples"},
     "backend": {"compute"},
     "api": {"backend", "networks"},
     "fastsr": {"backend"},

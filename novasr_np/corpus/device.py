@@ -21,8 +21,9 @@ import numpy as np
 from ..errors import message
 from ..networks import NETWORKS
 from ..networks.record import Facts
-from ..pipeline.feed import Piece
+from ..pipeline.feed import Int16, Piece
 from ..pipeline.runner import Runner
+from ..samples import Int16Rule
 from ..weights import Weights, load_weights
 from .spawned import Parcel, start, unnamed_file
 
@@ -49,6 +50,7 @@ class _Described(NamedTuple):
     block: int
     chunk: int
     multiple: int
+    int16: bool
 
 
 class _Row(NamedTuple):
@@ -62,6 +64,7 @@ class _Row(NamedTuple):
     skip: int
     y: int
     outputs: int
+    rule: Int16Rule | None  # None: the outputs are floats
 
 
 class Device:
@@ -131,6 +134,7 @@ def open_client(connections: Sequence[Connection]) -> Runner:
         *(NETWORKS[told.network], told.options, told.dtype, run),
         *(told.block, told.chunk),
         multiple=told.multiple,
+        int16=told.int16,
     )
 
 
@@ -178,12 +182,16 @@ class _Client:
             x[:] = piece.x
             outputs.append(y)
             where = piece.start, piece.facts, piece.skip
-            rows.append(_Row(piece.at_end, at[0], len(x), *where, at[1], len(y)))
+            rule = piece.int16.rule if piece.int16 else None
+            rows.append(_Row(piece.at_end, at[0], len(x), *where, at[1], len(y), rule))
         self._send(rows)
-        if error := self._receive():
-            raise error
-        for piece, y in zip(pieces, outputs, strict=True):
+        answer = self._receive()
+        if isinstance(answer, Exception):
+            raise answer
+        for piece, y, told in zip(pieces, outputs, answer, strict=True):
             piece.y[:] = y
+            if piece.int16:
+                piece.int16.add(told.peak, told.saturated)
 
     def _send(self, value: Any) -> None:
         try:
@@ -217,7 +225,7 @@ class _Request(NamedTuple):
             # A client need not be able to import what the backend has imported.
             error = RuntimeError(f"{type(error).__name__}: {message(error)}")
         with suppress(OSError):  # the client has ended
-            self.connection.send(error)
+            self.connection.send(error or [piece.int16 for piece in self.pieces])
 
 
 def _serve(control: Connection, opening: tuple[Any, Weights | str, str | None]) -> None:
@@ -236,7 +244,7 @@ def _serve(control: Connection, opening: tuple[Any, Weights | str, str | None]) 
         threading.Thread(target=_compute, args=(runner, requests), daemon=True).start()
     described = _Described(
         *(runner.network.name, runner.options, runner.dtype),
-        *(runner.block, runner.chunk, runner.multiple),
+        *(runner.block, runner.chunk, runner.multiple, runner.int16),
     )
     memories: dict[Connection, mmap.mmap] = {}
     with selectors.DefaultSelector() as ready:
@@ -269,9 +277,10 @@ def _serve(control: Connection, opening: tuple[Any, Weights | str, str | None]) 
 
 def _piece(runner: Runner, memory: mmap.mmap, row: _Row) -> Piece:
     x = _samples(memory, row.x, row.samples, runner.dtype)
-    y = _samples(memory, row.y, row.outputs, runner.dtype)
+    int16 = Int16(row.rule) if row.rule else None
+    y = _samples(memory, row.y, row.outputs, np.int16 if int16 else runner.dtype)
     network = runner.network.for_rate(row.facts.sample_rate)
-    return Piece(row.at_end, x, row.start, row.facts, network, row.skip, y)
+    return Piece(row.at_end, x, row.start, row.facts, network, row.skip, y, int16)
 
 
 def _compute(runner: Runner, requests: "queue.SimpleQueue[_Request]") -> None:

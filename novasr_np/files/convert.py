@@ -23,7 +23,7 @@ from . import formats, layout
 from .find import PIPE
 from .reading import Source, reading
 from .signals import deferred_signals
-from .writing import writing
+from .writing import int16_rule, writing
 
 _CHOOSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "each": lambda x: x,
@@ -155,7 +155,8 @@ def _convert(
             dtype=runner.dtype,
         )
         lap("read_seconds")
-        stream = Upsampler(runner, facts, resampler=by, keep_lowband=keep)
+        rule = int16_rule(options.format, result.subtype)
+        stream = Upsampler(runner, facts, resampler=by, keep_lowband=keep, int16=rule)
         result.band_edge, result.kept_below = facts.edge, stream.kept_below
         frames = network.duration(source.frames, source.sample_rate)
         place = source.broadcast
@@ -190,7 +191,8 @@ def _convert(
                     result.audio_seconds += seconds
                     progress(seconds)
             lap("write_seconds")
-            result.peak, result.saturated = file.peak, file.saturated
+            floats = stream.int16 or file
+            result.peak, result.saturated = floats.peak, floats.saturated
         except OSError as error:
             raise OSError(error.errno, error.strerror, target) from error
     if target == PIPE:

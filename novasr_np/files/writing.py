@@ -12,7 +12,7 @@ import soundfile
 
 from ..atomic import atomic_write
 from ..errors import AudioError
-from ..samples import SATURATION, count_saturated, floor_int16, peak, round_int16
+from ..samples import SATURATION, Int16Rule, count_saturated, floor_int16, peak, round_int16
 from . import broadcast as bext
 from . import layout as layouts
 from .formats import BLOCK, FORMATS, check_format, message_of, path_name
@@ -26,6 +26,11 @@ _SET_ADD_PEAK_CHUNK = 0x1050  # libsndfile's number of that command
 _INT16 = {"WAV": floor_int16, "AIFF": floor_int16, "FLAC": round_int16}
 # Numbers of errors that an encoder's arithmetic leaves behind, and a write that was tried again.
 _HARMLESS = {0, errno.EDOM, errno.ERANGE, errno.EINTR}
+
+
+def int16_rule(format: str, subtype: str) -> Int16Rule | None:
+    """Rule of floats in a format (a key of FORMATS) of 16 bits; None for another subtype."""
+    return _INT16.get(FORMATS[format][1]) if subtype == "PCM_16" else None
 
 
 @contextmanager
@@ -70,7 +75,7 @@ def writing(
         raise AudioError(f"channels must be at most {_MAX_CHANNELS} in a file, got {channels}")
     is_limited = major in ("WAV", "WAVEX", "AIFF")
     limit = _MAX_BYTES // (channels * _BYTES.get(subtype, 1)) if is_limited else None
-    encode = _INT16.get(FORMATS[format][1]) if subtype == "PCM_16" else None
+    encode = int16_rule(format, subtype)
     with atomic_write(path, sync) as file:
         with ThreadPoolExecutor(1) if behind else nullcontext() as thread:
             sink = Sink(Path(file.name), thread, order, encode, limit)
@@ -102,7 +107,8 @@ class Sink:
     """Sound file that is being written, by a thread if there is one.
 
     Of what is written: frames, the number of samples of each channel; once the file is complete,
-    peak, the largest magnitude before clipping, and saturated, the number of saturated samples.
+    peak, the largest magnitude before clipping, and saturated, the number of saturated samples, of
+    those that came as floats.
     """
 
     def __init__(
@@ -110,7 +116,7 @@ class Sink:
         path: Path,
         thread: ThreadPoolExecutor | None,
         order: layouts.Order,
-        encode: Callable[[np.ndarray], np.ndarray] | None,
+        encode: Int16Rule | None,
         limit: int | None,
     ) -> None:
         """encode: makes of floats what is written, None for floats. limit: samples a channel."""
@@ -158,8 +164,9 @@ class Sink:
         self._submit(work).result()
 
     def write(self, y: np.ndarray) -> None:
-        """Append samples [channels, T], full scale 1; the caller must not change them any more.
+        """Append samples [channels, T]; the caller must not change them any more.
 
+        y: floats, full scale 1, or int16 for a file of 16 bits, by its `int16_rule`.
         Raises the error of writing the samples before.
         """
         self.wait()
@@ -177,11 +184,13 @@ class Sink:
         assert self._file
         for start in range(0, y.shape[-1], BLOCK):
             block = y[self._order, start : start + BLOCK]
-            highest = peak(block)
-            self.peak = max(self.peak, highest)
-            if highest >= SATURATION:
-                self.saturated += count_saturated(block)
-            self._file.write((self._encode(block) if self._encode else block).T)
+            if block.dtype != np.int16:
+                highest = peak(block)
+                self.peak = max(self.peak, highest)
+                if highest >= SATURATION:
+                    self.saturated += count_saturated(block)
+                block = self._encode(block) if self._encode else block
+            self._file.write(block.T)
 
     def _submit(self, work: Callable[..., None], *args: np.ndarray) -> Future:
         if self._thread:

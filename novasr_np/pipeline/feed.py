@@ -13,15 +13,33 @@ edges are not reliable. So windows overlap, and each is cross-faded into the nex
 the overlap (`WindowFeed`).
 """
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ..dsp.overlap import OverlapAdd
 from ..networks.record import Context, Facts, Network, Windows
-from ..samples import ceil_div
+from ..samples import Int16Rule, ceil_div
 
 SEGMENT = 4  # blocks
+
+
+@dataclass
+class Int16:
+    """Conversion of a sound's outputs to int16 where they are computed.
+
+    peak, saturated: of the outputs before it, as `samples.peak` and `samples.count_saturated`.
+    """
+
+    rule: Int16Rule
+    peak: float = 0.0
+    saturated: int = 0
+
+    def add(self, peak: float, saturated: int) -> None:
+        """Count in the outputs of a piece."""
+        self.peak = max(self.peak, peak)
+        self.saturated += saturated
 
 
 class Piece(NamedTuple):
@@ -36,12 +54,14 @@ class Piece(NamedTuple):
     network: Network  # as it takes the sound (`Network.for_rate`)
     skip: int  # outputs to skip before the first one needed
     y: np.ndarray  # view of the sound's output, written in place
+    int16: Int16 | None = None  # of the sound: y is int16, by this rule
 
 
 class Feed(Protocol):
     """Cutter of a sound that comes in chunks, which also joins the outputs of its pieces."""
 
     latency: int  # look-ahead: input samples needed after one before its outputs can be computed
+    int16: Int16 | None  # None: the outputs are floats
 
     def cut(self, x: np.ndarray, last: bool, due: int | None = None) -> list[Piece]:
         """Take x [channels, n], any n; return the pieces that can be computed now.
@@ -66,6 +86,7 @@ def open_feed(
     whole_blocks: bool = False,
     bare: bool = False,
     segments: bool = False,
+    int16: Int16 | None = None,
 ) -> Feed:
     """Create the feed that cuts a sound for a network.
 
@@ -73,13 +94,14 @@ def open_feed(
     context: block: input samples of a piece, None for the network's default; whole_blocks: keep
     back samples that do not fill a block, so that the pieces do not depend on the chunks; bare: end
     as `forward` does, with no zeros after the sound; segments: for pieces that each are a stream,
-    whose layers hold samples.
+    whose layers hold samples; int16: of the outputs, None for floats. Windows are cross-faded, and
+    segments computed on the host: they stay floats.
     """
     if isinstance(network.cut, Windows):
         return WindowFeed(network, facts, dtype, options)
     if segments:
         return SegmentFeed(network, facts, dtype, block)
-    return ContextFeed(network, facts, dtype, block, whole_blocks, bare)
+    return ContextFeed(network, facts, dtype, block, whole_blocks, bare, int16)
 
 
 class ContextFeed:
@@ -93,6 +115,7 @@ class ContextFeed:
         block: int | None = None,
         whole_blocks: bool = False,
         bare: bool = False,
+        int16: Int16 | None = None,
     ) -> None:
         assert isinstance(network.cut, Context)
         self._network, self._cut = network, network.cut
@@ -104,7 +127,8 @@ class ContextFeed:
         self._start = 0  # position in the sound of the first sample held
         self._done = 0  # input samples whose outputs have been cut
         self._ready: list[np.ndarray] = []
-        self.latency = self._cut.right
+        self.latency, self.int16 = self._cut.right, int16
+        self._nothing = np.zeros((facts.channels, 0), np.int16 if int16 else dtype)
 
     def cut(self, x: np.ndarray, last: bool, due: int | None = None) -> list[Piece]:
         held = np.concatenate([self._held, x], axis=-1) if self._held.size else x
@@ -127,7 +151,7 @@ class ContextFeed:
         if last:  # the bare network's length, or less, if zeros were put behind the sound
             stop = self._network.length(until) if self._bare else at(until - cut.tail)
             stop = stop if due is None else min(stop, due)
-        y = np.empty((len(held), max(0, stop - first)), held.dtype)
+        y = np.empty((len(held), max(0, stop - first)), self._nothing.dtype)
         pieces = self._pieces(held, y, until, last)
         self._ready.append(y)
         self._done = until
@@ -138,6 +162,7 @@ class ContextFeed:
     def _pieces(self, held: np.ndarray, y: np.ndarray, until: int, last: bool) -> list[Piece]:
         """Cut the pieces that fill y, the outputs from `_done` on; `held` begins at `_start`."""
         cut, network, start, done = self._cut, self._network, self._start, self._done
+        int16 = self.int16
         at = network.at
         held = held if last else held[:, : cut.whole(held.shape[-1])]
         samples, first = held.shape[-1], at(self._done)
@@ -146,16 +171,18 @@ class ContextFeed:
         pieces = []
         for x, row, facts in zip(held, y, self._facts, strict=True):
             if (begins or last) and short:
-                pieces.append(Piece(True, x, start, facts, network, first - at(start), row))
+                pieces.append(Piece(True, x, start, facts, network, first - at(start), row, int16))
                 continue
             if done < cut.left and begins:
                 head = row[: at(cut.left) - first]
-                pieces.append(Piece(True, x[: cut.context], 0, facts, network, first, head))
+                pieces.append(Piece(True, x[: cut.context], 0, facts, network, first, head, int16))
             if last:
                 tail = row[at(until - cut.right) - first :]
                 context = x[samples - cut.context :]
                 skip = at(cut.left)
-                pieces.append(Piece(True, context, until - cut.context, facts, network, skip, tail))
+                pieces.append(
+                    Piece(True, context, until - cut.context, facts, network, skip, tail, int16)
+                )
         if pieces and short and (begins or last):
             return pieces
         inside = range(max(done, cut.left), until - cut.right if last else until, self._block)
@@ -164,12 +191,12 @@ class ContextFeed:
                 stop = min(begin + self._block, inside.stop)
                 window = x[begin - cut.left - start : stop + cut.right - start]
                 out = row[at(begin) - first : at(stop) - first]
-                pieces.append(Piece(False, window, begin - cut.left, facts, network, 0, out))
+                pieces.append(Piece(False, window, begin - cut.left, facts, network, 0, out, int16))
         return pieces
 
     def mix(self, last: bool) -> np.ndarray:
         ready, self._ready = self._ready, []
-        return _joined(ready, self._held)
+        return _joined(ready, self._nothing)
 
 
 class SegmentFeed:
@@ -177,6 +204,8 @@ class SegmentFeed:
 
     The segments do not depend on the chunks. Arguments as for `open_feed`.
     """
+
+    int16: Int16 | None = None
 
     def __init__(self, network: Network, facts: Facts, dtype: Any, block: int | None) -> None:
         cut = network.cut
@@ -228,6 +257,8 @@ class WindowFeed:
     The last window is filled up with silence. Arguments as for `open_feed`; with the option
     exact_windows each window is normalised by its own level.
     """
+
+    int16: Int16 | None = None
 
     def __init__(self, network: Network, facts: Facts, dtype: Any, options: Any) -> None:
         cut = network.cut

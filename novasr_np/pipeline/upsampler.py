@@ -7,8 +7,8 @@ import numpy as np
 from ..dsp import resample as resampling
 from ..dsp.crossover import Crossover
 from ..networks.record import Facts
-from ..samples import ceil_div
-from .feed import Piece
+from ..samples import Int16Rule, ceil_div
+from .feed import Int16, Piece
 from .look import low_band_end
 from .runner import Runner
 
@@ -18,7 +18,9 @@ class Upsampler:
 
     runner: computes the pieces; it stays open. facts: of the sound (`look`). resampler,
     keep_lowband: as for `novasr_np.upsample`. live: return outputs as soon as they are determined;
-    otherwise they come later, in pieces that do not depend on the chunks.
+    otherwise they come later, in pieces that do not depend on the chunks. int16: a rule by which
+    the outputs are rounded where they are computed, if the runner can and nothing follows the
+    network; `push` then returns int16, and the attribute int16, else None, tells their levels.
 
     Raises ValueError for an invalid resampler or Hz, or if the facts lack a level that
     the network needs; TypeError as `low_band_end`, ModuleNotFoundError without soxr.
@@ -32,6 +34,7 @@ class Upsampler:
         resampler: str = "auto",
         keep_lowband: Any = None,
         live: bool = False,
+        int16: Int16Rule | None = None,
     ) -> None:
         network, dtype = runner.network.for_rate(facts.sample_rate), runner.dtype
         if network.needs and facts.level is None:
@@ -49,7 +52,9 @@ class Upsampler:
             self._low_band = Crossover(self.kept_below, rate, network.rate_out, channels, dtype)
         if network.takes and (end := resampling.passes_below(by, rate, network.rate_in)):
             facts = facts._replace(edge=min(facts.edge or end, end))
-        self._feed = runner.open_feed(network, facts, whole_blocks=not live)
+        asked = Int16(int16) if int16 and not self._low_band else None
+        self._feed = runner.open_feed(network, facts, whole_blocks=not live, int16=asked)
+        self.int16 = self._feed.int16
         stream = runner.open_live if live else None
         if facts.follow and not (network.takes and stream):
             raise ValueError(f"edge must be None or Hz for {network.name} here, got 'follow'")
