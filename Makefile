@@ -6,14 +6,11 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist
 
 .PHONY: library wasm demo test test-all test-cluster test-browser test-plugins check lint types dist parity bench quality clean
 
-library: build/libnovasr.so  ## the engine in C as a shared library; its header is novasr_np/web/engine.h
-
-build/libnovasr.so: novasr_np/web/engine.c novasr_np/web/engine.h novasr_np/web/transform.h
-	mkdir -p build
-	$(CC) -std=c11 -O3 -march=native -ffp-contract=fast -Wno-psabi -fPIC -shared -o $@ $<
+library:  ## the engine in C as a shared library; its header is novasr_np/native/engine.h
+	$(PYTHON) -m novasr_np.native.build library build/libnovasr.so
 
 wasm: .venv/browser  ## the engine as WebAssembly; what it writes is part of the repository
-	$(BIN)/python -m bench.wasm novasr_np/web
+	$(BIN)/python -m novasr_np.native.build wasm novasr_np/web
 
 demo: .venv/demo  ## upsample two short clips; demo/ gets the sound and a picture of before and after
 	$(BIN)/python -m bench.demo

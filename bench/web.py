@@ -1,10 +1,10 @@
-"""The page's engine beside ONNX Runtime Web in Chromium, and as a library beside numpy's network.
+"""The page's engine beside ONNX Runtime Web in Chromium; bench.native has it as a library.
 
     python -m bench.web [--ort FOLDER] [-o bench/WEB.md]
 
-Needs Playwright and Chromium (`make test-browser`), and a C compiler. FOLDER is `dist` of the npm
-package onnxruntime-web; without it that row is left out. One thread everywhere. All of a table's
-rows are of one run, in turns.
+Needs Playwright and Chromium (`make test-browser`). FOLDER is `dist` of the npm package
+onnxruntime-web; without it that row is left out. One thread everywhere; all rows are of one run, in
+turns.
 """
 
 import argparse
@@ -16,18 +16,14 @@ import shutil
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from bench.data import speech
-from bench.native import BLOCK, Engine, library
-from bench.peers import upsamplers
 from bench.timing import processor
-from bench.wasm import ENGINE
-from novasr_np import load_weights, upsample
+from novasr_np import load_weights, web
 from novasr_np.networks import NETWORKS
 from novasr_np.weights import DEFAULT, weights_path
 
@@ -36,7 +32,7 @@ _ROUNDS = 7
 _SETS = {"NovaSR": "novasr-open", "airband": DEFAULT}
 _PAGE = """<!doctype html><meta charset="utf-8"><script src="ort.wasm.min.js"></script>
 <script type="module">
-const BLOCK = {{block}}, RATE = 16000;
+const BLOCK = 4800, RATE = 16000;
 const get = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer());
 const x = new Float32Array((await get("x.f32")).buffer);
 
@@ -53,19 +49,20 @@ async function engine(file, weightsFile) {
   };
   const at = place(weights.length);
   new Uint8Array(e.memory.buffer).set(weights, at);
-  const kind = e.novasr_kind(at, weights.length), memory = place(e.novasr_memory(kind));
-  const from = place(4 * BLOCK), to = place(4 * e.novasr_room(kind, RATE, BLOCK));
-  e.novasr_open(memory, at, weights.length, RATE, 0);
+  const memory = place(e.novasr_model_bytes(e.novasr_kind(at, weights.length)));
+  const model = e.novasr_load(memory, at, weights.length, RATE);
+  const state = e.novasr_begin(place(e.novasr_state_bytes(model)), model);
+  const work = place(e.novasr_work_bytes(model));
+  const from = place(4 * BLOCK), to = place(4 * e.novasr_room(model, BLOCK));
   const floats = new Float32Array(e.memory.buffer);
   return (signal) => {
     const y = new Float32Array(3 * signal.length);
-    e.novasr_reset(memory);
     let made = 0;
     for (let first = 0; first < signal.length; first += BLOCK) {
       const piece = signal.subarray(first, first + BLOCK);
       floats.set(piece, from / 4);
       const last = first + BLOCK >= signal.length ? 1 : 0;
-      const count = e.novasr_push(memory, from, piece.length, last, to);
+      const count = e.novasr_push(state, work, from, piece.length, last, to);
       y.set(floats.subarray(to / 4, to / 4 + count), made);
       made += count;
     }
@@ -111,10 +108,10 @@ def browser(ort: Path | None) -> Iterator[str]:
     x = speech(_SECONDS)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        (root / "index.html").write_text(_PAGE.replace("{{block}}", str(BLOCK)))
+        (root / "index.html").write_text(_PAGE)
         (root / "x.f32").write_bytes(x.astype("<f4").tobytes())
-        for name in ("engine.wasm", "engine-relaxed.wasm"):
-            shutil.copy(ENGINE.parent / name, root)
+        for name in web.ENGINES:
+            shutil.copy(Path(web.__file__).parent / name, root)
         rows = []
         for network, weights in _SETS.items():
             shutil.copy(weights_path(weights), root / f"{weights}.safetensors")
@@ -167,43 +164,8 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def native() -> Iterator[str]:
-    """A table of the library beside numpy and ONNX Runtime."""
-    x = speech(_SECONDS)
-    yield f"As a library, a clip of {_SECONDS} s, one thread, medians of {_ROUNDS}:"
-    yield ""
-    yield "| | network | x real time | x numpy | max-abs |"
-    yield "|---|---|---:|---:|---:|"
-    with tempfile.TemporaryDirectory() as folder:
-        lib = library(Path(folder))
-        for network, weights in _SETS.items():
-            systems: dict[str, Callable] = {
-                "engine": Engine(lib, weights_path(weights).read_bytes())
-            }
-            params = load_weights(weights).params
-            systems["novasr_np"] = upsamplers.in_numpy(params, 1)
-            if importlib.util.find_spec("onnxruntime"):
-                systems["ONNX Runtime"] = upsamplers.in_onnxruntime(params, 1)
-            truth = upsample(np.float64(x), weights=weights)
-            times: dict[str, list[float]] = {name: [] for name in systems}
-            errors = {}
-            for name, run in systems.items():
-                y = run(x)
-                errors[name] = np.abs(y[: len(truth)] - truth[: len(y)])[:-100].max()
-            for _ in range(_ROUNDS):
-                for name, run in systems.items():
-                    start = time.perf_counter()
-                    run(x)
-                    times[name].append(time.perf_counter() - start)
-            base = np.median(times["novasr_np"])
-            for name, taken in times.items():
-                t = float(np.median(taken))
-                rates = f"{_SECONDS / t:.1f} | {base / t:.1f}"
-                yield f"| {name} | {network} | {rates} | {errors[name]:.1e} |"
-
-
 def report(ort: Path | None) -> Iterator[str]:
-    yield "# The engine in C"
+    yield "# The engine in the browser"
     yield ""
     yield "Written by `python -m bench.web`, all in one run on one machine and one thread. Errors"
     yield "are against the network's own float64."
@@ -214,8 +176,6 @@ def report(ort: Path | None) -> Iterator[str]:
         yield from browser(ort)
     else:
         yield "No Playwright: no browser."
-    yield ""
-    yield from native()
 
 
 def main() -> None:

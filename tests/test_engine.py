@@ -1,8 +1,11 @@
 """The engine in C, as a library, as a program and as WebAssembly, against the networks."""
 
 import json
+import re
 import shutil
 import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +13,24 @@ import pytest
 from conftest import check, random_params, shared
 
 import novasr_np
-from bench.native import Engine, library
 from novasr_np import load_weights, save_weights
 from novasr_np.cli import main
 from novasr_np.conformance import cases
 from novasr_np.conformance.verify import verify
+from novasr_np.native import build
+from novasr_np.native.binding import Channel, Memory, Model, library
 from novasr_np.networks import NETWORKS
 from novasr_np.networks.record import Facts
 from novasr_np.weights import embedded_weights, weights_path
 
-FOLDER = Path(novasr_np.__file__).parent / "web"
+FOLDER = build.SOURCE.parent
+WEB = Path(novasr_np.__file__).parent / "web"
 PORTS = Path(__file__).parent / "ports"
 LONG = 2  # seconds of the longest case
 EMBEDDED = pytest.mark.parametrize("name", embedded_weights())
 AIRBAND = pytest.mark.parametrize("name", ["airband", "airband-live"])
 RATES = (8000, 12_000, 16_000, 24_000, 48_000)
-EDGES = (75, 80, 110, 154, 160, 240, 480)
+EDGES = (3750, 4000, 5500, 7700, 8000, 12_000, 24_000)  # Hz
 TOLERANCE = 2e-6  # of float32, for outputs within [-1, 1]
 LAB = "golden/anyband_lab.npz"
 
@@ -35,9 +40,17 @@ needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node
 
 @pytest.fixture(scope="module")
 def lib(tmp_path_factory):
-    if shutil.which("cc") is None:
-        pytest.skip("needs a C compiler")
-    return library(tmp_path_factory.mktemp("library"))
+    try:
+        build.compiler()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    path = tmp_path_factory.mktemp("library") / "libnovasr.so"
+    build.library(path)
+    return library(path)
+
+
+def engine(lib, file, rate=16_000, edge=0):
+    return Channel(Model(lib, Path(file).read_bytes(), rate), edge)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +67,7 @@ def files(tmp_path_factory):
 def truth(file, x, rate, edge):
     """The network in float64."""
     loaded = load_weights(file)
-    facts = Facts(rate, 1, 50.0 * edge if edge else None)
+    facts = Facts(rate, 1, edge or None)
     return loaded.network.compute.forward(loaded.params, np.float64(x), facts=facts, rate=rate)
 
 
@@ -68,11 +81,11 @@ def noise(rate, samples):
     return x
 
 
-def by_wasm(engine, file, rate, edge, piece, sounds, folder):
+def by_wasm(wasm, file, rate, edge, piece, sounds, folder):
     """Outputs of several sounds, all in one process, as a page has them."""
     for i, x in enumerate(sounds):
         (folder / f"{i}.f32").write_bytes(x.astype("<f4").tobytes())
-    line = ["node", PORTS / "wasm.mjs", FOLDER / engine, file, rate, edge, piece, folder]
+    line = ["node", PORTS / "wasm.mjs", WEB / wasm, file, rate, edge, piece, folder]
     subprocess.run([str(part) for part in line], check=True, timeout=300)
     return [np.fromfile(folder / f"{i}.f32.y", "<f4") for i in range(len(sounds))]
 
@@ -82,8 +95,8 @@ def by_wasm(engine, file, rate, edge, piece, sounds, folder):
 def test_airband_at_any_edge_in_any_pieces(lib, files, name, rate):
     x = noise(rate, rate // 4 + 11)
     for piece, edge in zip((1, 7, 79, 241, 1000, 4799, 4800), EDGES, strict=True):
-        if edge <= rate // 100:
-            y = Engine(lib, files[name].read_bytes(), rate, edge)(x, piece)
+        if edge <= rate // 2:
+            y = engine(lib, files[name], rate, edge)(x, piece)
             near(y, truth(files[name], x, rate, edge), f"{rate} Hz, edge {edge}, by {piece}")
 
 
@@ -91,7 +104,7 @@ def test_airband_at_any_edge_in_any_pieces(lib, files, name, rate):
 @pytest.mark.parametrize("rate", RATES)
 def test_airband_as_webassembly(files, tmp_path, rate):
     x = noise(rate, rate // 4 + 11)
-    for piece, edge in ((4800, 0), (333, 75)):
+    for piece, edge in ((4800, 0), (333, 3750)):
         (y,) = by_wasm("engine.wasm", files["airband"], rate, edge, piece, [x], tmp_path)
         near(y, truth(files["airband"], x, rate, edge), f"{rate} Hz, edge {edge}, by {piece}")
 
@@ -103,33 +116,36 @@ def test_airband_on_what_it_is_made_for(lib, files):
     for case in sorted({key.split("/")[0] for key in sounds} - {"weights"}):
         x, rate, edge = (sounds[f"{case}/{part}"] for part in ("x", "rate", "edge"))
         for file in chosen:
-            y = Engine(lib, file.read_bytes(), int(rate), int(edge))(x, 777)
-            near(y, truth(file, x, int(rate), int(edge)), f"{case}, {file.stem}")
+            y = engine(lib, file, int(rate), 50 * int(edge))(x, 777)
+            near(y, truth(file, x, int(rate), 50 * int(edge)), f"{case}, {file.stem}")
 
 
 @AIRBAND
 @pytest.mark.parametrize("rate", RATES)
 def test_short_sounds(lib, files, name, rate):
-    engine, hop = Engine(lib, files[name].read_bytes(), rate), rate // 200
-    assert len(engine(np.zeros(0, np.float32))) == 0
+    run, hop = engine(lib, files[name], rate), rate // 200
+    assert len(run(np.zeros(0, np.float32))) == 0
     for samples in (1, 2, hop - 1, hop, hop + 1, 3 * hop + 1, 4 * hop):
         x = noise(rate, samples)
-        near(engine(x), truth(files[name], x, rate, 0), f"{samples} at {rate} Hz")
+        near(run(x), truth(files[name], x, rate, 0), f"{samples} at {rate} Hz")
 
 
 def test_rates(lib, files):
     """Multiples of 200 Hz, also those whose transforms have large prime factors, and no others."""
-    weights = files["airband"].read_bytes()
     for rate in (4000, 8600, 16_200, 22_000, 44_200, 47_800):
         x = noise(rate, rate // 10)
-        near(Engine(lib, weights, rate)(x), truth(files["airband"], x, rate, 0), f"{rate} Hz")
+        near(
+            engine(lib, files["airband"], rate)(x),
+            truth(files["airband"], x, rate, 0),
+            f"{rate} Hz",
+        )
     for rate in (0, -200, 3800, 11_025, 16_100, 44_100, 48_200):
         with pytest.raises(ValueError, match=f"{rate} Hz"):
-            Engine(lib, weights, rate)
-    novasr = weights_path("novasr-open").read_bytes()
-    assert lib.novasr_takes(Engine(lib, novasr).kind, 16_000)
+            engine(lib, files["airband"], rate)
+    novasr = weights_path("novasr-open")
+    assert lib.novasr_takes(engine(lib, novasr).model.kind, 16_000)
     with pytest.raises(ValueError, match="48000 Hz"):
-        Engine(lib, novasr, 48_000)
+        engine(lib, novasr, 48_000)
 
 
 @AIRBAND
@@ -138,15 +154,14 @@ def test_edge_that_moves(lib, files, name):
     rate, hop = 16_000, 80
     x = np.random.default_rng(0).uniform(-0.5, 0.5, 3 * rate).astype(np.float32)
     at = rate + 33
-    engine = Engine(lib, files[name].read_bytes(), rate, 160)
-    first = [engine.push(x[i : i + 500], False) for i in range(0, at, 500)]
-    engine.edge(75)
+    run = engine(lib, files[name], rate, 8000)
+    first = [run.push(x[i : i + 500], False) for i in range(0, at, 500)]
+    run.edge(3750)
     rest = [
-        engine.push(x[i : i + 500], i + 500 >= len(x)) for i in range(500 * len(first), len(x), 500)
+        run.push(x[i : i + 500], i + 500 >= len(x)) for i in range(500 * len(first), len(x), 500)
     ]
     y = np.concatenate(first + rest)
-    same = Engine(lib, files[name].read_bytes(), rate, 160)(x)
-    other = Engine(lib, files[name].read_bytes(), rate, 75)(x)
+    same, other = (engine(lib, files[name], rate, edge)(x) for edge in (8000, 3750))
     assert len(y) == 3 * len(x)
     context = NETWORKS[name].cut
     changed = 500 * len(first) // hop * hop  # up to here frames are whole, and have the old edge
@@ -162,22 +177,91 @@ def test_edge_that_moves(lib, files, name):
 @AIRBAND
 def test_latency(lib, files, name):
     """A hop comes as soon as the latency that is said has passed behind it, and not before."""
-    engine = Engine(lib, files[name].read_bytes(), 16_000)
-    latency = lib.novasr_latency(engine.kind, 16_000)
+    run = engine(lib, files[name])
+    latency = run.model.latency
     assert latency == NETWORKS[name].cut.right
     x = noise(16_000, latency + 400)
-    assert len(engine.push(x[: latency + 79], False)) == 0
-    assert len(engine.push(x[:1], False)) == 240
+    assert len(run.push(x[: latency + 79], False)) == 0
+    assert len(run.push(x[:1], False)) == 240
 
 
 @AIRBAND
 def test_silence_stays(lib, files, name):
-    engine = Engine(lib, files[name].read_bytes(), 48_000, 160)
-    assert not engine(np.zeros(20_000, np.float32)).any()
+    run = engine(lib, files[name], 48_000, 8000)
+    assert not run(np.zeros(20_000, np.float32)).any()
     x = noise(48_000, 60_000)  # zeros from 20,000 to 30,000
-    y = engine(x)
+    y = run(x)
     assert not y[20_000 + 960 : 30_000 - 960].any()
     assert y[:20_000].any()
+
+
+@AIRBAND
+def test_latency_is_kept_in_small_pieces(lib, files, name):
+    """A push does the work of its own samples: outputs come hop by hop, never many at once."""
+    run, x = engine(lib, files[name], 48_000), noise(48_000, 48_000)
+    made = [len(run.push(x[i : i + 64], False)) for i in range(0, len(x), 64)]
+    assert set(made) == {0, 240}
+    assert sum(made) == (len(x) - run.model.latency) // 240 * 240
+
+
+@EMBEDDED
+def test_channels_share_a_model_and_work(lib, name):
+    """In turns, of several lengths and edges: each is as it is alone."""
+    model = Model(lib, weights_path(name).read_bytes(), 16_000)
+    work = Memory(model.work_size)
+    x = [noise(16_000, 9000), noise(16_000, 7000)[::-1]]
+    edges, pieces = (0, 3750), (333, 1000)
+    channels = [Channel(model, edge, work) for edge in edges]
+    made: list[list] = [[], []]
+    for turn in range(28):
+        for c, piece in enumerate(pieces):
+            at = piece * turn
+            if at < len(x[c]):
+                last = at + piece >= len(x[c])
+                made[c].append(channels[c].push(x[c][at : at + piece], last))
+    for c, edge in enumerate(edges):
+        alone = Channel(model, edge)(x[c])
+        np.testing.assert_array_equal(np.concatenate(made[c]), alone)
+
+
+@AIRBAND
+def test_gain_scales_what_is_made(lib, files, name):
+    x = noise(16_000, 16_000)
+    run = engine(lib, files[name], edge=3750)
+    ys = {}
+    for gain in (1, 0, -1, 0.5):
+        run.gain(gain)
+        ys[gain] = run(x)
+    np.testing.assert_array_equal(ys[1], engine(lib, files[name], edge=3750)(x))
+    np.testing.assert_array_equal(ys[0], ys[-1])
+    made = ys[1] - ys[0]
+    assert np.abs(made).max() > 0.05
+    near(ys[0.5] - ys[0], made / 2, "half of it")
+    # It is faded to: the frames that are given from now on, four of which overlap.
+    run.gain(1)
+    first = run.push(x[:15_000], False)
+    run.gain(0)
+    y = np.concatenate([first, run.push(x[15_000:], True)])
+    np.testing.assert_array_equal(y[: len(first)], ys[1][: len(first)])
+    np.testing.assert_array_equal(y[len(first) + 720 :], ys[0][len(first) + 720 :])
+    step = np.abs(np.diff(y[len(first) - 1 : len(first) + 1])).max()
+    assert step <= np.abs(np.diff(ys[1])).max()
+
+
+def test_memory_that_is_not_aligned_is_refused(lib):
+    weights = weights_path("novasr-open").read_bytes()
+    model = Model(lib, weights, 16_000)
+    odd = Memory(max(model.size, model.state_size) + 8).address + 8
+    for memory in (None, odd):
+        assert lib.novasr_load(memory, weights, len(weights), 16_000) is None
+        assert lib.novasr_begin(memory, model.address) is None
+
+
+@AIRBAND
+def test_denormal_numbers_are_zeros(lib, files, name):
+    x = np.full(20_000, 1e-39, np.float32)
+    assert x.all()
+    assert not engine(lib, files[name])(x).any()
 
 
 @pytest.fixture(scope="module")
@@ -206,15 +290,15 @@ def compiled(folders, source, *flags):
 def test_airband_as_a_program(native, files, tmp_path, rate):
     x, file = noise(rate, rate // 4 + 11), files["airband"]
     x.astype("<f4").tofile(tmp_path / "x")
-    line = (native, file, rate, 75, 123, tmp_path / "x", tmp_path / "y")
+    line = (native, file, rate, 3750, 123, tmp_path / "x", tmp_path / "y")
     subprocess.run([str(part) for part in line], check=True)
-    near(np.fromfile(tmp_path / "y", "<f4"), truth(file, x, rate, 75), f"{rate} Hz")
+    near(np.fromfile(tmp_path / "y", "<f4"), truth(file, x, rate, 3750), f"{rate} Hz")
 
 
 @needs_gcc
 @EMBEDDED
 def test_the_program_is_right(native, name, capsys):
-    line = f"{native} {weights_path(name)} {{rate}} {{bin}} 1600 {{input}} {{output}}"
+    line = f"{native} {weights_path(name)} {{rate}} {{edge}} 1600 {{input}} {{output}}"
     arguments = ("--command", line, "--weights", name, "--long", str(LONG), "--json")
     assert main(["verify", *arguments]) == 0
     report = json.loads(capsys.readouterr().out)
@@ -231,7 +315,7 @@ def test_webassembly_is_right(name, tmp_path):
     tried = list(cases.cases(load_weights(name).network, LONG))
     kinds: dict[tuple[int, int], list[int]] = {}
     for i, case in enumerate(tried):
-        kinds.setdefault((case.rate, (case.edge or 0) // 50), []).append(i)
+        kinds.setdefault((case.rate, case.edge or 0), []).append(i)
     outputs = {}
     for (rate, edge), places in kinds.items():
         sounds, folder = [tried[i].x for i in places], tmp_path / f"{rate}-{edge}"
@@ -251,3 +335,47 @@ def test_the_engine_stays_in_its_memory(fuzz, files, name):
     """Random pieces and hostile weights, with the sanitizers of addresses and of the undefined."""
     file = files.get(name) or weights_path(name)
     subprocess.run([fuzz, file, "1000", "1"], check=True, timeout=300)
+
+
+@needs_gcc
+@pytest.mark.parametrize("name", ["airband-live", "novasr-open"])
+def test_the_program_that_the_header_opens_with(files, name, tmp_path):
+    """It compiles without a warning, as C and as its words say, and gives what numpy gives."""
+    header = (FOLDER / "engine.h").read_text()
+    program = re.search(r"^( \*     #include.*?^ \*     })$", header, re.DOTALL | re.MULTILINE)[1]
+    source = re.sub(r"^ \* ?", "", program, flags=re.MULTILINE)
+    (tmp_path / "use.c").write_text(textwrap.dedent(source))
+    assert len([line for line in source.splitlines() if line.strip()]) < 30
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-I", FOLDER]
+    for part, more in (
+        ("use.c", ["-Wconversion", "-pedantic"]),
+        ("engine.c", ["-O2", "-Wno-psabi"]),
+    ):
+        code = tmp_path / part if part == "use.c" else FOLDER / part
+        out = tmp_path / f"{part}.o"
+        subprocess.run(["gcc", *flags, *more, "-c", "-o", out, code], check=True)
+    objects = [tmp_path / "use.c.o", tmp_path / "engine.c.o"]
+    subprocess.run(["gcc", "-o", tmp_path / "use", *objects], check=True)
+    file, x = files.get(name) or weights_path(name), noise(16_000, 5000)
+    run = [tmp_path / "use", file]
+    done = subprocess.run(run, input=x.astype("<f4").tobytes(), stdout=subprocess.PIPE, check=True)
+    y = np.frombuffer(done.stdout, "<f4")
+    if name == "novasr-open":
+        near(y, novasr_np.upsample(np.float64(x), weights=name), name)
+    else:
+        near(y, truth(file, x, 16_000, 0), name)
+    assert subprocess.run([tmp_path / "use", tmp_path / "use.c"], check=False).returncode == 1
+
+
+def test_without_a_compiler_it_is_said_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("CC", "no-such-compiler -m32")
+    with pytest.raises(FileNotFoundError, match="CC=no-such-compiler is not on the path"):
+        build.library(tmp_path / "libnovasr.so")
+    line = [sys.executable, "-m", build.__name__, "library", tmp_path / "libnovasr.so"]
+    done = subprocess.run(line, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    monkeypatch.delenv("CC")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="cc, clang or gcc is not on the path"):
+        build.compiler()

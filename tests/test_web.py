@@ -22,6 +22,7 @@ import soundfile
 from conftest import check, runner, shared, speech, speech_like
 
 from novasr_np import resample, web
+from novasr_np.native import build
 from novasr_np.tensors import read_safetensors
 from novasr_np.weights import DEFAULT, embedded_weights, load_weights
 
@@ -64,9 +65,7 @@ def unpacked(html: str) -> dict[str, bytes]:
 @pytest.mark.browser
 def test_the_engine_is_what_its_source_makes(tmp_path):
     pytest.importorskip("ziglang", reason="needs ziglang: make test-browser")
-    from bench.wasm import build  # noqa: PLC0415
-
-    build(tmp_path)
+    build.wasm(tmp_path)
     for name in web.ENGINES:
         assert (tmp_path / name).read_bytes() == (Path(web.__file__).parent / name).read_bytes()
 

@@ -1,6 +1,6 @@
 /* The engine as a program:  native weights.safetensors rate edge piece input.f32 output.f32
- * rate in Hz; edge in bins of 50 Hz, 0 for half the rate; piece: samples that are pushed at a time.
- * Both signals are raw float32 in the machine's byte order. */
+ * rate and edge in Hz, edge 0 for half the rate; piece: samples that are pushed at a time. Both
+ * signals are raw float32 in the machine's byte order. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -30,30 +30,36 @@ int main(int argc, char **argv)
     long size, bytes;
     if (argc != 7)
         die("wants weights.safetensors rate edge piece input.f32 output.f32", "arguments");
-    int rate = atoi(argv[2]), edge = atoi(argv[3]), piece = atoi(argv[4]);
+    int rate = atoi(argv[2]), piece = atoi(argv[4]);
     unsigned char *weights = read_all(argv[1], &size);
     float *x = (float *)read_all(argv[5], &bytes);
-    int kind = novasr_kind(weights, (unsigned long)size);
+    int kind = novasr_kind(weights, (size_t)size);
     if (!kind)
         die("no weights of NovaSR or airband", argv[1]);
-    if (piece < 1 || piece > NOVASR_BLOCK)
-        die("no piece that can be pushed", argv[4]);
-    void *engine = aligned_alloc(64, (novasr_memory(kind) + 63) / 64 * 64);
-    float *y = malloc(sizeof *y * (size_t)novasr_room(kind, rate, piece));
-    FILE *f = fopen(argv[6], "wb");
-    if (!engine || !y || !f)
-        die("cannot be written, or out of memory", argv[6]);
-    if (!novasr_open(engine, weights, (unsigned long)size, rate, edge))
+    if (!novasr_takes(kind, rate))
         die("no rate of this network", argv[2]);
+    if (piece < 1)
+        die("no piece that can be pushed", argv[4]);
+    void *memory = aligned_alloc(64, novasr_model_bytes(kind));
+    const novasr_model *model = novasr_load(memory, weights, (size_t)size, rate);
+    if (!model)
+        die("out of memory", argv[1]);
+    void *own = aligned_alloc(64, novasr_state_bytes(model)), *work = aligned_alloc(64, novasr_work_bytes(model));
+    float *y = malloc(sizeof *y * (size_t)novasr_room(model, piece));
+    FILE *f = fopen(argv[6], "wb");
+    novasr_state *state = novasr_begin(own, model);
+    if (!state || !work || !y || !f)
+        die("cannot be written, or out of memory", argv[6]);
+    novasr_edge(state, atoi(argv[3]));
     for (long at = 0, samples = bytes / 4, last = 0; !last; at += piece) {
         long count = samples - at < piece ? samples - at : piece;
         last = at + count == samples;
-        long made = novasr_push(engine, x + at, count, (int)last, y);
+        long made = novasr_push(state, work, x + at, count, (int)last, y);
         if (fwrite(y, sizeof *y, (size_t)made, f) != (size_t)made)
             die("cannot be written", argv[6]);
     }
     if (fclose(f))
         die("cannot be written", argv[6]);
-    free(weights), free(x), free(y), free(engine);
+    free(weights), free(x), free(y), free(memory), free(own), free(work);
     return 0;
 }

@@ -1,11 +1,11 @@
 // Off the main thread: the engine, and what `novasr upsample` does around it.
 // One message starts it: a whole sound, or the port of a live one.
 
-const BLOCK = 4800; // samples that the engine takes at a time
+const BLOCK = 4800; // samples that the engine is given at a time
 const NOVASR = 1; // of the engine's kinds, the one whose output lacks the input's own low band
 
-class Engine { // one for each channel, all in one memory
-  constructor(module, weights, channels) {
+class Engine { // a model, and a state for each channel, all in one memory
+  constructor(module, weights) {
     const wasm = new WebAssembly.Instance(module).exports;
     this.wasm = wasm;
     this.bytes = this.place(weights.length);
@@ -16,7 +16,6 @@ class Engine { // one for each channel, all in one memory
       throw new Error("This is no set of weights that the page knows. It takes a .safetensors file of NovaSR or airband, whole and unchanged in shape.");
     }
     this.resampler = this.kind === NOVASR ? upstreamFilter : steepFilter; // that of its record
-    this.memories = Array.from({ length: channels }, () => this.place(wasm.novasr_memory(this.kind)));
   }
 
   place(size) {
@@ -32,29 +31,29 @@ class Engine { // one for each channel, all in one memory
     return this.kind === NOVASR ? RATE_IN : rateTaken(rate);
   }
 
-  // Begin a sound at a rate that it takes; edge: the bin of 50 Hz at which it ends, 0 for half the rate.
-  open(rate, edge) {
-    for (const memory of this.memories) {
-      if (this.wasm.novasr_open(memory, this.bytes, this.size, rate, edge) !== this.kind) {
-        throw new Error("These weights cannot be used: a number in them is not finite, or the file is damaged.");
-      }
-    }
-    this.latency = this.wasm.novasr_latency(this.kind, rate);
+  // Begin a sound at a rate that it takes; edge: Hz where it ends, 0 for half the rate.
+  open(rate, edge, channels) {
+    const { wasm } = this, memory = this.place(wasm.novasr_model_bytes(this.kind));
+    const model = wasm.novasr_load(memory, this.bytes, this.size, rate);
+    this.states = Array.from({ length: channels }, () => wasm.novasr_begin(this.place(wasm.novasr_state_bytes(model)), model));
+    for (const state of this.states) wasm.novasr_edge(state, edge);
+    this.work = this.place(wasm.novasr_work_bytes(model));
+    this.latency = wasm.novasr_latency(model);
     this.x = this.place(4 * BLOCK);
-    this.y = this.place(4 * this.wasm.novasr_room(this.kind, rate, BLOCK));
+    this.y = this.place(4 * wasm.novasr_room(model, BLOCK));
   }
 
   push(channel, x, last = false) {
     const { memory, novasr_push } = this.wasm;
     new Float32Array(memory.buffer, this.x, x.length).set(x);
-    const count = novasr_push(this.memories[channel], this.x, x.length, last ? 1 : 0, this.y);
+    const count = novasr_push(this.states[channel], this.work, this.x, x.length, last ? 1 : 0, this.y);
     return new Float32Array(memory.buffer, this.y, count).slice();
   }
 }
 
 // A whole sound, in pieces of about a second: its own at 48 kHz, and what the network makes of it.
 function upsample({ module, weights, channels, rate, narrow }) {
-  const engine = new Engine(module, weights, channels.length), isNovaSR = engine.kind === NOVASR;
+  const engine = new Engine(module, weights), isNovaSR = engine.kind === NOVASR;
   if (narrow) { // as if it had been recorded at 16 kHz
     const filterIn = engine.resampler(rate, RATE_IN);
     channels = channels.map((x) => filter(filterIn, x, 0, ceilDiv(x.length * RATE_IN, rate)));
@@ -65,7 +64,7 @@ function upsample({ module, weights, channels, rate, narrow }) {
   const found = isNovaSR && rate <= RATE_IN ? null : bandEdge(channels, rate);
   const bin = isNovaSR ? 0 : edgeBin(found, rate);
   const kept = isNovaSR ? keptBelow(found, rate) : bin * BIN; // Hz
-  engine.open(taken, bin);
+  engine.open(taken, bin * BIN, channels.length);
   postMessage({ total, rate, edge: found, kept, isNovaSR });
 
   const toHeard = rate === taken ? null : engine.resampler(rate, taken);
@@ -115,8 +114,8 @@ class Output {
 // A microphone's sound at 48 kHz, from the audio thread and back to it. What is above `edge` Hz is made
 // anew; null for nothing.
 function live({ module, weights, port, edge }) {
-  const engine = new Engine(module, weights, 1);
-  engine.open(RATE_OUT, edge === null ? 0 : edge / BIN);
+  const engine = new Engine(module, weights);
+  engine.open(RATE_OUT, edge ?? 0, 1);
   port.onmessage = ({ data }) => {
     const y = engine.push(0, data);
     if (y.length) port.postMessage(y, [y.buffer]);
@@ -128,7 +127,7 @@ onmessage = ({ data }) => {
   try {
     if (data.port) live(data);
     else if (data.channels) upsample(data);
-    else postMessage({ kind: new Engine(data.module, data.weights, 1).kind });
+    else postMessage({ kind: new Engine(data.module, data.weights).kind });
   } catch (error) {
     postMessage({ error: error instanceof RangeError ? "There is not enough memory for so long a sound." : error.message });
   }

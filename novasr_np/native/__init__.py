@@ -1,0 +1,1 @@
+"""The engine in C: NovaSR and airband without Python, for other programs; `engine.h` says how."""
