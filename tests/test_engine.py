@@ -85,9 +85,12 @@ def by_wasm(wasm, file, rate, edge, piece, sounds, folder):
     """Outputs of several sounds, all in one process, as a page has them."""
     for i, x in enumerate(sounds):
         (folder / f"{i}.f32").write_bytes(x.astype("<f4").tobytes())
-    line = ["node", PORTS / "wasm.mjs", WEB / wasm, file, rate, edge, piece, folder]
-    subprocess.run([str(part) for part in line], check=True, timeout=300)
-    return [np.fromfile(folder / f"{i}.f32.y", "<f4") for i in range(len(sounds))]
+    outputs = [folder / f"{i}.y" for i in range(len(sounds))]
+    lines = "".join(f"{y.with_suffix('.f32')}\t{y}\n" for y in outputs)
+    command = ["node", PORTS / "wasm.mjs", WEB / wasm, file, rate, edge, piece]
+    command = [str(part) for part in command]
+    subprocess.run(command, input=lines, stdout=subprocess.PIPE, text=True, check=True, timeout=300)
+    return [np.fromfile(y, "<f4") for y in outputs]
 
 
 @AIRBAND

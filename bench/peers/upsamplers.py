@@ -30,9 +30,12 @@ MIRRORS = {"NovaSR": "forward", "SpeechSR-48k": "speechsr"}  # functions of `ben
 _SHORT = 32_000  # samples
 
 
-def in_numpy(params: Params, threads: int, x: Any = None) -> Run:
-    runner = Backend(threads).open(as_weights(params))
-    return lambda x: run_bare(runner, x[np.newaxis])[0]
+def in_numpy(
+    params: Params, threads: int, x: Any = None, dtype: Any = np.float32, **place: Any
+) -> Run:
+    """place: sample_rate and edge, as for `run_bare`."""
+    runner = Backend(threads).open(as_weights(params), dtype)
+    return lambda x: run_bare(runner, x[np.newaxis], **place)[0]
 
 
 def in_jax(params: Params, threads: int, x: Any = None, **options: Any) -> Run:
