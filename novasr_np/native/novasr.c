@@ -3,12 +3,12 @@ enum {
     C = 32,
     BEFORE = 11, BEHIND = 13, CONTEXT = BEFORE + BEHIND, /* input samples */
 #ifdef __wasm__
-    STEPS = 2,                      /* of time that a product takes at once: what stays in registers */
+    STEPS = 2,                      /* samples that a product takes at once: in registers */
 #else
     STEPS = 4,
 #endif
     PART = 320,                     /* input samples of which the inside is computed at a time */
-    LONG = 3 * PART + 48 + STEPS,   /* steps at 48 kHz */
+    LONG = 3 * PART + 48 + 3 * STEPS, /* steps at 48 kHz */
     CHUNK = 96                      /* steps of an activation at a time: in the nearest cache */
 };
 
@@ -26,8 +26,9 @@ typedef struct {
     float pre[7][C], pre_bias[C], conv[2][11][C][C], conv_bias[2][C], post[7][C];
     Activation activation[2];
     /* folded, for its inside */
-    Row pre3[3][9], pre3_bias, conv1[11][C], conv1_bias, post17[17];
-    float skip[3][11], bias;
+    Row pre3[3][9], pre3_bias, thirds[3][4][C], pairs[3][4][C], conv1_bias, post17[17];
+    v16 skip[3]; /* of 11 taps */
+    float bias;
 } NovaSR;
 
 typedef struct {
@@ -123,8 +124,14 @@ static void fold_novasr(NovaSR *n)
         n->conv1_bias[o / 16][o % 16] = (float)(2 * second->a[o] * total);
     }
     fold_activation(second, next_silent);
-    EACH(k, 11) EACH(c, C) EACH(o, C)
-        n->conv1[k][c][o / 16][o % 16] = first->depth[c] * n->conv[0][k][c][o] * 2 * second->a[o];
+    EACH(k, 4) EACH(c, C) EACH(o, C) {
+        float level = first->depth[c] * 2 * second->a[o], tap[3];
+        EACH(i, 3) tap[i] = 3 * k + i < 11 ? n->conv[0][3 * k + i][c][o] * level : 0;
+        EACH(i, 3) {
+            n->thirds[i][k][c][o / 16][o % 16] = tap[i];
+            n->pairs[i][k][c][o / 16][o % 16] = tap[i / 2] + tap[i ? 2 : 1];
+        }
+    }
 
     float plain[3][9][C]; /* conv_pre and the interpolation, by phase */
     EACH(c, C) {
@@ -147,7 +154,7 @@ static void fold_novasr(NovaSR *n)
         bias += tap * second->depth[c] * (second->middle[c / 16][c % 16] + second->sum);
     }
     EACH(phase, 3) {
-        EACH(k, 11) n->skip[phase][k] = 0;
+        n->skip[phase] = splat(0);
         EACH(k, 7) EACH(d, 9) EACH(c, C)
             n->skip[phase][(phase + k) / 3 + d] += plain[(phase + k) % 3][d][c] * n->post[k][c];
     }
@@ -184,38 +191,77 @@ static void snake(const Activation *a, const Row *h, Row *v, int count)
         }
 }
 
+/* sum[s] += weights of x[stride s], x[stride (s + 1)], ... */
+INLINE void taps(const Row (*weights)[C], int count, const Row *x, int stride, int side, v16 *sum)
+{
+    EACH(k, count) EACH(c, C) {
+        v16 tap = weights[k][c][side];
+        EACH(s, STEPS) sum[s] += tap * ((const float *)x[stride * (s + k)])[c];
+    }
+}
+
+/* conv1 of v, to h, count / 3 times three steps. With d[i] for the rows from a step on, and h[0], h[1],
+ * h[2] for every third tap from the first, second and third one on, these are
+ *     y[0] = h[0] (d[0] - d[1] - d[2]) + (h[0] + h[1]) d[1] + (h[0] + h[2]) d[2]
+ *     y[1] = h[1] (d[2] - d[1] - d[3]) + (h[0] + h[1]) d[1] + (h[1] + h[2]) d[3]
+ *     y[2] = h[2] (d[4] - d[2] - d[3]) + (h[0] + h[2]) d[2] + (h[1] + h[2]) d[3]
+ * and take 23 products instead of 33 (D. A. Parker and K. K. Parhi, Low-area/power parallel FIR digital
+ * filter implementations, 1997). Three steps are one sample's, so that all they need is there. */
+static void convolve(const NovaSR *n, const Row *v, Row *h, int count)
+{
+    for (int t = 0; t < count; t += 3 * STEPS, v += 3 * STEPS, h += 3 * STEPS) {
+        Row rest[3][STEPS + 3];
+        EACH(s, STEPS + 3) EACH(side, 2) {
+            v16 d[5];
+            EACH(i, 5) d[i] = v[3 * s + i][side];
+            rest[0][s][side] = d[0] - d[1] - d[2];
+            rest[1][s][side] = d[2] - d[1] - d[3];
+            rest[2][s][side] = d[4] - d[2] - d[3];
+        }
+        EACH(side, 2) {
+            v16 sum[3][STEPS], y[STEPS];
+            EACH(i, 3) {
+                EACH(s, STEPS) sum[i][s] = splat(0);
+                taps(n->pairs[i], 4, v + 1 + i, 3, side, sum[i]);
+            }
+            EACH(i, 3) {
+                EACH(s, STEPS) y[s] = n->conv1_bias[side] + sum[i / 2][s] + sum[i ? 2 : 1][s];
+                taps(n->thirds[i], i < 2 ? 4 : 3, (const Row *)rest[i], 1, side, y);
+                EACH(s, STEPS) h[3 * s + i][side] = y[s];
+            }
+        }
+    }
+}
+
+INLINE float total(v16 x)
+{
+    union { v16 all; float part[4][4]; } y = {x};
+    float sum[4];
+    EACH(i, 4) sum[i] = (y.part[0][i] + y.part[1][i]) + (y.part[2][i] + y.part[3][i]);
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
 /* x[count + 24], of which no sample is the signal's end -> y[3 count]; count <= PART. */
 static void inside(const NovaSR *n, NovaSRWork *w, const float *x, int count, float *y)
 {
     EACH(j, count + 16) /* input sample j - 7 */
         EACH(phase, 3) EACH(side, 2) {
             v16 sum = n->pre3_bias[side];
-            EACH(d, 9)
-                if (j + d < count + CONTEXT)
-                    sum += n->pre3[phase][d][side] * x[j + d];
+            EACH(d, 9) sum += n->pre3[phase][d][side] * x[j + d];
             w->h[3 * j + phase][side] = sum;
         }
     snake(&n->activation[0], w->h, w->v, 3 * count + 37);
-    for (int t = 0; t < 3 * count + 27; t += STEPS)
-        EACH(side, 2) {
-            v16 sum[STEPS];
-            EACH(s, STEPS) sum[s] = n->conv1_bias[side];
-            EACH(k, 11)
-                EACH(c, C) {
-                    v16 tap = n->conv1[k][c][side];
-                    EACH(s, STEPS) sum[s] += tap * ((const float *)w->v[t + s + k])[c];
-                }
-            EACH(s, STEPS) w->h[t + s][side] = sum[s];
-        }
+    convolve(n, w->v, w->h, 3 * count + 27);
     snake(&n->activation[1], w->h, w->v, 3 * count + 16);
-    EACH(t, 3 * count) {
-        v16 sum = w->v[t][0] * n->post17[0][0] + w->v[t][1] * n->post17[0][1];
-        EACH(k, 16) EACH(side, 2) sum += w->v[t + 1 + k][side] * n->post17[1 + k][side];
-        float total = n->bias;
-        EACH(i, 16) total += sum[i];
-        EACH(k, 11) total += n->skip[t % 3][k] * x[BEFORE - 5 + t / 3 + k];
-        y[t] = tanh_of(total);
-    }
+    EACH(j, count)
+        EACH(phase, 3) {
+            v16 sum;
+            __builtin_memcpy(&sum, x + BEFORE - 5 + j, sizeof sum);
+            sum *= n->skip[phase];
+            EACH(k, 17) EACH(side, 2) sum += w->v[3 * j + phase + k][side] * n->post17[k][side];
+            y[3 * j + phase] = n->bias + total(sum);
+        }
+    squash(y, 3 * count);
 }
 
 static void plain_conv(const Row *x, int steps, const float (*w)[C][C], const float *bias, Row *y)
@@ -283,8 +329,9 @@ static void whole(const NovaSR *n, NovaSRWork *w, const float *x, int count, flo
         EACH(k, 7)
             if (t + k >= 3 && t + k < steps - 1)
                 EACH(c, C) sum += n->post[k][c] * ((float *)h[t + k - 3])[c];
-        y[t] = tanh_of(sum);
+        y[t] = sum;
     }
+    squash(y, steps - 4);
 }
 
 

@@ -121,16 +121,25 @@ INLINE vector logarithms(vector x) /* x > 0, not denormal */
     return __builtin_convertvector(k, vector) * 0.69314718f + (f + z * (f * y - 0.5f));
 }
 
-static float tanh_of(float x)
+INLINE vector tanhs(vector x)
 {
-    float size = x < 0 ? -x : x;
-    if (size < 0.3f) {
-        float z = x * x;
-        return x * (1 + z * (-0.33333333f + z * (0.13333333f + z * (-5.3968254e-2f
-            + z * (2.1869489e-2f - z * 8.8632355e-3f)))));
+    vector size = (vector)((integers)x & 0x7FFFFFFF), z = x * x;
+    vector small = size * (1 + z * (-0.33333333f + z * (0.13333333f + z * (-5.3968254e-2f
+        + z * (2.1869489e-2f - z * 8.8632355e-3f)))));
+    vector large = 1 - 2 / (exponentials(2 * choose(size < 20, size, all(20))) + 1);
+    vector y = choose(size < 0.3f, small, large);
+    return (vector)((integers)y | ((integers)x & ~0x7FFFFFFF));
+}
+
+static void squash(float *y, int count) /* by tanh */
+{
+    for (; count > 0; y += LANES, count -= LANES) {
+        vector x = {0};
+        int some = count < LANES ? count : LANES;
+        __builtin_memcpy(&x, y, sizeof(float) * (size_t)some);
+        x = tanhs(x);
+        __builtin_memcpy(y, &x, sizeof(float) * (size_t)some);
     }
-    float y = 1 - 2 / (exponentials(all(2 * (size > 20 ? 20 : size)))[0] + 1);
-    return x < 0 ? -y : y;
 }
 
 static void copy(float *to, const float *from, long count) /* to may lie before from, overlapping */
