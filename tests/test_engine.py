@@ -224,6 +224,7 @@ def test_channels_share_a_model_and_work(lib, name):
                 made[c].append(channels[c].push(x[c][at : at + piece], last))
     for c, edge in enumerate(edges):
         alone = Channel(model, edge)(x[c])
+        assert np.isfinite(alone).all()
         np.testing.assert_array_equal(np.concatenate(made[c]), alone)
 
 
