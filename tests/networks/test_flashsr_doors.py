@@ -190,7 +190,8 @@ def test_other_rates_lengths_and_dtypes(weights, quick):
     y = upsample(x, weights, 16_000)
     assert (y.shape, y.dtype) == ((12_000,), np.float32)
     at_48k = novasr_np.resample(x, 16_000, "hann", spec.SAMPLE_RATE)
-    np.testing.assert_array_equal(y, upsample(at_48k, weights))
+    # Resampled in other pieces, whose products may round otherwise.
+    check(y, upsample(at_48k, weights), 1e-6)
     exact = upsample(x.astype(np.float64), weights, 16_000)
     assert exact.dtype == np.float64
     check(y, exact, 1e-4)
