@@ -43,6 +43,8 @@ typedef struct {
     vector conv_out[W * CHANNELS], out_bias[W];
     wide_Transform input;
     Transform output;
+    double input_tables[3 * SIZE];
+    float output_tables[3 * SIZE];
     int rising[HALF], below[HALF]; /* of a bin: the band of features that rises there; the band of
                                       outputs whose middle is next below it */
     float rise[HALF], beyond[HALF]; /* how far it has risen; how far to the next middle the bin is */
@@ -72,10 +74,10 @@ typedef struct {
     Complex bins[HALF + 1];
     union {
         Frame line[2][REACH + BATCH];
-        struct { wide_Complex half[2][HALF], bins[HALF + 1]; } wide;
+        struct { wide_Complex half[2 * HALF], bins[HALF + 1]; } wide;
         struct { vector bands[BANDS_IN + 2], levels[BANDS_IN]; } heard;
         struct {
-            Complex half[2][HALF], source[HALF + 1], carrier[HALF + 1];
+            Complex half[2 * HALF], source[HALF + 1], carrier[HALF + 1];
             vector amplitude[HALF], power[HALF + 1 + 2 * FLAT_SOURCE];
         };
     };
@@ -143,8 +145,8 @@ static void prepare_airband(Airband *a, int rate, int live)
     a->hop = rate / HOPS;
     a->frames_ahead = 0;
     EACH(i, BLOCKS + 1) a->frames_ahead += a->ahead[i] = live ? live_ahead[i] : 1 << i;
-    wide_prepare_transform(&a->input, rate / 50, 48000.0 / rate);
-    prepare_transform(&a->output, SIZE, 1.0 / SIZE);
+    wide_prepare_transform(&a->input, rate / 50, 48000.0 / rate, a->input_tables);
+    prepare_transform(&a->output, SIZE, 1.0 / SIZE, a->output_tables);
     EACH(m, MEL) {
         points[m + 1] = 700 * (mel - 1);
         mel *= ratio;
@@ -198,7 +200,7 @@ static void spectra(const Airband *a, AirbandWork *w, const float *x, int frames
                     z.re[lane] = pair[0] * window[2 * i];
                     z.im[lane] = pair[1] * window[2 * i + 1];
                 }
-            w->wide.half[0][i] = z;
+            w->wide.half[i] = z;
         }
         wide_analyse(&a->input, w->wide.half, w->wide.bins);
         EACH(k, a->input.size / 2 + 1)
@@ -371,7 +373,7 @@ static void overtones(const Airband *a, AirbandWork *w, int edge)
     const Complex *z = synthesise(&a->output, w->source, w->half);
     EACH(i, HALF) {
         vector even = z[i].im * (1.0f / SIZE), odd = z[i].re * (1.0f / SIZE);
-        w->half[0][i] = (Complex){(vector)((integers)even & 0x7FFFFFFF), (vector)((integers)odd & 0x7FFFFFFF)};
+        w->half[i] = (Complex){(vector)((integers)even & 0x7FFFFFFF), (vector)((integers)odd & 0x7FFFFFFF)};
     }
     analyse(&a->output, w->half, w->carrier);
     flatten(w, w->carrier, w->carrier, 0, HALF + 1, edge, FLAT_CARRIER);

@@ -20,14 +20,15 @@ typedef struct { VECTOR re, im; } Complex;
 
 typedef struct {
     int size, radices[12];
-    REAL wave[2][SIZE], window[SIZE]; /* cos and sin of `size` steps in a turn */
+    REAL *wave[2], *window; /* [size]; wave: cos and sin of `size` steps in a turn */
 } Transform;
 
-/* level: of the window. */
-static void prepare_transform(Transform *f, int size, double level)
+/* level: of the window. tables: memory for 3 size numbers, which is kept. */
+static void prepare_transform(Transform *f, int size, double level, REAL *tables)
 {
     int rest = size / 2, *radix = f->radices;
     f->size = size;
+    f->wave[0] = tables, f->wave[1] = tables + size, f->window = tables + 2 * size;
     EACH(i, size) {
         f->wave[0][i] = (REAL)cos_of(2 * PI * i / size);
         f->wave[1][i] = (REAL)sin_of(2 * PI * i / size);
@@ -113,25 +114,25 @@ INLINE void stage(const Transform *f, int p, const Complex *x, Complex *y, int m
 static void slow_stage(const Transform *f, int p, const Complex *x, Complex *y, int m, int stride)
 {
     int n = f->size / 2;
-    EACH(j, m) EACH(k, p) EACH(q, stride) {
-        Complex sum = {0};
+    EACH(j, m) EACH(k, p) {
+        Complex *sum = y + stride * (p * j + k);
+        EACH(q, stride) sum[q] = (Complex){0};
         EACH(i, p) {
             int at = 2 * ((i * k * (n / p) + j * k * stride) % n);
-            sum = plus(sum, turned(x[q + stride * (j + i * m)], f->wave[0][at], f->wave[1][at]));
+            const Complex *part = x + stride * (j + i * m);
+            EACH(q, stride) sum[q] = plus(sum[q], turned(part[q], f->wave[0][at], f->wave[1][at]));
         }
-        y[q + stride * (p * j + k)] = sum;
     }
 }
 
-/* The complex transform of z[0], size / 2 values; gives where in z it is. With re and im exchanged it
- * is the inverse times size / 2. */
-static Complex *fourier(const Transform *f, Complex (*z)[HALF])
+/* The complex transform of z, size / 2 values with room for as many behind them; gives where it is.
+ * With re and im exchanged it is the inverse times size / 2. */
+static Complex *fourier(const Transform *f, Complex *z)
 {
-    int from = 0, length = f->size / 2, stride = 1;
+    int length = f->size / 2, stride = 1;
+    Complex *x = z, *y = z + length;
     for (const int *radix = f->radices; *radix > 1; radix++) {
         int p = *radix, m = length / p;
-        const Complex *x = z[from];
-        Complex *y = z[!from];
         if (p == 4)
             stage(f, 4, x, y, m, stride);
         else if (p == 2)
@@ -142,14 +143,16 @@ static Complex *fourier(const Transform *f, Complex (*z)[HALF])
             stage(f, 5, x, y, m, stride);
         else
             slow_stage(f, p, x, y, m, stride);
-        length = m, stride *= p, from = !from;
+        Complex *done = y;
+        y = x, x = done;
+        length = m, stride *= p;
     }
-    return z[from];
+    return x;
 }
 
-/* The spectrum of `size` real samples, of which z[0] holds the even ones as real and the odd ones as
- * imaginary parts. */
-static void analyse(const Transform *f, Complex (*z)[HALF], Complex *bins)
+/* The spectrum of `size` real samples, of which z holds the even ones as real and the odd ones as
+ * imaginary parts, as `fourier` has it. */
+static void analyse(const Transform *f, Complex *z, Complex *bins)
 {
     const Complex *half = fourier(f, z);
     int n = f->size / 2;
@@ -162,13 +165,13 @@ static void analyse(const Transform *f, Complex (*z)[HALF], Complex *bins)
 
 /* The way back, times `size`; of what it gives, the even samples are imaginary and the odd ones real
  * parts. */
-static inline Complex *synthesise(const Transform *f, const Complex *bins, Complex (*z)[HALF])
+static inline Complex *synthesise(const Transform *f, const Complex *bins, Complex *z)
 {
     int n = f->size / 2;
     EACH(k, n) {
         Complex a = bins[k], b = bins[n - k];
         Complex even = {a.re + b.re, a.im - b.im}, odd = turned((Complex){a.re - b.re, a.im + b.im}, f->wave[0][k], -f->wave[1][k]);
-        z[0][k] = (Complex){even.im + odd.re, even.re - odd.im};
+        z[k] = (Complex){even.im + odd.re, even.re - odd.im};
     }
     return fourier(f, z);
 }
