@@ -16,6 +16,7 @@ from novasr_np import blas
 from novasr_np.cli import main
 from novasr_np.conformance import verify
 from novasr_np.conformance.cases import Case
+from novasr_np.native import binding, build
 from novasr_np.networks import NETWORKS, Network
 from novasr_np.tensors import nest
 from novasr_np.weights import load_weights, save_weights
@@ -219,6 +220,18 @@ def speech_like(samples: int, rate: int = 16_000, seed: int = 0) -> np.ndarray:
     x = sum(np.sin(k * pitch) / k for k in range(1, 30) if 150 * k < rate / 2)
     x = x * (0.5 + 0.5 * np.sin(2 * np.pi * 3 * t)) + 0.01 * rng.normal(size=samples)
     return (0.3 * x).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def lib(tmp_path_factory):
+    """The engine in C as a library, with the functions of engine.h."""
+    try:
+        build.compiler()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    path = tmp_path_factory.mktemp("library") / "libnovasr.so"
+    build.library(path)
+    return binding.library(path)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What several test files make: checkpoints as torch writes them, and weights drawn from names.
+"""What several test files make: programs in C, checkpoints as torch writes them, and drawn weights.
 
 The reference outputs of FlashSR and of Inflect-Nano were made with such weights, so that they need
 no download: each tensor is a function of its name and shape.
@@ -9,20 +9,36 @@ import io
 import json
 import math
 import pickle
+import shutil
+import subprocess
 import zipfile
 from collections import OrderedDict
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 import safetensors.numpy
 from conftest import check, random_params, shared
 
+from novasr_np.native import build
 from novasr_np.networks.flashsr import spec as flashsr
 from novasr_np.networks.flashsr.load import folded
 from novasr_np.networks.inflect import spec as inflect
 from novasr_np.networks.novasr import spec as novasr
 from novasr_np.tensors import flatten, nest
+
+PORTS = Path(__file__).parent / "ports"
+
+needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+
+
+def compiled(folders, source, *flags):
+    """A program of ports/, compiled with the engine."""
+    program, engine = folders.mktemp("port") / "port", build.SOURCE
+    flags = ("-std=c11", "-Wall", "-Wextra", "-Wno-psabi", *flags, "-I", engine.parent)
+    subprocess.run(["gcc", *flags, "-o", program, PORTS / source, engine], check=True)
+    return program
 
 
 def as_lists(tree):

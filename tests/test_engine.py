@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import check, random_params, shared
+from material import PORTS, compiled, needs_gcc
 
 import novasr_np
 from novasr_np import load_weights, save_weights
@@ -18,14 +19,13 @@ from novasr_np.cli import main
 from novasr_np.conformance import cases
 from novasr_np.conformance.verify import verify
 from novasr_np.native import build
-from novasr_np.native.binding import Channel, Memory, Model, library
+from novasr_np.native.binding import Channel, Memory, Model
 from novasr_np.networks import NETWORKS
 from novasr_np.networks.record import Facts
 from novasr_np.weights import embedded_weights, weights_path
 
 FOLDER = build.SOURCE.parent
 WEB = Path(novasr_np.__file__).parent / "web"
-PORTS = Path(__file__).parent / "ports"
 LONG = 2  # seconds of the longest case
 EMBEDDED = pytest.mark.parametrize("name", embedded_weights())
 AIRBAND = pytest.mark.parametrize("name", ["airband", "airband-live"])
@@ -34,19 +34,7 @@ EDGES = (3750, 4000, 5500, 7700, 8000, 12_000, 24_000)  # Hz
 TOLERANCE = 2e-6  # of float32, for outputs within [-1, 1]
 LAB = "golden/anyband_lab.npz"
 
-needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-
-
-@pytest.fixture(scope="module")
-def lib(tmp_path_factory):
-    try:
-        build.compiler()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-    path = tmp_path_factory.mktemp("library") / "libnovasr.so"
-    build.library(path)
-    return library(path)
 
 
 def engine(lib, file, rate=16_000, edge=0):
@@ -280,13 +268,6 @@ def fuzz(tmp_path_factory):
         tmp_path_factory,
         *("fuzz.c", "-O2", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
     )
-
-
-def compiled(folders, source, *flags):
-    program = folders.mktemp("port") / "port"
-    flags = ("-std=c11", "-Wall", "-Wextra", "-Wno-psabi", *flags, "-I", FOLDER)
-    subprocess.run(["gcc", *flags, "-o", program, PORTS / source, FOLDER / "engine.c"], check=True)
-    return program
 
 
 @needs_gcc

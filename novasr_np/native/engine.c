@@ -1,5 +1,5 @@
 /* The door, as engine.h says, and the one file to compile: it includes the others, so that all of it is
- * one object in which nothing but the door has a name. */
+ * one object in which nothing but the doors, engine.h and rates.h, has a name. */
 #include "engine.h"
 
 struct novasr_model { int kind, rate; };
@@ -115,11 +115,16 @@ void novasr_reset(novasr_state *state)
         begin_airband((const Airband *)state->model, (AirbandState *)state);
 }
 
+static int edge_bin(int edge, int rate)
+{
+    int half = rate / 2, hertz = edge ? edge : half;
+    return (hertz < LOWEST_EDGE ? LOWEST_EDGE : hertz > half ? half : hertz) / BIN;
+}
+
 void novasr_edge(novasr_state *state, int edge)
 {
-    int half = state->model->rate / 2, hertz = edge ? edge : half;
     if (state->model->kind != NOVASR_NOVASR)
-        ((AirbandState *)state)->edge = (hertz < LOWEST_EDGE ? LOWEST_EDGE : hertz > half ? half : hertz) / BIN;
+        ((AirbandState *)state)->edge = edge_bin(edge, state->model->rate);
 }
 
 void novasr_gain(novasr_state *state, float gain)
@@ -178,3 +183,10 @@ long novasr_push(novasr_state *state, void *work, const float *x, long count, in
         novasr_reset(state);
     return made;
 }
+
+/* What stands around a network; the page has its own. */
+#ifndef __wasm__
+#include "rates.c"
+
+#include "band.c"
+#endif
