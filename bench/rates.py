@@ -15,6 +15,7 @@ _FUNCTIONS: dict[str, tuple] = {  # of rates.h: what each gives, and what it tak
     "filter_bytes": (_SIZE, _INT, _DOUBLE, _INT, _INT),
     "filter_make": (_POINTER, _POINTER, _INT, _DOUBLE, _INT, _INT),
     "filter_state_bytes": (_SIZE, _POINTER),
+    "filter_passes": (_DOUBLE, _POINTER),
     "filter_latency": (_LONG, _POINTER),
     "filter_room": (_LONG, _POINTER, _LONG),
     "filter_begin": (_POINTER, _POINTER, _POINTER),
@@ -67,6 +68,7 @@ class Filter:
             assert not size
             raise ValueError(f"there is no {design} filter from {rate} to {new_rate} Hz, {hertz}")
         self.latency = lib.novasr_filter_latency(self._filter)
+        self.passes = lib.novasr_filter_passes(self._filter)  # Hz
         self._memory = Memory(lib.novasr_filter_state_bytes(self._filter))
         self._state = lib.novasr_filter_begin(self._memory.address, self._filter)
 

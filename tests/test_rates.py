@@ -82,6 +82,13 @@ def test_outputs_come_as_soon_as_they_are_determined(rates, design, rate, new_ra
         assert given == math.ceil(max(0, taken - c.latency) * new_rate / rate)
 
 
+@pytest.mark.parametrize("rate", [1000, 8000, 11_025, 32_000, 44_100])
+def test_where_a_filter_cuts(rates, rate):
+    want = resampling.passes_below("steep", rate, 48_000)
+    assert Filter(rates, "steep", rate, 48_000).passes == pytest.approx(want, rel=1e-12)
+    assert Filter(rates, "low pass", rate, 48_000, 400).passes == pytest.approx(400)
+
+
 def test_short_sounds(rates):
     """A channel that is begun again remembers nothing."""
     for rate, new_rate in ((48_000, 16_000), (44_100, 48_000), (8000, 48_000)):

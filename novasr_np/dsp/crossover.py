@@ -17,7 +17,7 @@ from ..samples import ceil_div
 from .polyphase import Polyphase, low_pass
 
 _ATTENUATION = 100  # dB, in the stop band
-# The crossover's frequency in widths of the transition. The page has the same (web/page/dsp.js),
+# The crossover's frequency in widths of the transition. The engine has the same (native/rates.c),
 # and the share of 7/8 in docstrings and help follows from it.
 _STEEPNESS = 7
 

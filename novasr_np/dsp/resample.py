@@ -31,7 +31,7 @@ ZERO_CROSSINGS = 6  # on either side
 ROLLOFF = 0.99
 KAISER_BETA = 14.769656459379492
 
-# Of "steep"; the page has the same (web/page/dsp.js). 120 dB below full scale is less than the
+# Of "steep"; the engine has the same (native/rates.c). 120 dB below full scale is less than the
 # weakest sound that airband hears (`FLOOR` of its spec).
 _ATTENUATION = 120  # dB
 _TRANSITION = 0.08  # of half the lower rate

@@ -184,9 +184,10 @@ long novasr_push(novasr_state *state, void *work, const float *x, long count, in
     return made;
 }
 
-/* What stands around a network; the page has its own. */
-#ifndef __wasm__
+/* What stands around a network. */
 #include "rates.c"
 
 #include "band.c"
+#ifndef __wasm__ /* the page has no use for it */
+#include "follow.c"
 #endif

@@ -13,7 +13,7 @@ enum {
 /* ---- kernels --------------------------------------------------------------------------------- */
 
 /* h(d) = scale sinc(scale d) kaiser(d / half), d in samples of the input; for o of them n outputs. */
-typedef struct { int o, n; double scale, half, beta; } Kernel;
+typedef struct { int o, n, rate; double scale, half, beta; } Kernel;
 
 static int divisor(int a, int b) /* the greatest common one */
 {
@@ -37,7 +37,7 @@ static Kernel design(int kind, double hertz, int rate, int new_rate)
     if (lower < SLOWEST || higher > FASTEST || (rate == new_rate && kind != NOVASR_LOW_PASS))
         return k;
     int shared = divisor(rate, new_rate);
-    k.o = rate / shared, k.n = new_rate / shared;
+    k.rate = rate, k.o = rate / shared, k.n = new_rate / shared;
     lower /= shared;
     if (kind == NOVASR_STEEP) {
         double half = lower / 2.0, slope = 0.08 * half; /* which ends there */
@@ -76,6 +76,7 @@ static double kernel_at(const Kernel *k, double d, double level)
 struct novasr_filter {
     int o, n;           /* o samples in, n samples out */
     int width, latency; /* taps of a row, of which the first may be zeros; samples of the input */
+    double passes;      /* Hz */
     v16 rows[];         /* of n outputs, in their order */
 };
 
@@ -113,6 +114,7 @@ static const novasr_filter *make_filter(void *memory, const Kernel *k)
     int side = reach(k), taps = 2 * side + 2;
     double level = k->scale / bessel(k->beta * k->beta);
     f->o = k->o, f->n = k->n, f->width = width_of(k), f->latency = side + 1;
+    f->passes = k->scale * k->rate / 2;
     EACH(p, f->n) {
         float *row = (float *)f->rows + (long)p * f->width;
         double fraction = (double)((long long)p * k->o % k->n) / k->n;
@@ -167,6 +169,11 @@ const novasr_filter *novasr_filter_make(void *memory, int kind, double hertz, in
 size_t novasr_filter_state_bytes(const novasr_filter *f)
 {
     return padded(sizeof(novasr_filter_state) + 2 * sizeof(float) * (size_t)f->width);
+}
+
+double novasr_filter_passes(const novasr_filter *f)
+{
+    return f->passes;
 }
 
 long novasr_filter_latency(const novasr_filter *f)

@@ -49,6 +49,9 @@ NOVASR_API const novasr_filter *novasr_filter_make(void *memory, int design, dou
 
 NOVASR_API size_t novasr_filter_state_bytes(const novasr_filter *filter);
 
+/* Hz at which half of a sound is left. What came from a lower rate ends there for airband, at most. */
+NOVASR_API double novasr_filter_passes(const novasr_filter *filter);
+
 /* Input samples that must follow one before all outputs of it can be given. */
 NOVASR_API long novasr_filter_latency(const novasr_filter *filter);
 
@@ -111,7 +114,7 @@ NOVASR_API double novasr_band_edge(novasr_band *band);
 
 /* The end of a sound that moves, as in a call whose codec changes, for airband and at its rates. It is
  * looked for ten times a second in the last second, and believed when it was found three times. edge:
- * Hz with which to begin, as for novasr_edge. */
+ * Hz with which to begin, as for novasr_edge. The WebAssembly lacks it. */
 NOVASR_API size_t novasr_follow_bytes(int rate, int channels);
 NOVASR_API novasr_follow *novasr_follow_begin(void *memory, int rate, int channels, int edge);
 
@@ -125,7 +128,7 @@ NOVASR_API novasr_follow *novasr_follow_begin(void *memory, int rate, int channe
  *     }
  *
  * A frame is analysed when it is complete, 200 times a second for each channel; a look takes about
- * as long as ten frames. */
+ * as long as four frames. */
 NOVASR_API long novasr_follow_push(novasr_follow *follow, const float *const *x, long count);
 NOVASR_API int novasr_follow_edge(const novasr_follow *follow); /* Hz */
 

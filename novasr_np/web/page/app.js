@@ -392,7 +392,7 @@ class Picture {
       const power = new Float64Array(FRAME / 2 + 1);
       for (let k = 0; k < looks; k++) {
         const i = Math.floor((column + (k + 0.5) / looks) * hop) - FRAME / 2;
-        this.spectrum.add(a, i, power, b, i);
+        this.spectrum.add(a, b, i, power);
       }
       const scale = (2 / FRAME) ** 2 / looks / result[this.side].length;
       for (let row = 0; row < ROWS; row++) {

@@ -1,17 +1,13 @@
 "use strict";
-// Signal processing and files: pure functions, for the page and for its worker.
-// The formulas are those of novasr_np/dsp; what they give has to be the same.
+// Files, and spectra for pictures: pure functions, for the page and for its worker.
 
 const RATE_IN = 16000, RATE_OUT = 48000; // Hz, of NovaSR; airband takes others, too
 const MIN_RATE = 1000, MAX_RATE = 768000;
 const MAX_LEVEL = 1e9; // far beyond any sound
-const STEEPNESS = 7; // the crossover's frequency in widths of its transition, as in dsp/crossover.py
-const STEEP = 0.08; // of half the lower rate, the steep resampler's transition, as in dsp/resample.py
 const LOWEST_END = 0.875 * RATE_IN / 2; // Hz, of a sound that is wide enough for NovaSR, as in pipeline/look.py
 const BIN = 50; // Hz, of airband
 
 const ceilDiv = (a, b) => Math.ceil(a / b);
-const gcd = (a, b) => (b ? gcd(b, a % b) : a);
 const concat = (a, b) => {
   const both = new Float32Array(a.length + b.length);
   both.set(a);
@@ -19,92 +15,10 @@ const concat = (a, b) => {
   return both;
 };
 
-// ---- Filters from one sampling rate to another
-
-const i0 = (x) => { // the Bessel function of Kaiser's window
-  let term = 1, sum = 1;
-  for (let k = 1; term > sum * 1e-17; k++) sum += term *= (x / (2 * k)) ** 2;
-  return sum;
-};
-const kaiser = (u, beta) =>
-  Math.abs(u) <= 1 ? i0(beta * Math.sqrt(1 - u * u)) / i0(beta) : 0;
-const sinc = (t) => (t === 0 ? 1 : Math.sin(Math.PI * t) / (Math.PI * t));
-
-// The table of a kernel h(d), d in input samples, that is 0 where |d| > half: a row for each place
-// between two input samples where an output can lie.
-function makeFilter(rate, newRate, h, half) {
-  const divisor = gcd(rate, newRate), o = rate / divisor, n = newRate / divisor;
-  const width = Math.ceil(half), taps = 2 * width + 2;
-  if (n * taps * 4 > 2e8) {
-    throw new Error(`A filter for ${rate} Hz would be too large. Resample the sound to a usual rate first, such as 44.1 kHz.`);
-  }
-  const table = new Float64Array(n * taps);
-  for (let p = 0; p < n; p++) {
-    const fraction = ((p * o) % n) / n;
-    for (let k = 0; k < taps; k++) table[p * taps + k] = h(k - width - fraction);
-  }
-  return { o, n, taps, table, before: width, spectra: new Map() };
-}
-
-// The resampler of NovaSR's original: a windowed sinc of 6 zero crossings.
-function upstreamFilter(rate, newRate) {
-  const scale = 0.99 * Math.min(1, newRate / rate), beta = 14.769656459379492;
-  return makeFilter(rate, newRate, (d) => {
-    const t = Math.max(-6, Math.min(6, d * scale));
-    return sinc(t) * kaiser(t / 6, beta) * scale;
-  }, 6 / scale);
-}
-
-// A low pass: half is left at `hertz`, in the middle of the transition.
-function lowPass(rate, newRate, hertz, transition = hertz / STEEPNESS, attenuation = 100) {
-  const half = (attenuation - 7.95) / (2.285 * 2 * Math.PI * transition) / 2; // s
-  const beta = 0.1102 * (attenuation - 8.7);
-  return makeFilter(rate, newRate, (d) => {
-    const t = d / rate;
-    return sinc(2 * hertz * t) * kaiser(t / half, beta) * 2 * hertz / rate;
-  }, half * rate);
-}
-
-// The steep resampler: nothing passes from half the lower rate on.
-function steepFilter(rate, newRate, attenuation = 120) {
-  const half = Math.min(rate, newRate) / 2;
-  return lowPass(rate, newRate, half * (1 - STEEP / 2), half * STEEP, attenuation);
-}
-
-const plans = new Map(); // size -> what an FFT of that size needs
-function plan(size) {
-  if (!plans.has(size)) {
-    const turn = (f) => Float64Array.from({ length: size }, (_, i) => f((-2 * Math.PI * i) / size));
-    const radices = [];
-    let rest = size;
-    for (; rest % 4 === 0; rest /= 4) radices.push(4);
-    for (let p = 2; rest > 1; p++) for (; rest % p === 0; rest /= p) radices.push(p);
-    const other = [new Float64Array(size), new Float64Array(size)];
-    plans.set(size, { cos: turn(Math.cos), sin: turn(Math.sin), radices, other });
-  }
-  return plans.get(size);
-}
-
-// In place, for any size; large prime factors take long. In Stockham's order (W. T. Cochran et al.,
-// What is the fast Fourier transform?, 1967).
-function fft(re, im) {
-  const size = re.length, { cos, sin, radices, other } = plan(size);
-  let from = [re, im], to = other, stride = 1, length = size;
-  for (const p of radices) {
-    const m = length / p;
-    (p === 4 ? fours : p === 2 ? twos : odds)(from, to, p, m, stride, cos, sin);
-    [from, to] = [to, from];
-    length = m;
-    stride *= p;
-  }
-  if (from[0] !== re) {
-    re.set(from[0]);
-    im.set(from[1]);
-  }
-}
+// ---- Spectra
 
 // A stage: m times stride transforms of four values each, turned.
-function fours([xr, xi], [yr, yi], p, m, stride, cos, sin) {
+function fours([xr, xi], [yr, yi], m, stride, cos, sin) {
   const far = m * stride;
   for (let j = 0; j < m; j++) {
     const w = j * stride, c1 = cos[w], s1 = sin[w], c2 = cos[2 * w], s2 = sin[2 * w], c3 = cos[3 * w], s3 = sin[3 * w];
@@ -126,248 +40,41 @@ function fours([xr, xi], [yr, yi], p, m, stride, cos, sin) {
   }
 }
 
-// The same of two values.
-function twos([xr, xi], [yr, yi], p, m, stride, cos, sin) {
-  for (let j = 0; j < m; j++) {
-    const w = j * stride, c = cos[w], s = sin[w];
-    for (let q = 0, x = w, z = w + m * stride, y = 2 * w; q < stride; q++, x++, y++, z++) {
-      const r = xr[x] - xr[z], i = xi[x] - xi[z];
-      yr[y] = xr[x] + xr[z];
-      yi[y] = xi[x] + xi[z];
-      yr[y + stride] = r * c - i * s;
-      yi[y + stride] = r * s + i * c;
-    }
-  }
-}
-
-// The same of an odd number of values, by the definition: the sums and differences of those that
-// lie opposite each other serve two outputs at once.
-function odds([xr, xi], [yr, yi], p, m, stride, cos, sin) {
-  const half = (p - 1) / 2, far = m * stride;
-  const [sr, si, dr, di] = Array.from({ length: 4 }, () => new Float64Array(half));
-  for (let j = 0; j < m; j++) {
-    for (let q = 0; q < stride; q++) {
-      const x = j * stride + q, y = p * j * stride + q;
-      let real = xr[x], imaginary = xi[x];
-      for (let i = 0, u = x + far, v = x + (p - 1) * far; i < half; i++, u += far, v -= far) {
-        real += sr[i] = xr[u] + xr[v];
-        imaginary += si[i] = xi[u] + xi[v];
-        dr[i] = xr[u] - xr[v];
-        di[i] = xi[u] - xi[v];
-      }
-      yr[y] = real;
-      yi[y] = imaginary;
-      for (let k = 1; k <= half; k++) {
-        let ar = xr[x], ai = xi[x], br = 0, bi = 0;
-        for (let i = 0, n = k; i < half; i++, n = n + k < p ? n + k : n + k - p) {
-          const c = cos[n * far], s = sin[n * far];
-          ar += sr[i] * c;
-          ai += si[i] * c;
-          br -= di[i] * s;
-          bi += dr[i] * s;
-        }
-        const w = j * k * stride, v = j * (p - k) * stride, z = y + k * stride, o = y + (p - k) * stride;
-        yr[z] = (ar + br) * cos[w] - (ai + bi) * sin[w];
-        yi[z] = (ar + br) * sin[w] + (ai + bi) * cos[w];
-        yr[o] = (ar - br) * cos[v] - (ai - bi) * sin[v];
-        yi[o] = (ar - br) * sin[v] + (ai - bi) * cos[v];
-      }
-    }
-  }
-}
-
-// Outputs start .. stop - 1 of a signal of which x begins at sample `origin`; around it are zeros.
-function filter(design, x, start, stop, origin = 0) {
-  const { o, n, taps, table, before } = design;
-  if (o === 1 && taps > 64) return filterByFft(design, x, start, stop, origin);
-  const y = new Float32Array(Math.max(0, stop - start));
-  const at = (m) => Math.floor((m * o) / n) - before;
-  const first = at(start), around = new Float64Array(at(stop) + 4 * o + taps - first);
-  const begin = Math.max(first, origin), end = Math.min(first + around.length, origin + x.length);
-  if (begin < end) around.set(x.subarray(begin - origin, end - origin), begin - first);
-  // Four outputs that lie alike between input samples share a row.
-  for (let group = start; group < stop; group += 4 * n) {
-    for (let m = group; m < Math.min(group + n, stop); m++) {
-      const row = (m % n) * taps;
-      let i = at(m) - first, a = 0, b = 0, c = 0, d = 0;
-      for (let k = row; k < row + taps; k++, i++) {
-        const h = table[k];
-        a += h * around[i];
-        b += h * around[i + o];
-        c += h * around[i + 2 * o];
-        d += h * around[i + 3 * o];
-      }
-      const j = m - start;
-      y[j] = a;
-      if (j + n < y.length) y[j + n] = b;
-      if (j + 2 * n < y.length) y[j + 2 * n] = c;
-      if (j + 3 * n < y.length) y[j + 3 * n] = d;
-    }
-  }
-  return y;
-}
-
-// The same for n outputs on each input sample and long kernels: row p, by a product of spectra,
-// gives every n-th output from p on. Both halves of the signal go at once, as a + ib.
-function filterByFft({ n, taps, table, before, spectra }, x, start, stop, origin) {
-  const y = new Float32Array(Math.max(0, stop - start));
-  const from = Math.floor(start / n), half = ceilDiv(ceilDiv(stop, n) - from, 2);
-  const size = 2 ** Math.ceil(Math.log2(half + taps));
-  if (!spectra.has(size)) {
-    spectra.set(size, Array.from({ length: n }, (_, p) => {
-      const re = new Float64Array(size), im = new Float64Array(size);
-      re.set(table.subarray(p * taps, (p + 1) * taps));
-      fft(re, im);
-      return [re, im];
-    }));
-  }
-  const [re, im] = [from, from + half].map((at) => {
-    const part = new Float64Array(size), first = at - before - origin;
-    const begin = Math.max(first, 0), end = Math.min(first + half + taps, x.length);
-    if (begin < end) part.set(x.subarray(begin, end), begin - first);
-    return part;
-  });
-  fft(re, im);
-  const a = new Float64Array(size), b = new Float64Array(size);
-  spectra.get(size).forEach(([hr, hi], p) => {
-    for (let k = 0; k < size; k++) {
-      a[k] = re[k] * hr[k] + im[k] * hi[k];
-      b[k] = im[k] * hr[k] - re[k] * hi[k];
-    }
-    fft(b, a); // exchanged: the way back
-    [a, b].forEach((part, i) => {
-      for (let q = 0, m = (from + i * half) * n + p - start; q < half; q++, m += n) {
-        // Silence stays silence: what rounding makes of it goes.
-        const v = part[q] / size;
-        if (m >= 0 && m < y.length) y[m] = Math.abs(v) < 1e-15 ? 0 : v;
-      }
-    });
-  });
-  return y;
-}
-
-// The filter for a signal that comes piece by piece.
-class Stream {
-  constructor(filter) {
-    Object.assign(this, { filter, x: new Float32Array(0), origin: 0, given: 0 });
-  }
-  push(x, last = false) {
-    const { o, n, taps, before } = this.filter;
-    this.x = concat(this.x, x);
-    const end = this.origin + this.x.length - (last ? 0 : taps - before - 1);
-    const ready = Math.max(this.given, ceilDiv(end * n, o));
-    const y = filter(this.filter, this.x, this.given, ready, this.origin);
-    this.given = ready;
-    const begin = Math.max(this.origin, Math.floor((ready * o) / n) - before);
-    this.x = this.x.slice(begin - this.origin);
-    this.origin = begin;
-    return y;
-  }
-}
-
-// Hz below which a recording's own sound is kept, whose sound ends at `edge`, null for nowhere
-// below half its rate.
-function keptBelow(edge, rate) {
-  const share = (2 * STEEPNESS) / (2 * STEEPNESS + 2);
-  const most = Math.min(rate, RATE_OUT) / 2 * share;
-  return edge === null ? most : Math.min(most, edge * share);
-}
-
-// ---- Spectra
-
-class Spectrum {
+class Spectrum { // of frames of a power of 4 samples
   constructor(size, window) {
-    this.window = Float64Array.from({ length: size }, (_, i) => window(i));
-    this.re = new Float64Array(size);
-    this.im = new Float64Array(size);
+    const table = (f) => Float64Array.from({ length: size }, (_, i) => f(i));
+    this.window = table(window);
+    this.cos = table((i) => Math.cos((-2 * Math.PI * i) / size));
+    this.sin = table((i) => Math.sin((-2 * Math.PI * i) / size));
+    this.parts = [0, 1].map(() => [new Float64Array(size), new Float64Array(size)]);
   }
 
-  // The power of two frames, a from sample i and b from j on, added to two arrays [size / 2] or to
-  // one; b may be null. One transform is enough: with z = a + ib, A_k is half the sum and iB_k half
-  // the difference of Z_k and the conjugate of Z_-k.
-  add(a, i, powerA, b = null, j = 0, powerB = powerA) {
-    const { window, re, im } = this, size = re.length;
+  // Add the power of frames of a and b from sample i on to power [size / 2]; b may be missing. One
+  // transform is enough: of z = a + ib, |A_k|^2 + |B_k|^2 is the mean of |Z_k|^2 and |Z_-k|^2.
+  add(a, b, i, power) {
+    const { window, cos, sin } = this, size = window.length;
+    let [from, to] = this.parts;
     for (let t = 0; t < size; t++) {
-      re[t] = (a[i + t] || 0) * window[t];
-      im[t] = b ? (b[j + t] || 0) * window[t] : 0;
+      from[0][t] = (a[i + t] || 0) * window[t];
+      from[1][t] = b ? (b[i + t] || 0) * window[t] : 0;
     }
-    fft(re, im);
+    // In Stockham's order (W. T. Cochran et al., What is the fast Fourier transform?, 1967).
+    for (let stride = 1; stride < size; stride *= 4) {
+      fours(from, to, size / 4 / stride, stride, cos, sin);
+      [from, to] = [to, from];
+    }
+    const [re, im] = from;
     for (let k = 0; k < size / 2; k++) {
       const l = k ? size - k : 0;
-      powerA[k] += ((re[k] + re[l]) ** 2 + (im[k] - im[l]) ** 2) / 4;
-      powerB[k] += ((re[k] - re[l]) ** 2 + (im[k] + im[l]) ** 2) / 4;
+      power[k] += (re[k] ** 2 + im[k] ** 2 + re[l] ** 2 + im[l] ** 2) / 2;
     }
   }
 }
 
-const median = (x) => {
-  const sorted = x.slice().sort(), half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-};
-
-// Hz at which the sound ends, null if nothing below half its rate shows it: as dsp/band.py finds it,
-// from the mean power of all frames and the mean of its logarithm.
-function bandEdge(channels, rate) {
-  const silent = 1e-7, floor = 1e-9, lowest = 40, block = 65536; // for frames of 960 samples
-  const size = Math.max(4, Math.round(rate / BIN) & ~3), hop = size / 2, bins = size / 2;
-  const samples = Math.min(channels[0].length, ceilDiv(300 * rate, block) * block);
-  const spectrum = new Spectrum(size, (i) => Math.sin((Math.PI * i) / size) * 960 / size);
-  const power = new Float64Array(bins), logs = new Float64Array(bins), product = new Float64Array(bins).fill(1);
-  const pair = [new Float64Array(bins), new Float64Array(bins)];
-  let count = 0;
-  const take = (frame) => {
-    let sum = 0;
-    for (let k = 0; k < bins; k++) sum += frame[k];
-    if (sum <= silent) return;
-    count++;
-    for (let k = 0; k < bins; k++) {
-      power[k] += frame[k];
-      product[k] *= Math.max(frame[k], floor);
-    }
-    if (count % 8 === 0) logarithm();
-  };
-  const logarithm = () => { // of several frames at once: it takes longer than all else
-    for (let k = 0; k < bins; k++) logs[k] += Math.log10(product[k]);
-    product.fill(1);
-  };
-  const frames = Math.max(0, Math.floor((samples - size) / hop) + 1);
-  for (const x of channels) {
-    for (let f = 0; f < frames; f += 2) {
-      for (const one of pair) one.fill(0);
-      spectrum.add(x, f * hop, pair[0], f + 1 < frames ? x : null, (f + 1) * hop, pair[1]);
-      pair.forEach(take);
-    }
-  }
-  logarithm();
-  if (!count) return null;
-  const smooth = (x) => x.map((v, k) => (x[Math.max(0, k - 1)] + v + x[Math.min(bins - 1, k + 1)]) / 3);
-  const loud = smooth(power.map((p) => p / count)).map((p) => 10 * Math.log10(Math.max(p, floor)));
-  const usual = smooth(logs.map((l) => (10 * l) / count));
-  const fall = (level, k) =>
-    median(level.slice(k - 10, k - 1)) - level.subarray(Math.min(k + 6, bins - 1)).reduce((a, b) => Math.max(a, b));
-  for (let k = lowest; k < bins - 3; k++) {
-    const inLoud = fall(loud, k), inAll = fall(usual, k);
-    if (inLoud < 18 || inAll < 12 || inLoud + inAll < 34) continue;
-    if (median(loud.slice(k - 30, k - 11)) < median(loud.slice(k - 10, k - 1)) - 12) continue;
-    const below = median(loud.slice(k - 9, k - 1)) - 6;
-    const edge = power.findIndex((p, i) => i >= k - 2 && 10 * Math.log10(Math.max(p / count, floor)) < below);
-    return edge < 0 ? null : (edge * rate) / size;
-  }
-  return null;
-}
-
-// ---- airband
-
-// Hz at which airband takes a sound, as its record says.
-const rateTaken = (rate) => (rate % 200 === 0 && rate >= 4000 && rate <= RATE_OUT ? rate : RATE_OUT);
-
-// The bin at which a sound ends for airband, whose end was found at `edge`, null for none: at most
-// where the steep resampler cuts, if it has to go up.
-function edgeBin(edge, rate) {
-  const taken = rateTaken(rate), half = taken / 2;
-  const end = Math.min(edge ?? half, half, rate < taken ? rate / 2 * (1 - STEEP / 2) : half);
-  const bin = Math.round(end / BIN);
-  return bin - end / BIN === 0.5 ? bin - bin % 2 : bin; // as Python rounds
+// The bin of 50 Hz at which a sound ends that ends at some Hz, as Python rounds.
+function edgeBin(hertz) {
+  const bin = Math.round(hertz / BIN);
+  return bin - hertz / BIN === 0.5 ? bin - bin % 2 : bin;
 }
 
 // ---- Files
