@@ -75,6 +75,12 @@ def test_the_same_sound_in_a_wider_file_comes_out_the_same(rate):
     assert np.sqrt(np.mean(difference**2)) < 2e-3 * np.sqrt(np.mean(other**2))
 
 
+@pytest.mark.parametrize("level", [1e-3, 1, 1e9])
+def test_an_edge_does_not_depend_on_the_level(level):
+    (x,) = band_limited(3400, [16_000])
+    assert band.edge([np.float32(level * x)[np.newaxis]], 16_000) == 3400
+
+
 def test_an_edge_is_a_number_of_hertz_of_the_band():
     x = speech_like(1000, 8000)
     for bad in (1999, 4001, -1, np.nan):

@@ -14,7 +14,7 @@ _OVERLAP = 2  # frames that share a sample; more of them find the same edges
 _SILENT = 1e-7  # summed power of a frame that is left out; a full scale sine has 1e5
 _FLOOR = 1e-9  # of power, before its logarithm
 _AT_A_TIME = 128  # frames that fit a core's cache
-_FACTORS = 4  # frames whose powers are multiplied before the logarithm, by far within float32
+_FACTORS = 4  # frames whose powers are multiplied before the logarithm, by far within float64
 _SCALE = 960  # samples of a frame at which these hold
 
 LOWEST = 40  # bin at which a slope can begin: 2 kHz
@@ -43,8 +43,8 @@ class Spectrum:
         self.count += len(power)
         power = np.maximum(power, power.dtype.type(_FLOOR))
         whole = len(power) // _FACTORS * _FACTORS
-        products = power[:whole].reshape(_FACTORS, -1, power.shape[-1]).prod(axis=0)
-        rest = power[whole:].prod(axis=0)
+        products = power[:whole].reshape(_FACTORS, -1, power.shape[-1]).prod(axis=0, dtype=np.float64)
+        rest = power[whole:].prod(axis=0, dtype=np.float64)
         self.logs += np.log10(products).sum(axis=0) + np.log10(rest)
 
     def __add__(self, other: "Spectrum") -> "Spectrum":
