@@ -43,8 +43,8 @@ class Spectrum:
         self.count += len(power)
         power = np.maximum(power, power.dtype.type(_FLOOR))
         whole = len(power) // _FACTORS * _FACTORS
-        products = power[:whole].reshape(_FACTORS, -1, power.shape[-1]).prod(axis=0, dtype=np.float64)
-        rest = power[whole:].prod(axis=0, dtype=np.float64)
+        some = power[:whole].reshape(_FACTORS, -1, power.shape[-1])
+        products, rest = (np.prod(part, axis=0, dtype=np.float64) for part in (some, power[whole:]))
         self.logs += np.log10(products).sum(axis=0) + np.log10(rest)
 
     def __add__(self, other: "Spectrum") -> "Spectrum":

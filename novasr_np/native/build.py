@@ -75,6 +75,7 @@ def wasm(folder: Path) -> None:
             check=True,
             cwd=SOURCE.parent,  # names of files are in the bytes of some builds
         )
+        (folder / name).chmod(0o644)  # they are data, which the linker does not know
 
 
 def compiler() -> list[str]:
