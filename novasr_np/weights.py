@@ -15,7 +15,16 @@ from .errors import WeightsError
 from .hashing import file_sha256
 from .networks import NETWORKS, Network
 from .networks.record import Params
-from .tensors import check, check_shapes, flatten, nest, read_safetensors, write_safetensors
+from .tensors import (
+    check,
+    check_shapes,
+    dequantise,
+    flatten,
+    nest,
+    quantise,
+    read_safetensors,
+    write_safetensors,
+)
 from .tensors.checkpoint import read_checkpoint
 
 
@@ -130,7 +139,9 @@ def weights_path(source: str | os.PathLike[str] | None) -> Path:
 def read_weights(
     path: str | os.PathLike[str], variant: str | None = None
 ) -> tuple[Network, dict[str, np.ndarray], dict[str, str]]:
-    """Read a file: the network, its tensors under our names and as stored, and the metadata.
+    """Read a file: the network, its tensors under our names, and the metadata.
+
+    Tensors are as stored, float16 or float32; those in int8 are multiplied by their scales.
 
     variant: as for `load_weights`. Raises WeightsError if the file is neither a complete set in
     safetensors nor an original checkpoint, OSError if it cannot be read, ValueError for a variant
@@ -155,7 +166,8 @@ def read_weights(
                     raise WeightsError(
                         f"weights of {names} must have at most {most} bytes, got more"
                     )
-                tensors, metadata = read_safetensors(data)
+                stored, metadata = read_safetensors(data)
+                tensors = dequantise(stored)
         network = networks.find(tensors, metadata, sha256, variant)
         if variant not in (None, network.weights.variant):
             raise ValueError(
@@ -175,13 +187,14 @@ def save_weights(
     *,
     provenance: str,
     licence: str,
-    dtype: np.dtype | type | None = None,
+    dtype: np.dtype | type | str | None = None,
 ) -> None:
     """Write weights as safetensors, with their network, provenance and licence in the metadata.
 
     weights: as for `load_weights`. dtype: float16 or float32, as stored; None for float16 if that
-    holds every number exactly, else float32. The same arguments give the same bytes. A network that
-    has a `Store` writes its weights in float32, with its own metadata.
+    holds every number exactly, else float32; int8 for matrices rounded to 8 bits, with a scale for
+    each output channel (`tensors.quantise`), and the rest as with None. The same arguments give the
+    same bytes. A network that has a `Store` writes its weights in float32, with its own metadata.
 
     Raises WeightsError if they are no complete set that is finite in that dtype, ValueError for
     another dtype, OSError if the file cannot be written.
@@ -192,20 +205,25 @@ def save_weights(
     if path.exists() and not path.is_file():
         raise FileExistsError(f"{path} exists and is no regular file")
     if network.weights.store:
+        if dtype is not None:
+            raise ValueError(f"dtype must be None for {network.name}, got {np.dtype(dtype)}")
         network.weights.store.save(loaded.params, path)
         return
-    tensors = flatten(loaded.params)
-    with np.errstate(over="ignore"):
+    tensors, codes = flatten(loaded.params), {}
+    with np.errstate(over="ignore", invalid="ignore"):
+        if dtype is not None and np.dtype(dtype) == np.int8:
+            codes, dtype = quantise(tensors), None
+        rest = {name: value for name, value in tensors.items() if name not in codes}
         if dtype is None:
-            exact = all((v.astype(np.float16) == v).all() for v in tensors.values())
+            exact = all((v.astype(np.float16) == v).all() for v in rest.values())
             dtype = np.float16 if exact else np.float32
         if np.dtype(dtype) not in (np.float16, np.float32):
-            raise ValueError(f"dtype must be float16 or float32, got {np.dtype(dtype)}")
-        stored = {name: value.astype(dtype) for name, value in tensors.items()}
-        tensors = check(stored, network.weights.tensors, network.name)
+            raise ValueError(f"dtype must be float16, float32 or int8, got {np.dtype(dtype)}")
+        stored = {name: value.astype(dtype) for name, value in rest.items()} | codes
+        check(dequantise(stored), network.weights.tensors, network.name)
     metadata = {"model": network.name, "provenance": provenance, "licence": licence}
     with atomic_write(path) as file:
-        file.write(write_safetensors(tensors, metadata))
+        file.write(write_safetensors(stored, metadata))
 
 
 def convert_weights(
@@ -214,29 +232,34 @@ def convert_weights(
     *,
     variant: str | None = None,
     licence: str | None = None,
+    dtype: np.dtype | type | str | None = None,
 ) -> Network:
-    """Write the original's weights as one safetensors file in our format; return their network.
+    """Write the original's weights, or ours, as one safetensors file; return their network.
 
-    licence: of the weights, noted in the file; may be None for a published checkpoint, whose
-    licence is known.
+    source: a name or a path. licence: of the weights, noted in the file; may be None for a
+    published checkpoint, whose licence is known, and for a file that states one. dtype: as for
+    `save_weights`.
 
     Raises ValueError for a missing licence, or a target that is the source, and errors as
     `load_weights` and `save_weights` do.
     """
+    source = weights_path(source)
     if os.path.exists(target) and os.path.samefile(source, target):
         raise ValueError(f"the target must be another file than the source, got {target}")
-    loaded = load_weights(Path(source), variant)
+    loaded = load_weights(source, variant)
     network, provenance = loaded.network, ""
     if network.weights.store is None:
-        sha256 = file_sha256(source)
+        sha256, (_, _, metadata) = file_sha256(source), read_weights(source)
         published = network.weights.published.get(sha256)
-        licence = licence or (network.weights.licence if published else None)
+        known = network.weights.licence if published else metadata.get("licence")
+        licence = licence or known
         if not licence:
             raise ValueError(
-                f"{source} is no published checkpoint, so its licence is unknown: give --licence"
+                f"{source} is no published checkpoint and states no licence: give --licence"
             )
-        provenance = f"{published or 'checkpoint'}, converted from sha256 {sha256}"
-    save_weights(loaded, target, provenance=provenance, licence=licence or "")
+        origin = published or metadata.get("provenance") or "checkpoint"
+        provenance = f"{origin}, converted from sha256 {sha256}"
+    save_weights(loaded, target, provenance=provenance, licence=licence or "", dtype=dtype)
     return network
 
 

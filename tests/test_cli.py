@@ -22,7 +22,8 @@ from novasr_np.errors import message
 from novasr_np.files import writing
 from novasr_np.files.formats import FORMATS
 from novasr_np.files.reading import read
-from novasr_np.weights import DEFAULT
+from novasr_np.hashing import file_sha256
+from novasr_np.weights import DEFAULT, read_weights, save_weights, weights_path
 
 
 @pytest.fixture
@@ -521,6 +522,25 @@ def test_weights_convert_and_show(cli, upstream):
     assert f"published   NovaSR v{version}" in cli("weights", "show", source)[1]
 
 
+def test_weights_are_converted_to_int8(cli):
+    """By name; the file says whose weights they were and under which licence."""
+    assert cli("weights", "convert", "airband", "w.safetensors", "--dtype", "int8")[0] == 0
+    _, tensors, metadata = read_weights("w.safetensors")
+    _, before, said = read_weights(weights_path("airband"))
+    assert os.path.getsize("w.safetensors") < 0.6 * os.path.getsize(weights_path("airband"))
+    assert metadata["licence"] == said["licence"] == "CC-BY-SA-4.0"
+    sha256 = file_sha256(weights_path("airband"))
+    assert metadata["provenance"] == f"{said['provenance']}, converted from sha256 {sha256}"
+    for name, value in tensors.items():
+        assert np.abs(value - before[name]).max() <= 0.004 * np.abs(before[name]).max(), name
+    y, want = (
+        upsample(speech_like(8000), 16_000, weights=weights)
+        for weights in ("w.safetensors", "airband")
+    )
+    assert 0 < np.abs(y - want).max() < 0.05
+    assert "int4" in cli("weights", "convert", "airband", "x.safetensors", "--dtype", "int4")[2]
+
+
 def test_weights_that_cannot_be_used_are_named(cli, weights_file):
     Path("x.bin").write_bytes(b"PK nonsense")
     for arguments in (
@@ -531,7 +551,7 @@ def test_weights_that_cannot_be_used_are_named(cli, weights_file):
         status, out, err = cli("weights", *arguments)
         assert (status, out) == (2, "")
         assert "x.bin" in err or "none" in err
-    shutil.copy(weights_file, "w.safetensors")
+    save_weights(weights_file, "w.safetensors", provenance="", licence="")
     assert "give --licence" in cli("weights", "convert", "w.safetensors", "y.safetensors")[2]
     assert tree() == ["w.safetensors", "x.bin"]
 

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,16 @@ def files(tmp_path_factory):
         found[name] = folder / f"{name}.safetensors"
         params = random_params(5, NETWORKS[name])
         save_weights(params, found[name], provenance="seeded random numbers", licence="none")
+    return found
+
+
+@pytest.fixture(scope="module")
+def int8(tmp_path_factory):
+    """Files of the embedded weights in 8 bits, by name."""
+    folder = tmp_path_factory.mktemp("int8")
+    found = {name: folder / f"{name}.safetensors" for name in embedded_weights()}
+    for name, file in found.items():
+        save_weights(name, file, provenance="", licence="", dtype=np.int8)
     return found
 
 
@@ -240,6 +252,32 @@ def test_gain_scales_what_is_made(lib, files, name):
     assert step <= np.abs(np.diff(ys[1])).max()
 
 
+@EMBEDDED
+def test_int8_weights(lib, int8, name, tmp_path):
+    """They are those that numpy reads out of the file, to the bit."""
+    x, wide = noise(16_000, 5000), tmp_path / "wide.safetensors"
+    save_weights(int8[name], wide, provenance="", licence="", dtype=np.float32)
+    y = engine(lib, int8[name])(x)
+    np.testing.assert_array_equal(y, engine(lib, wide)(x))
+    near(y, novasr_np.upsample(np.float64(x), 16_000, weights=int8[name]), name)
+    assert np.abs(y - engine(lib, weights_path(name))(x)).max() > 1e-4  # other weights
+
+
+@EMBEDDED
+def test_int8_weights_need_their_scales(lib, int8, name):
+    data = int8[name].read_bytes()
+    assert lib.novasr_kind(data, len(data))
+    matrix = b"conv1.weight" if name == "novasr-open" else b"conv_out.weight"
+    for before, after in (
+        (matrix + b"_scale", matrix + b"_scald"),
+        (b'"dtype": "F32"', b'"dtype": "F16"'),
+        (b'"dtype": "F32"', b'"dtype": "I8" '),
+    ):
+        assert data.count(before)
+        changed = data.replace(before, after)
+        assert not lib.novasr_kind(changed, len(changed)), after
+
+
 def test_memory_that_is_not_aligned_is_refused(lib):
     weights = weights_path("novasr-open").read_bytes()
     model = Model(lib, weights, 16_000)
@@ -293,6 +331,21 @@ def test_the_program_is_right(native, name, capsys):
     assert [outcome["case"] for outcome in report["outcomes"]] == [case.name for case in tried]
 
 
+@EMBEDDED
+def test_int8_weights_are_verified(lib, int8, name):
+    """Against what numpy makes of the same file; the weights that they were are no port of it."""
+    loaded = load_weights(int8[name])
+    tried = list(islice(cases.cases(loaded.network, 0), 5))
+    for file, passes in ((int8[name], True), (weights_path(name), False)):
+        port = partial(by_library, lib, file)
+        report = verify(port, loaded, tried)
+        assert (report.grade in ("float32", "bit-near")) is passes
+
+
+def by_library(lib, file, x, rate, edge=0):
+    return engine(lib, file, rate, edge)(x)
+
+
 @needs_node
 @EMBEDDED
 def test_webassembly_is_right(name, tmp_path):
@@ -315,10 +368,10 @@ def test_webassembly_is_right(name, tmp_path):
 
 @needs_gcc
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["airband", "airband-live", "novasr-open"])
-def test_the_engine_stays_in_its_memory(fuzz, files, name):
+@pytest.mark.parametrize("name", ["airband", "airband-live", "novasr-open", "airband-2"])
+def test_the_engine_stays_in_its_memory(fuzz, files, int8, name):
     """Random pieces and hostile weights, with the sanitizers of addresses and of the undefined."""
-    file = files.get(name) or weights_path(name)
+    file = files.get(name) or (int8[name] if name == "airband-2" else weights_path(name))
     subprocess.run([fuzz, file, "1000", "1"], check=True, timeout=300)
 
 

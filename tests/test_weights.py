@@ -16,10 +16,11 @@ from material import HALF, REBUILD, Called, Name, checkpoint, novasr_checkpoint,
 
 from novasr_np import WeightsError, load_weights, save_weights
 from novasr_np.networks.novasr import spec
-from novasr_np.tensors import flatten
+from novasr_np.tensors import dequantise, flatten, quantise
 from novasr_np.tensors.checkpoint import read_entries
 from novasr_np.weights import (
     DEFAULT,
+    Weights,
     embedded_weights,
     file_sha256,
     parameter_counts,
@@ -241,6 +242,55 @@ def test_float32_weights_are_not_rounded_unless_asked(params, tmp_path):
     assert read_weights(path)[1]["conv_post.weight"].dtype == np.float16
 
 
+def test_int8_by_its_definition():
+    """Matrices by channel, to the nearest of 255 levels; channels of zeros; the rest left out."""
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal((5, 8, 8)).astype(np.float32) * [[[0.01]], [[1]], [[30]], [[1]], [[1]]]
+    w[3] = 0
+    tensors = {"m": w.astype(np.float32), "taps": w[:, 0], "bias": w[:, 0, 0]}
+    stored = quantise(tensors)
+    assert {n: (v.dtype, v.shape) for n, v in stored.items()} == {
+        "m": (np.int8, (5, 8, 8)),
+        "m_scale": (np.float32, (5,)),
+    }
+    got = dequantise(tensors | stored)
+    assert set(got) == set(tensors)
+    assert got["m"].dtype == np.float32
+    for channel, codes, scale, y in zip(
+        tensors["m"], stored["m"], stored["m_scale"], got["m"], strict=True
+    ):
+        largest = np.abs(channel).max()
+        assert scale == largest / np.float32(127)
+        assert np.abs(codes).max() == (127 if largest else 0)
+        assert np.abs(np.float64(y) - channel).max() <= scale * 0.50001
+        np.testing.assert_array_equal(y, np.float32([[c * scale for c in row] for row in codes]))
+
+
+def test_int8_is_saved_and_loaded(params, tmp_path):
+    """As the int8 file says, to the bit; small tensors as they were."""
+    path, again = tmp_path / "x.safetensors", tmp_path / "again.safetensors"
+    save_weights(params, path, provenance="here", licence="none", dtype=np.int8)
+    save_weights(params, again, provenance="here", licence="none", dtype="int8")
+    assert file_sha256(path) == file_sha256(again)
+    loaded, flat_params = dict(flat(load_weights(path).params)), dict(flat(params))
+    assert list(loaded) == list(spec.TENSORS)
+    stored = safetensors.numpy.load_file(path)
+    codes = {name for name, value in stored.items() if value.dtype == np.int8}
+    assert codes == {"conv1.weight", "conv2.weight", "conv_post.weight"}
+    for name, value in loaded.items():
+        assert value.dtype == np.float32
+        if name not in codes:
+            np.testing.assert_array_equal(value, flat_params[name], err_msg=name)
+        else:
+            error = np.abs(value - flat_params[name]).max()
+            assert 0 < error <= 0.501 * stored[f"{name}_scale"].max()
+    assert path.stat().st_size < 0.6 * 2 * sum(value.size for value in loaded.values())
+    wild = {**params["conv1"], "weight": np.full((32, 32, 11), np.nan, np.float32)}
+    loose = Weights(load_weights(path).network, {**params, "conv1": wild})
+    with pytest.raises(WeightsError, match=r"conv1\.weight must be finite"):
+        save_weights(loose, again, provenance="", licence="", dtype=np.int8)
+
+
 def test_bad_saves_leave_no_file(params, tmp_path):
     path = tmp_path / "x.safetensors"
     large = {**params, "conv_post": {"weight": params["conv_post"]["weight"] + np.float32(1e6)}}
@@ -256,11 +306,21 @@ def test_bad_saves_leave_no_file(params, tmp_path):
 def test_bad_safetensors(params, tmp_path):
     path = tmp_path / "x.safetensors"
     good = dict(flat(params))
+    int8 = {"conv1.weight": np.ones((32, 32, 11), np.int8)}
+
+    def scales(values):
+        return {"conv1.weight_scale": values}
+
     for edit, words in (
         ({"conv1.bias": np.zeros(31, np.float32)}, r"\(31,\)"),
         ({"conv1.bias": np.full(32, np.inf, np.float32)}, "infinity"),
         ({"conv1.bias": np.zeros(32, np.int32)}, "int32"),
         ({"more": np.zeros(1, np.float32)}, "tensor more, which NovaSR does not have"),
+        (int8, r"conv1.weight_scale of shape \(32,\), got none"),
+        (int8 | scales(np.ones(31, np.float32)), r"got float32 \(31,\)"),
+        (int8 | scales(np.ones(32, np.int8)), r"got int8 \(32,\)"),
+        (int8 | scales(np.full(32, np.inf, np.float32)), "conv1.weight must be finite"),
+        (scales(np.ones(32, np.float32)), "conv1.weight_scale, which NovaSR does not have"),
     ):
         safetensors.numpy.save_file(good | edit, path)
         with pytest.raises(WeightsError, match=words):

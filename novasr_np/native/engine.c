@@ -146,18 +146,28 @@ static void restore(u64 before)
 {
     __builtin_ia32_ldmxcsr((u32)before);
 }
-#elif defined __aarch64__
+#elif defined __aarch64__ || (defined __arm__ && defined __ARM_FP)
+#ifdef __aarch64__
+typedef u64 Control;
+#define READ "mrs %0, fpcr"
+#define WRITE "msr fpcr, %0"
+#else
+typedef u32 Control;
+#define READ "vmrs %0, fpscr"
+#define WRITE "vmsr fpscr, %0"
+#endif
+
 static u64 flush_denormals(void)
 {
-    u64 before;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
-    __asm__ volatile("msr fpcr, %0" : : "r"(before | 1 << 24) : "memory");
+    Control before;
+    __asm__ volatile(READ : "=r"(before));
+    __asm__ volatile(WRITE : : "r"(before | 1 << 24) : "memory");
     return before;
 }
 
 static void restore(u64 before)
 {
-    __asm__ volatile("msr fpcr, %0" : : "r"(before) : "memory");
+    __asm__ volatile(WRITE : : "r"((Control)before) : "memory");
 }
 #else
 static u64 flush_denormals(void)

@@ -42,7 +42,7 @@
  * ceil(48000 T / rate) outputs in all, the same bytes whatever the pieces. A push does the work of
  * the samples that it brings and no other: airband works 200 times a second, NovaSR each time. Only
  * the last push has more to do, by as much as the latency. Denormal numbers count as zero inside a
- * push, on x86 and AArch64.
+ * push, on x86 and ARM.
  */
 #ifndef NOVASR_ENGINE_H
 #define NOVASR_ENGINE_H
@@ -69,8 +69,8 @@ enum {
     NOVASR_AIRBAND_LIVE = 3
 };
 
-/* The network that weights are for: a safetensors file of `size` bytes, F16 or F32. Every offset and
- * shape in it is checked; bytes that are no such file give NOVASR_NONE. */
+/* The network that weights are for: a safetensors file of `size` bytes, F16 or F32, or I8 with scales
+ * beside it. Every offset and shape in it is checked; bytes that are no such file give NOVASR_NONE. */
 NOVASR_API int novasr_kind(const unsigned char *weights, size_t size);
 
 /* Whether a network of this kind takes input at `rate` Hz: NovaSR at 16000 only, airband at any

@@ -27,11 +27,16 @@ static int string(Text *t, Text *content)
     return take(t, '"');
 }
 
+static int begins(Text *t, const char *word) /* t goes on behind what is equal */
+{
+    while (t->at < t->end && *word && *t->at == *word)
+        t->at++, word++;
+    return !*word;
+}
+
 static int equal(Text t, const char *word)
 {
-    while (t.at < t.end && *word && *t.at == *word)
-        t.at++, word++;
-    return t.at == t.end && !*word;
+    return begins(&t, word) && t.at == t.end;
 }
 
 static int number(Text *t, u64 *value)
@@ -107,10 +112,11 @@ static float half(u32 h)
     return h >> 15 ? -x : x;
 }
 
-typedef struct { const byte *at; int width; } Tensor; /* its first value, and bytes of each */
+typedef struct { const byte *at; int width; } Values; /* the first, and bytes of each */
 
-/* Find a tensor: whether it is there, of that shape (ending in 0), and within the file. */
-static int tensor(File f, const char *name, const int *shape, Tensor *found)
+/* Find the tensor called `name` and `more`: whether it is there, of that shape (ending in 0), and within
+ * the file. */
+static int find(File f, const char *name, const char *more, const int *shape, Values *found)
 {
     Text t, key, field, type = {0, 0};
     const byte *data;
@@ -120,7 +126,7 @@ static int tensor(File f, const char *name, const int *shape, Tensor *found)
     do { /* over tensors */
         if (!string(&t, &key) || !take(&t, ':'))
             return 0;
-        if (!equal(key, name)) {
+        if (!begins(&key, name) || !equal(key, more)) {
             if (!skip(&t))
                 return 0;
             continue;
@@ -144,24 +150,45 @@ static int tensor(File f, const char *name, const int *shape, Tensor *found)
                 break;
             count *= (u64)shape[i];
         }
-        u64 width = !type.at ? 0 : equal(type, "F16") ? 2 : equal(type, "F32") ? 4 : 0;
+        u64 width = !type.at ? 0 : equal(type, "I8") ? 1 : equal(type, "F16") ? 2 : equal(type, "F32") ? 4 : 0;
         if (!width || places != 2 || place[0] > place[1] || place[1] > bytes
             || place[1] - place[0] != count * width)
             return 0;
-        *found = (Tensor){data + place[0], (int)width};
+        *found = (Values){data + place[0], (int)width};
         return 1;
     } while (take(&t, ','));
     return 0;
 }
 
-static float value(Tensor t, int i)
+/* Values, and of those in 8 bits the factor of each row of `row` values. */
+typedef struct { Values values, scales; int row; } Tensor;
+
+static int tensor(File f, const char *name, const int *shape, Tensor *found)
 {
-    const byte *b = t.at + (long)i * t.width;
+    const int rows[] = {shape[0], 0};
+    found->row = 1;
+    for (const int *size = shape + 1; *size; size++)
+        found->row *= *size;
+    return find(f, name, "", shape, &found->values)
+        && (found->values.width > 1 || (find(f, name, "_scale", rows, &found->scales) && found->scales.width > 1));
+}
+
+static float number_at(Values v, int i)
+{
+    const byte *b = v.at + (long)i * v.width;
+    if (v.width == 1)
+        return (float)(signed char)b[0];
     union { u32 bits; float value; } x = {b[0] | (u32)b[1] << 8};
-    if (t.width == 2)
+    if (v.width == 2)
         return half(x.bits);
     x.bits |= (u32)b[2] << 16 | (u32)b[3] << 24;
     return x.value;
+}
+
+static float value(Tensor t, int i)
+{
+    float x = number_at(t.values, i);
+    return t.values.width == 1 ? x * number_at(t.scales, i / t.row) : x;
 }
 
 static const char *joined(char *to, const char *a, int digit, const char *b)

@@ -1,5 +1,6 @@
 """Named tensors: trees, the table of a network's tensors, and their files."""
 
+from .quantised import dequantise, quantise
 from .safetensors import read_safetensors, write_safetensors
 from .table import check, check_shapes
 from .trees import cast, check_finite, check_output, flatten, nest
@@ -11,8 +12,10 @@ __all__ = [
     "check_finite",
     "check_output",
     "check_shapes",
+    "dequantise",
     "flatten",
     "nest",
+    "quantise",
     "read_safetensors",
     "unnormed",
     "write_safetensors",

@@ -107,7 +107,7 @@ static void hostile(const unsigned char *weights, size_t size)
     memcpy(bytes, weights, cut);
     size_t header = cut > 3000 ? 3000 : cut;
     for (unsigned long changes = any(8); cut && changes; changes--)
-        bytes[any(4) ? any(header) : any(cut)] = (unsigned char)(any(2) ? any(256) : (unsigned long)"{}[]\":,0123456789F"[any(18)]);
+        bytes[any(4) ? any(header) : any(cut)] = (unsigned char)(any(2) ? any(256) : (unsigned long)"{}[]\":,0123456789FI"[any(19)]);
     Engine e = opened(bytes, cut, 16000);
     free(bytes); /* they are not needed afterwards */
     if (e.model) {
