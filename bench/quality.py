@@ -26,7 +26,7 @@ from bench import metrics
 from bench.data import SHARED, upstream
 from bench.inputs import INPUTS
 from bench.pictures import Panel, draw
-from bench.report import quote
+from bench.report import quote, quoted
 from novasr_np import load_weights, upsample
 from novasr_np.dsp.resample import resample
 from novasr_np.pipeline.arrays import run_bare
@@ -95,7 +95,8 @@ def main() -> None:
         args.json.write_text(json.dumps(results, indent=1))
     if args.output:
         figure(args.output.with_name("quality.png"))
-        args.output.write_text(text)
+        in_8_bits = quoted("bench/QUALITY.md", "int8")  # by `bench.quick`
+        args.output.write_text(f"{text}\n## In 8 bits\n\n{in_8_bits}")
         quote("weights/README.md", "quality", _excerpt(results))
         quote("README.md", "quality", _in_short(results))
 

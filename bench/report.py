@@ -76,6 +76,15 @@ def _snr(cases):
             yield f"| `{case['name']}` | {case['snr_db']:.0f} | {case['max_abs']:.0e} |"
 
 
+def quoted(path, mark):
+    """What another file has between two marks, with them."""
+    start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->\n"
+    with open(path) as file:
+        _, _, rest = file.read().partition(start)
+    body, _, _ = rest.partition(end)
+    return start + body + end
+
+
 def quote(path, mark, lines):
     """Put the lines between two marks in another file, as far to the right as the marks stand."""
     start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from conftest import check, random_params, shared
 from material import PORTS, compiled, needs_gcc
 
@@ -265,17 +266,25 @@ def test_int8_weights(lib, int8, name, tmp_path):
 
 @EMBEDDED
 def test_int8_weights_need_their_scales(lib, int8, name):
-    data = int8[name].read_bytes()
-    assert lib.novasr_kind(data, len(data))
-    matrix = b"conv1.weight" if name == "novasr-open" else b"conv_out.weight"
-    for before, after in (
-        (matrix + b"_scale", matrix + b"_scald"),
-        (b'"dtype": "F32"', b'"dtype": "F16"'),
-        (b'"dtype": "F32"', b'"dtype": "I8" '),
-    ):
-        assert data.count(before)
-        changed = data.replace(before, after)
-        assert not lib.novasr_kind(changed, len(changed)), after
+    """Of each channel one, in floating point."""
+    tensors = safetensors.numpy.load_file(int8[name])
+    scales = [key for key in tensors if key.endswith("_scale")]
+    metadata = {"model": load_weights(name).network.name}
+
+    def kind(edits):
+        found = {key: value for key, value in (tensors | edits).items() if value is not None}
+        data = safetensors.numpy.save(found, metadata)
+        return lib.novasr_kind(data, len(data))
+
+    known = kind({})
+    for key in scales:
+        assert kind({key: tensors[key].astype(np.float16)}) == known
+        for wrong in (
+            None,
+            np.append(tensors[key], tensors[key]),
+            np.ones_like(tensors[key], "i1"),
+        ):
+            assert kind({key: wrong}) != known, key
 
 
 def test_memory_that_is_not_aligned_is_refused(lib):
