@@ -2,8 +2,9 @@
 
     python -m bench.native [-o bench/NATIVE.md] [--seconds 10] [--rounds 7] [--blocks 100000]
 
-Needs a C compiler; ONNX Runtime and Node.js are left out where they are not installed. A table's
-systems take turns; their times are medians over the rounds.
+Needs a C compiler; ONNX Runtime, Node.js and sizes on ARM (arm-linux-gnueabihf-gcc and qemu-arm)
+are left out where they are not installed. A table's systems take turns; their times are medians
+over the rounds. --small prints what small machines need and nothing else, in a second.
 """
 
 import argparse
@@ -25,7 +26,9 @@ from bench.timing import machine, table
 from novasr_np import Stream, load_weights, resample, web
 from novasr_np.native import build
 from novasr_np.native.binding import Channel, Model, library
-from novasr_np.weights import DEFAULT, LIVE, weights_path
+from novasr_np.networks.airband import spec as airband
+from novasr_np.networks.novasr import spec as novasr
+from novasr_np.weights import DEFAULT, LIVE, convert_weights, weights_path
 
 _ROOT = Path(__file__).parents[1]
 _EDGE = 8000  # Hz, where all that is timed ends
@@ -60,10 +63,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10, help="of the clip")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--blocks", type=int, default=100_000, help="that are timed one by one")
+    parser.add_argument("--small", action="store_true", help="operations and sizes alone")
     args = parser.parse_args()
     lines = []
     with tempfile.TemporaryDirectory() as folder:
-        for line in report(Path(folder), args.seconds, args.rounds, args.blocks):
+        settings = Path(folder), args.seconds, args.rounds, args.blocks
+        for line in small(Path(folder)) if args.small else report(*settings):
             print(line, flush=True)
             lines.append(line)
     if args.output:
@@ -85,6 +90,7 @@ def report(folder: Path, seconds: int, rounds: int, blocks: int) -> Iterator[str
     yield from levels(lib, folder, seconds, rounds)
     yield from ("", "Bytes of a library for this processor:")
     yield from sizes(lib, folder)
+    yield from small(folder)
 
 
 def clip(rate: int, seconds: int) -> np.ndarray:
@@ -228,16 +234,153 @@ def sizes(lib, folder: Path) -> Iterator[str]:
     )
     yield ""
     yield f"Code: {code:,} of the library, {pages}."
-    rows = []
+    rows, eight = [], folder / "int8.safetensors"
     for name, weights in _KINDS.items():
         content = weights_path(weights).read_bytes()
         rates = (16_000,) if name == "NovaSR" else (16_000, 48_000)
         models = [Model(lib, content, rate) for rate in rates]
         states = " and ".join(f"{model.state_size:,}" for model in models)
-        numbers = (len(content), models[0].size)
+        convert_weights(weights, eight, dtype=np.int8)
+        numbers = (len(content), eight.stat().st_size, models[0].size)
         rows.append((name, *(f"{n:,}" for n in numbers), states, f"{models[0].work_size:,}"))
-    columns = ("", "weights", "model", "state, at 16 and 48 kHz", "work, a thread")
+    columns = ("", "weights", "in int8", "model", "state, at 16 and 48 kHz", "work, a thread")
     yield from table(columns, rows)
+
+
+class Operations(NamedTuple):
+    """Of a second of audio."""
+
+    products: int  # multiply-adds of layers and filters, in single precision
+    single: int  # other operations in single precision
+    double: int  # operations in double precision
+
+
+class Core(NamedTuple):
+    """Processor core; operations a cycle that it starts at best, a multiply-add as one."""
+
+    name: str
+    hertz: int
+    single: float
+    double: float
+
+
+# By LLVM's ARMScheduleM7.td, one pipe, and AArch64SchedNeoverseN1.td, two pipes of 128 bits.
+_CORES = (
+    Core("Cortex-M7, 480 MHz", 480_000_000, 1, 0.25),
+    Core("Cortex-A76, 2.6 GHz", 2_600_000_000, 8, 4),
+)
+_EXPONENTIAL, _LOGARITHM, _COSINE = 21, 25, 24  # operations each in vector.h
+_ARM = ("arm-linux-gnueabihf-gcc", "qemu-arm")
+
+
+def small(folder: Path) -> Iterator[str]:
+    """What small machines need."""
+    yield from ("", "## Small machines", "")
+    yield "An estimate, counted from the shapes of the layers: millions of operations for a"
+    yield f"second of audio that ends at {_EDGE // 1000} kHz, and what that is of a core at its"
+    yield "best. Loads, stores and waits come on top. A multiply-add counts as one operation, a"
+    yield "transform of n samples as 2.5 n log2 n."
+    counted = {
+        "airband or airband-live, 16 kHz in": airband_operations(16_000),
+        "airband or airband-live, 48 kHz in": airband_operations(48_000),
+        "NovaSR": novasr_operations(),
+    }
+    rows = [
+        (
+            name,
+            *(f"{number / 1e6:.1f}" for number in needed),
+            *(f"{100 * share(core, needed):.1f} %" for core in _CORES),
+        )
+        for name, needed in counted.items()
+    ]
+    columns = ("", "multiply-adds", "other single", "double", *(core.name for core in _CORES))
+    yield from table(columns, rows)
+    yield ""
+    yield "At its best the Cortex-M7 begins an operation in every cycle, as LLVM's model says,"
+    yield "and one in double precision in every fourth, which is assumed; the Cortex-A76 begins"
+    yield "two of 128 bits, as LLVM's model of the Neoverse N1 says, its sister for servers."
+    if missing := [command for command in _ARM if not shutil.which(command)]:
+        yield from ("", f"Sizes on a 32-bit ARM are left out, as {missing[0]} is not installed.")
+    else:
+        yield from arm_sizes(folder)
+
+
+def share(core: Core, needed: Operations) -> float:
+    """Of a core, at its best."""
+    cycles = (needed.products + needed.single) / core.single + needed.double / core.double
+    return cycles / core.hertz
+
+
+def airband_operations(rate: int) -> Operations:
+    """As airband.c computes; `rate` in Hz."""
+    edge, size = _EDGE // airband.BIN, rate // airband.BIN
+    made, source = airband.BINS - edge, min(edge, airband.SOURCE.stop) - airband.SOURCE.start
+    products = sum(
+        int(np.prod(shape))
+        for name, shape in airband.TENSORS.items()
+        if name.endswith(".weight") and not name.startswith("share")  # once an edge
+    )
+    layers = airband.CHANNELS * (4 * len(airband.DILATIONS) + _EXPONENTIAL + 2)
+    features = 7 * edge + airband.BANDS_IN * (_LOGARITHM + 3)
+    overtones = 2 * _transform(airband.FRAME) + airband.FRAME
+    overtones += source * _flat(airband.FLAT_SOURCE) + made * _flat(airband.FLAT_CARRIER)
+    amplitudes = made * (_EXPONENTIAL + 7) + 2 * edge
+    synthesis = _transform(airband.FRAME) + airband.FRAME + airband.OVERLAP * airband.HOP
+    single = layers + features + overtones + amplitudes + synthesis
+    double = 2 * (_transform(size) + size)  # heard, and again when it is made
+    return Operations(*(airband.HOPS * count for count in (products, single, double)))
+
+
+def _transform(size: int) -> int:
+    """Operations of the Fourier transform of real samples."""
+    return round(2.5 * size * np.log2(size))
+
+
+def _flat(side: int) -> int:
+    """Operations of a bin that is made flat: a sum of powers, three steps of Newton's."""
+    return 3 + 2 * side + 2 + 3 * 5 + 2
+
+
+def novasr_operations() -> Operations:
+    """As novasr.c folds the layers, its large convolution as its weights are."""
+    shapes = {name: shape for name, (_, shape) in novasr.TENSORS.items()}
+    channels, _, reach = shapes["conv2.weight"]
+    before, behind = (shapes[f"{name}.weight"][2] for name in ("conv_pre", "conv_post"))
+    snakes = 2 * (2 * 6 + 12 + 12)  # two phases of a filter's half, the filter, both in one
+    products = int(np.prod(shapes["conv1.weight"]))
+    products += channels * (before + 2 + reach + behind - 1 + snakes) + 11  # and past all layers
+    single = channels * 2 * (2 * _COSINE + 3) + _EXPONENTIAL + 5
+    return Operations(novasr.SAMPLE_RATE_OUT * products, novasr.SAMPLE_RATE_OUT * single, 0)
+
+
+def arm_sizes(folder: Path) -> Iterator[str]:
+    """Bytes on a 32-bit ARM."""
+    compiler, emulator = _ARM
+    common = [compiler, "-std=c11", "-Wno-psabi", "-ffp-contract=fast"]
+    code = []
+    for level in ("-Os", "-O2"):
+        core = ("-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16")
+        target = folder / "engine.o"
+        subprocess.run([*common, level, *core, "-c", "-o", target, build.SOURCE], check=True)
+        found = _said(compiler.replace("gcc", "size"), target).splitlines()[1].split()[0]
+        code.append(f"{int(found):,} with {level}")
+    program = folder / "sizes"
+    sources = ("-I", build.SOURCE.parent, _ROOT / "tests/ports/sizes.c", build.SOURCE)
+    subprocess.run([*common, "-O2", "-static", "-o", program, *sources], check=True)
+    yield from ("", f"Bytes on a 32-bit ARM. Code for a Cortex-M7: {', '.join(code)}.")
+    rows = []
+    for name, weights in _KINDS.items():
+        for rate in (16_000,) if name == "NovaSR" else (16_000, 48_000):
+            path = weights_path(weights)
+            needed = [int(part) for part in _said(emulator, program, path, rate).split()]
+            numbers = (f"{number:,}" for number in (*needed, sum(needed)))
+            rows.append((f"{name}, {rate // 1000} kHz in", *numbers))
+    yield from table(("", "model", "state", "work", "together"), rows)
+
+
+def _said(*command) -> str:
+    line = [str(part) for part in command]
+    return subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 if __name__ == "__main__":
