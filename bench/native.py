@@ -342,12 +342,12 @@ def _flat(side: int) -> int:
 
 
 def novasr_operations() -> Operations:
-    """As novasr.c folds the layers, its large convolution as its weights are."""
+    """As novasr.c folds the layers; sums of the large convolution's filters are left out."""
     shapes = {name: shape for name, (_, shape) in novasr.TENSORS.items()}
     channels, _, reach = shapes["conv2.weight"]
     before, behind = (shapes[f"{name}.weight"][2] for name in ("conv_pre", "conv_post"))
     snakes = 2 * (2 * 6 + 12 + 12)  # two phases of a filter's half, the filter, both in one
-    products = int(np.prod(shapes["conv1.weight"]))
+    products = int(np.prod(shapes["conv1.weight"])) * 23 // 33  # three steps at once
     products += channels * (before + 2 + reach + behind - 1 + snakes) + 11  # and past all layers
     single = channels * 2 * (2 * _COSINE + 3) + _EXPONENTIAL + 5
     return Operations(novasr.SAMPLE_RATE_OUT * products, novasr.SAMPLE_RATE_OUT * single, 0)
