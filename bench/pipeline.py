@@ -191,9 +191,14 @@ def spent(name: str) -> Spent:
         with suppress(OSError):
             fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
             seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-            rollup = Path(f"/proc/{child.pid}/smaps_rollup").read_text()
-            held += int(rollup.partition("\nPss:")[2].split()[0]) / 1e3
+            held += megabytes(child.pid)
     return Spent(seconds, held)
+
+
+def megabytes(pid: int | str) -> float:
+    """What a process holds, its share of what several hold. Raises OSError if it is gone."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(rollup.partition("\nPss:")[2].split()[0]) / 1e3
 
 
 def task_of(chosen: Any, format: str, staging: str) -> Task:
@@ -206,24 +211,26 @@ def run(source: Path, format: str, chosen: Any, jobs: int) -> str:
     began, own = time.perf_counter(), time.process_time()
     rows = sorted(manifest.read_rows(str(source), format), key=lambda row: -row.bytes)
     rows = [manifest.measured(row) for row in rows]
-    results: list[ledger.Result] = []
+    failed: list[str] = []
     parts: dict[str, Spent] = {}
+    done, audio = 0, 0.0
 
     def engine(task: Task, left: Any) -> Iterator[ledger.Result]:
+        nonlocal done, audio
         with closing(feeding.processes(job_of(task), left, jobs)) as found:
             for result in found:
-                results.append(result)
-                if len(results) == len(rows):  # while the processes are there
+                done, audio = done + 1, audio + result["audio_seconds"]
+                if result["error"]:
+                    failed.append(result["error"])
+                if done == len(rows):  # while the processes are there
                     parts.update((name, spent(name)) for name in ("worker", "device"))
+                    parts["main"] = Spent(time.process_time() - own, megabytes("self"))
                 yield result
 
     with Busy() as busy, ledger.Ledger("out") as log:
         run_rows(rows, task_of(chosen, format, str(log.staging)), log, engine, lambda _: None)
         seconds = time.perf_counter() - began
-    own = time.process_time() - own
-    failed = [result["error"] for result in results if result["status"] != "done"]
     assert not failed, failed[0]
-    audio = sum(result["audio_seconds"] for result in results)
     shutil.rmtree("out")
     device = f", {parts['device'].seconds:.1f} s in the device's" if chosen.exclusive else ""
     memory = sum(part.megabytes for part in parts.values())
@@ -232,8 +239,8 @@ def run(source: Path, format: str, chosen: Any, jobs: int) -> str:
     return (
         f"{format.upper()} to {format.upper()}, {many}, {jobs} worker{'s'[: jobs > 1]}: "
         f"{seconds:.1f} s; CPU {parts['worker'].seconds:.1f} s in the workers' processes{device}, "
-        f"{own:.1f} s in the main one; {memory:.0f} MB{of_device}: {audio / seconds:,.0f} x real "
-        "time"
+        f"{parts['main'].seconds:.1f} s in the main one; {memory:.0f} MB{of_device}: "
+        f"{audio / seconds:,.0f} x real time"
     )
 
 
