@@ -1,9 +1,10 @@
-"""Build the engine: a shared library for this processor, or WebAssembly for the page.
+"""Build the engine: a shared library or a plugin for this processor, or WebAssembly for the page.
 
     python -m novasr_np.native.build library libnovasr.so
+    python -m novasr_np.native.build plugin novasr.so
     python -m novasr_np.native.build wasm FOLDER
 
-The library's compiler is `CC`, or else cc, clang or gcc, whichever is found first; `CFLAGS` are put
+The compiler of the first two is `CC`, or else cc, clang or gcc, whichever is found first; `CFLAGS` are put
 behind the flags, so that `CFLAGS=-march=x86-64-v3` builds for other processors than this one. The
 WebAssembly needs the package ziglang, whose clang makes the same bytes on every machine.
 """
@@ -16,14 +17,18 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from ..atomic import atomic_write
 from ..errors import message
+from ..weights import LIVE, weights_path
 
 SOURCE = Path(__file__).with_name("engine.c")
 WEB = {  # plain, and with relaxed SIMD
     "engine.wasm": "generic+simd128+bulk_memory",
     "engine-relaxed.wasm": "generic+simd128+bulk_memory+relaxed_simd",
 }
+PLUGIN_WEIGHTS = {"airband": LIVE, "novasr": "novasr-open"}
 _FLAGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-ffp-contract=fast")
 
 
@@ -31,11 +36,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("library", "wasm"))
-    parser.add_argument("out", type=Path, help="the library, or the folder of both .wasm")
+    parser.add_argument("what", choices=("library", "plugin", "wasm"))
+    parser.add_argument("out", type=Path, help="the file, or the folder of both .wasm")
     args = parser.parse_args()
     try:
-        {"library": library, "wasm": wasm}[args.what](args.out)
+        {"library": library, "plugin": plugin, "wasm": wasm}[args.what](args.out)
     except (OSError, ModuleNotFoundError) as error:
         parser.exit(1, f"{parser.prog}: {message(error)}\n")
     except subprocess.CalledProcessError as error:  # the compiler has said why
@@ -47,11 +52,35 @@ def library(path: Path) -> None:
 
     Raises FileNotFoundError if there is no compiler, and subprocess.CalledProcessError if it fails.
     """
-    flags = ("-O3", "-march=native", "-fPIC", "-shared", "-s")
     path.parent.mkdir(parents=True, exist_ok=True)
+    _shared("-s", "-o", str(path), str(SOURCE))
+
+
+def plugin(path: Path) -> None:
+    """Build the LADSPA plugin, with its weights inside, at `path`, which appears when it is whole.
+
+    Raises as `library`, and OSError if the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as folder:
+        for name, weights in PLUGIN_WEIGHTS.items():
+            data = ",".join(map(str, weights_path(weights).read_bytes()))
+            with open(Path(folder, "weights.h"), "a") as header:
+                header.write(f"static const unsigned char {name}_weights[] = {{{data}}};\n")
+        made = Path(folder, path.name)
+        sources = (str(SOURCE.with_name("ladspa.c")), str(SOURCE))
+        # A host has all plugins in one process: nothing but the descriptor has a name there.
+        hidden = ("-fvisibility=hidden", "-DNOVASR_API=", "-I", folder)
+        _shared("-s", *hidden, "-o", str(made), *sources)
+        with atomic_write(path) as file:
+            file.write(made.read_bytes())
+
+
+def _shared(*arguments: str) -> None:
+    """Compile a shared object for this processor. Raises as `library`."""
     more = shlex.split(os.environ.get("CFLAGS", ""))
-    command = [*compiler(), *_FLAGS, *flags, *more, "-o", str(path), str(SOURCE)]
-    subprocess.run(command, check=True)
+    flags = ("-O3", "-march=native", "-fPIC", "-shared", *more)
+    subprocess.run([*compiler(), *_FLAGS, *flags, *arguments], check=True)
 
 
 def wasm(folder: Path) -> None:

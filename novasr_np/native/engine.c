@@ -198,6 +198,9 @@ long novasr_push(novasr_state *state, void *work, const float *x, long count, in
 #include "rates.c"
 
 #include "band.c"
-#ifndef __wasm__ /* the page has no use for it */
+
+#ifndef __wasm__ /* the page has no use for these */
 #include "follow.c"
+
+#include "voice.c"
 #endif

@@ -53,7 +53,8 @@
 extern "C" {
 #endif
 
-#ifdef __GNUC__
+#if defined NOVASR_API /* by who builds it into something else */
+#elif defined __GNUC__
 #define NOVASR_API __attribute__((visibility("default")))
 #else
 #define NOVASR_API
