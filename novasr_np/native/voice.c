@@ -65,6 +65,11 @@ static int filter_size(int design, int rate, int new_rate, size_t *bytes)
     return rate == new_rate || *bytes;
 }
 
+static int nearest_bin(int hertz)
+{
+    return (hertz + BIN / 2) / BIN * BIN;
+}
+
 static double novasr_keeps(int rate)
 {
     return novasr_crossover_highest(rate, OUT, NOVASR_END);
@@ -127,7 +132,7 @@ const novasr_voice *novasr_voice_make(void *memory, int rate, const novasr_voice
     at[0] = memory;
     EACH(i, 6) at[i + 1] = at[i] + parts[i];
     v->rate = rate, v->heard = heard;
-    v->highest = rate < heard ? rate * 12 / 25 : 0; /* half is left there by the steep filter */
+    v->highest = rate < heard ? nearest_bin(rate * 12 / 25) : 0; /* half is left there by the steep filter */
     v->airband.model = novasr_load(at[1], w->airband, w->airband_size, heard);
     v->novasr.model = novasr_load(at[2], w->novasr, w->novasr_size, NOVASR_RATE);
     v->crossover = novasr_crossover_make(at[3], novasr_keeps(rate), rate, OUT);
@@ -274,7 +279,7 @@ static float share_wanted(const novasr_voice_state *s)
 void novasr_voice_set(novasr_voice_state *s, int network, int edge, float highs)
 {
     s->wanted = network == NOVASR_NOVASR ? &s->voice->novasr : &s->voice->airband;
-    s->edge = edge > 0 ? edge : 0;
+    s->edge = edge > 0 ? nearest_bin(edge < OUT / 2 ? edge : OUT / 2) : 0;
     s->gain = highs > LEAST_HIGHS ? (float)exp_of((highs < MOST_HIGHS ? highs : MOST_HIGHS) * LN10 / 20) : 0;
 }
 

@@ -53,11 +53,11 @@ NOVASR_API novasr_voice_state *novasr_voice_begin(void *memory, const novasr_voi
 /* Begin another sound with what was set before. */
 NOVASR_API void novasr_voice_reset(novasr_voice_state *state);
 
-/* Set how the sound is from here on, before a run or between two; values that are no sensible ones are
- * brought to the nearest. network: NOVASR_NOVASR, or another number for airband. Another network than
+/* Set how the sound is from here on, before a run or between two; values out of range are brought
+ * into it. network: NOVASR_NOVASR, or another number for airband. Another network than
  * before begins anew: 10 ms fade out, the latency is silent, 10 ms fade in. edge: where the sound ends, in
- * Hz, as for novasr_edge; 0 to follow it. highs: dB of what is made, from -60, for nothing of it, to 12; it
- * is faded to. */
+ * Hz, rounded to 50, at least 2000 and at most half the rate; 0 to follow it. highs: dB of what is made, from
+ * -60, for nothing of it, to 12; it is faded to. */
 NOVASR_API void novasr_voice_set(novasr_voice_state *state, int network, int edge, float highs);
 
 /* Samples by which outputs are later than inputs, with the network that is set. */
