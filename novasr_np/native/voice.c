@@ -18,7 +18,7 @@ typedef struct { const novasr_model *model; long quantum, latency, ring; } Path;
 
 struct novasr_voice {
     int rate, heard; /* of the host; of what airband and the follower hear, which is the host's if it can be */
-    int highest;     /* edge of what they hear, Hz; 0 for half the rate */
+    int highest;     /* edge of what they hear, Hz, if the filter before them makes one, or 0 */
     Path airband, novasr;
     const novasr_filter *front, *narrow, *back; /* to what is heard, to NovaSR, to the host; NULL for equal rates */
     const novasr_crossover *crossover;
@@ -132,11 +132,11 @@ const novasr_voice *novasr_voice_make(void *memory, int rate, const novasr_voice
     at[0] = memory;
     EACH(i, 6) at[i + 1] = at[i] + parts[i];
     v->rate = rate, v->heard = heard;
-    v->highest = rate < heard ? nearest_bin(rate * 12 / 25) : 0; /* half is left there by the steep filter */
     v->airband.model = novasr_load(at[1], w->airband, w->airband_size, heard);
     v->novasr.model = novasr_load(at[2], w->novasr, w->novasr_size, NOVASR_RATE);
     v->crossover = novasr_crossover_make(at[3], novasr_keeps(rate), rate, OUT);
     v->front = made_filter(at[4], parts[4], NOVASR_STEEP, rate, heard);
+    v->highest = rate < heard ? nearest_bin((int)novasr_filter_passes(v->front)) : 0;
     v->narrow = made_filter(at[5], parts[5], NOVASR_UPSTREAM, rate, NOVASR_RATE);
     v->back = made_filter(at[6], parts[6], NOVASR_STEEP, OUT, rate);
 
