@@ -4,10 +4,13 @@ BIN := .venv/bin
 
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist
 
-.PHONY: library wasm demo test test-all test-cluster test-browser test-plugins check lint types dist parity bench quality clean
+.PHONY: library plugin wasm demo test test-all test-cluster test-browser test-plugins check lint types dist parity bench quality clean
 
 library:  ## the engine in C as a shared library; its header is novasr_np/native/engine.h
 	$(PYTHON) -m novasr_np.native.build library build/libnovasr.so
+
+plugin:  ## the engine as a LADSPA plugin, for calls and players; needs numpy
+	$(PYTHON) -m novasr_np.native.build plugin build/novasr.so
 
 wasm: .venv/browser  ## the engine as WebAssembly; what it writes is part of the repository
 	$(BIN)/python -m novasr_np.native.build wasm novasr_np/web

@@ -38,13 +38,13 @@ MAY_IMPORT = {
     "speech": {"api", "networks", "weights", *GROUND},
     "files": {"pipeline", *GROUND},
     "fastsr": {"dsp", "files", "pipeline", "weights", *GROUND},
-    "native": {*GROUND},
+    "native": {"weights", *GROUND},
     "web": {"tensors", "weights", *GROUND},
     "plugins": {"api", "dsp", "files", "pipeline", "weights", *GROUND},
     "corpus": {"files", "networks", "pipeline", "weights", *GROUND},
     "conformance": {"api", "files", "networks", "tensors", "weights", *GROUND},
 }
-MAY_IMPORT["cli"] = {*MAY_IMPORT} - {"fastsr", "native", "plugins"}
+MAY_IMPORT["cli"] = {*MAY_IMPORT} - {"fastsr", "plugins"}
 # The same for novasr_jax; of novasr_np it may have data and files, never a network's arithmetic.
 JAX_MAY_IMPORT = {
     "layers": set(),

@@ -19,6 +19,7 @@ from . import (
     doctor,
     export,
     page,
+    plugin,
     spectrogram,
     stream,
     upsample,
@@ -32,8 +33,8 @@ from .messages import EXIT_INTERRUPTED, EXIT_SOME_FAILED, Parser, say, usage
 # In the order of the help.
 # fmt: off
 _COMMANDS = (
-    upsample, corpus, stream, speech, web, page, weights, verify, export, compare, spectrogram,
-    doctor,
+    upsample, corpus, stream, speech, web, page, plugin, weights, verify, export, compare,
+    spectrogram, doctor,
 )
 # fmt: on
 

@@ -28,6 +28,7 @@ WEB = {  # plain, and with relaxed SIMD
     "engine.wasm": "generic+simd128+bulk_memory",
     "engine-relaxed.wasm": "generic+simd128+bulk_memory+relaxed_simd",
 }
+PLUGIN = SOURCE.with_name("ladspa.c")
 PLUGIN_WEIGHTS = {"airband": LIVE, "novasr": "novasr-open"}
 _FLAGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-ffp-contract=fast")
 
@@ -53,7 +54,7 @@ def library(path: Path) -> None:
     Raises FileNotFoundError if there is no compiler, and subprocess.CalledProcessError if it fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _shared("-s", "-o", str(path), str(SOURCE))
+    _shared("-o", str(path), str(SOURCE))
 
 
 def plugin(path: Path) -> None:
@@ -61,25 +62,29 @@ def plugin(path: Path) -> None:
 
     Raises as `library`, and OSError if the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder:
-        for name, weights in PLUGIN_WEIGHTS.items():
-            data = ",".join(map(str, weights_path(weights).read_bytes()))
-            with open(Path(folder, "weights.h"), "a") as header:
-                header.write(f"static const unsigned char {name}_weights[] = {{{data}}};\n")
         made = Path(folder, path.name)
-        sources = (str(SOURCE.with_name("ladspa.c")), str(SOURCE))
         # A host has all plugins in one process: nothing but the descriptor has a name there.
-        hidden = ("-fvisibility=hidden", "-DNOVASR_API=", "-I", folder)
-        _shared("-s", *hidden, "-o", str(made), *sources)
+        hidden = ("-fvisibility=hidden", "-DNOVASR_API=", "-I", str(weights_header(Path(folder))))
+        _shared(*hidden, "-o", str(made), str(PLUGIN), str(SOURCE))
+        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
             file.write(made.read_bytes())
+
+
+def weights_header(folder: Path) -> Path:
+    """Write weights.h, which has the plugin's weights as arrays, into a folder, and return that."""
+    with open(folder / "weights.h", "w") as file:
+        for name, weights in PLUGIN_WEIGHTS.items():
+            data = ",".join(map(str, weights_path(weights).read_bytes()))
+            file.write(f"static const unsigned char {name}_weights[] = {{{data}}};\n")
+    return folder
 
 
 def _shared(*arguments: str) -> None:
     """Compile a shared object for this processor. Raises as `library`."""
     more = shlex.split(os.environ.get("CFLAGS", ""))
-    flags = ("-O3", "-march=native", "-fPIC", "-shared", *more)
+    flags = ("-O3", "-march=native", "-fPIC", "-shared", "-s", *more)
     subprocess.run([*compiler(), *_FLAGS, *flags, *arguments], check=True)
 
 

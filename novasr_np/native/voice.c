@@ -424,7 +424,7 @@ void novasr_voice_run(novasr_voice_state *s, const float *const *x, float *const
     if (!s->begun && count > 0)
         begin(s);
     for (long done = 0, some; done < count; done += some) {
-        if (s->path != s->wanted && !(s->level > 0))
+        if (s->taken % s->path->quantum == 0 && s->path != s->wanted && !(s->level > 0))
             change(s);
         long quantum = s->path->quantum, into = s->taken % quantum;
         some = count - done < quantum - into ? count - done : quantum - into;
