@@ -127,7 +127,7 @@ def test_novasr(plugins, rate):
 @pytest.mark.parametrize("network", [0, 1])
 def test_any_blocks(plugins, network):
     """The same bytes, whatever their sizes, in the host's buffer or in another one."""
-    x = narrow(48_000, 0.5, 2)
+    x = narrow(48_000, 0.25, 2)
     first = opened(plugins, 48_000, 2, edge=3900, network=network)(x, 512)
     for blocks in BLOCKS:
         for in_place in (False, True):
@@ -159,26 +159,25 @@ def test_amount_of_highs(plugins, network):
     assert np.abs(made[0] - made[-60]).max() > 0.01
 
 
-def above(x, rate, hertz):
-    """What lies above some Hz."""
-    spectrum = np.fft.rfft(x)
-    spectrum[..., : round(hertz * x.shape[-1] / rate)] = 0
-    return np.fft.irfft(spectrum, x.shape[-1])
-
-
 @pytest.mark.parametrize("network", [0, 1])
 def test_controls_change_without_clicks(plugins, network):
-    """No step is larger than in the sound itself, whose highest tone is at 1 kHz."""
-    rate = 48_000
-    x = np.float32(0.5 * np.sin(2 * np.pi * 1000 * np.arange(2 * rate) / rate))[np.newaxis]
-    instance = opened(plugins, rate, edge=4000, network=network)
-    parts = []
-    for i, begin in enumerate(range(0, x.shape[-1], 4800)):
-        instance.set(highs=(-60, 12)[i % 2], edge=(4000, 8000, 20_000)[i % 3])
-        parts.append(instance(x[:, begin : begin + 4800], 64))
-    still = opened(plugins, rate, edge=24_000)(x, 64)
-    step = np.abs(np.diff(np.concatenate(parts, axis=-1)[0, rate // 4 :])).max()
-    assert step < 1.2 * np.abs(np.diff(still)).max()
+    """No step is larger than the largest with the same controls all the time."""
+    rate, settings = 48_000, [(-60, 4000), (12, 8000), (0, 20_000), (12, 4000)]
+    x = np.float32(0.5 * np.sin(2 * np.pi * 1000 * np.arange(rate) / rate))[np.newaxis]
+
+    def largest(y):
+        return np.abs(np.diff(y[0, rate // 8 :])).max()
+
+    steady = [
+        opened(plugins, rate, highs=highs, edge=edge, network=network)(x, 480)
+        for highs, edge in settings
+    ]
+    instance, parts = opened(plugins, rate, network=network), []
+    for i, begin in enumerate(range(0, x.shape[-1], 3000)):
+        highs, edge = settings[i % 4]
+        instance.set(highs=highs, edge=edge)
+        parts.append(instance(x[:, begin : begin + 3000], 64))
+    assert largest(np.concatenate(parts, axis=-1)) <= 1.05 * max(map(largest, steady))
 
 
 def test_another_network(plugins):
@@ -245,6 +244,7 @@ def test_rates_that_are_refused(plugins):
             opened(plugins, rate)
 
 
+@pytest.mark.slow
 def test_a_minute_does_not_drift(plugins):
     """Clicks come out where they went in, all of them as late as is reported."""
     rate, seconds = 44_100, 60
@@ -276,7 +276,7 @@ def test_no_call_of_the_system_and_no_memory_in_run(program_c, tmp_path):
         pytest.skip("needs strace")
     log = tmp_path / "calls"
     traced = subprocess.run(
-        ["strace", "-f", "-o", log, program_c("-O2"), "300", "3"], check=False, capture_output=True
+        ["strace", "-f", "-o", log, program_c("-O1"), "150", "3"], check=False, capture_output=True
     )
     if not log.exists() or "getppid" not in log.read_text():
         pytest.skip(f"strace cannot trace here: {traced.stderr.decode()[:200]}")
@@ -384,7 +384,7 @@ def test_in_ffmpeg(library, plugins, tmp_path, edge, network):
     instance = opened(plugins, 48_000, edge=edge, network=network)
     want = instance(np.pad(x, (0, 4800)), 480)[0]
     for option, begin in (("", 0), (":latency=1", instance.latency)):
-        filters = f"ladspa={library}:novasr_mono:c0={edge}|c2={network}{option}"
+        filters = f"ladspa={library}:novasr_mono:controls=c0={edge}|c2={network}{option}"
         line = ["ffmpeg", "-v", "error", *RAW, "-i", tmp_path / "x.f32", "-af", filters]
         subprocess.run([*line, "-f", "f32le", tmp_path / f"y{begin}"], check=True)
         y = np.fromfile(tmp_path / f"y{begin}", "<f4")
@@ -411,15 +411,15 @@ def test_in_sox(library, plugins, tmp_path, monkeypatch):
 def test_what_analyseplugin_says(library):
     needs("analyseplugin")
     said = subprocess.check_output(["analyseplugin", library], text=True)
-    for line in ("Label: novasr_mono", "Label: novasr_stereo", "Environment: Normal or Hard"):
-        assert line.replace("Label: ", 'Label: "') in said or line in said
+    for words in ('"novasr_mono"', '"novasr_stereo"', "Normal or Hard Real-Time"):
+        assert words in said
 
 
 def test_it_is_graded_through_ffmpeg(library):
     """Cases at 48 kHz, with silence behind: a host does not say where a sound ends."""
     needs("ffmpeg")
     loaded = load_weights(LIVE)
-    filters = f"ladspa={library}:novasr_mono:c0={{edge}}:latency=1"
+    filters = f"ladspa={library}:novasr_mono:controls=c0={{edge}}:latency=1"
     line = ["ffmpeg", "-v", "error", *RAW, "-i", "{input}", "-af", f"'{filters}'"]
     port = program(" ".join([*line, "-f", "f32le", "{output}"]), loaded.network)
     tried = [
