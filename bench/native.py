@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
+from bench.ladspa import Instance, descriptors
 from bench.peers import upsamplers
 from bench.timing import machine, table
 from novasr_np import Stream, load_weights, resample, web
@@ -33,6 +34,7 @@ from novasr_np.weights import DEFAULT, LIVE, convert_weights, weights_path
 _ROOT = Path(__file__).parents[1]
 _EDGE = 8000  # Hz, where all that is timed ends
 _BLOCK = 64  # samples
+_QUANTILES = {"median": 0.5, "999 of 1000": 0.999, "worst": 1.0}
 _KINDS = {"airband": DEFAULT, "airband-live": LIVE, "NovaSR": "novasr-open"}
 
 Run = Callable[[np.ndarray], tuple[np.ndarray, float]]  # x -> y, and the seconds that it took
@@ -86,6 +88,8 @@ def report(folder: Path, seconds: int, rounds: int, blocks: int) -> Iterator[str
     yield from speeds(lib, folder, seconds, rounds)
     yield from ("", f"{blocks} blocks of {_BLOCK} samples at 48 kHz, {LIVE}, called from Python:")
     yield from latencies(lib, blocks)
+    yield from ("", "The LADSPA plugin's run on the same blocks, which follows the edge, too:")
+    yield from plugin_blocks(folder, blocks)
     yield from ("", "The same weights on noise of other levels, x real time:")
     yield from levels(lib, folder, seconds, rounds)
     yield from ("", "Bytes of a library for this processor:")
@@ -205,10 +209,35 @@ def latencies(lib, blocks: int) -> Iterator[str]:
         times[i], made[i] = time.perf_counter() - start, y.size > 0
     gc.enable()
     rows = [
-        (name, len(chosen), *(f"{1e6 * np.quantile(chosen, q):.1f}" for q in (0.5, 0.999, 1)))
+        (name, len(chosen), *microseconds(chosen))
         for name, chosen in (("all", times), ("those that give samples", times[made]))
     ]
-    yield from table(("us of 1333", "blocks", "median", "999 of 1000", "worst"), rows)
+    yield from table(("us of 1333", "blocks", *_QUANTILES), rows)
+
+
+def plugin_blocks(folder: Path, blocks: int) -> Iterator[str]:
+    """The same of the plugin; the largest are those in which a look at the edge is due."""
+    build.plugin(folder / "novasr.so")
+    found = descriptors(folder / "novasr.so")
+    mono = clip(48_000, 10)
+    rows = []
+    for label, x in (("novasr_mono", mono[np.newaxis]), ("novasr_stereo", np.stack([mono] * 2))):
+        parts = [x[:, i : i + _BLOCK] for i in range(0, x.shape[-1] - _BLOCK, _BLOCK)]
+        for network, name in enumerate(("airband-live", "NovaSR")):
+            instance, times = Instance(found[label], 48_000, network=network), np.empty(blocks)
+            gc.disable()
+            for i in range(-750, blocks):
+                instance.connect(parts[i % len(parts)])
+                start = time.perf_counter()
+                instance.run_connected()
+                times[i] = time.perf_counter() - start
+            gc.enable()
+            rows.append((f"{label}, {name}", len(times), *microseconds(times)))
+    yield from table(("us of 1333", "blocks", *_QUANTILES), rows)
+
+
+def microseconds(times: np.ndarray) -> list[str]:
+    return [f"{1e6 * np.quantile(times, q):.1f}" for q in _QUANTILES.values()]
 
 
 def levels(lib, folder: Path, seconds: int, rounds: int) -> Iterator[str]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import check, runner, speech_like
-from host import Instance, descriptors
 from material import PORTS, needs_gcc
 
+from bench.ladspa import Instance, descriptors
 from novasr_np import Stream, load_weights, resample
 from novasr_np.conformance import cases
 from novasr_np.conformance.ports import program

@@ -4,9 +4,9 @@
     python -m novasr_np.native.build plugin novasr.so
     python -m novasr_np.native.build wasm FOLDER
 
-The compiler of the first two is `CC`, or else cc, clang or gcc, whichever is found first; `CFLAGS` are put
-behind the flags, so that `CFLAGS=-march=x86-64-v3` builds for other processors than this one. The
-WebAssembly needs the package ziglang, whose clang makes the same bytes on every machine.
+The compiler of the first two is `CC`, or else cc, clang or gcc, whichever is found first; `CFLAGS`
+are put behind the flags, so that `CFLAGS=-march=x86-64-v3` builds for other processors than this
+one. The WebAssembly needs the package ziglang, whose clang makes the same bytes on every machine.
 """
 
 import argparse

@@ -59,7 +59,7 @@ static const int ports[PORTS] = {
     LADSPA_INPUT | LADSPA_AUDIO, LADSPA_OUTPUT | LADSPA_AUDIO, LADSPA_INPUT | LADSPA_AUDIO, LADSPA_OUTPUT | LADSPA_AUDIO
 };
 static const char *const port_names[PORTS] = {
-    "Edge (Hz, 0: followed)", "Highs (dB)", "Network (0: airband, 1: NovaSR)", "latency",
+    "Edge (Hz)", "Highs (dB)", "Network", "latency",
     "Input", "Output", "Input right", "Output right"
 };
 static const ladspa_range ranges[PORTS] = {

@@ -74,15 +74,24 @@ class Instance:
         """As the last run has put it out."""
         return int(self._controls[3])
 
+    def connect(self, x: np.ndarray, in_place: bool = True) -> np.ndarray:
+        """Connect a copy of a block x [channels, n]; give the block that the outputs come to."""
+        self._x = np.array(x, np.float32, order="C", ndmin=2)
+        y = self._x if in_place else np.full_like(self._x, np.nan)
+        assert len(y) == self._channels
+        for c in range(self._channels):
+            self._connect(4 + 2 * c, self._x[c])
+            self._connect(5 + 2 * c, y[c])
+        return y
+
+    def run_connected(self) -> None:
+        """Run the block that is connected."""
+        self._own.run(self._handle, self._x.shape[-1])
+
     def run(self, x: np.ndarray, in_place: bool = True) -> np.ndarray:
         """Run a block x [channels, n]; give as many samples."""
-        x = np.array(x, np.float32, order="C", ndmin=2)
-        y = x if in_place else np.full_like(x, np.nan)
-        assert len(x) == self._channels
-        for c in range(self._channels):
-            self._connect(4 + 2 * c, x[c])
-            self._connect(5 + 2 * c, y[c])
-        self._own.run(self._handle, x.shape[-1])
+        y = self.connect(x, in_place)
+        self.run_connected()
         return y
 
     def __call__(self, x: np.ndarray, blocks: int | list[int], in_place: bool = True) -> np.ndarray:
