@@ -203,6 +203,8 @@ def test_another_network(plugins):
     again = opened(plugins, rate, edge=8000, network=1)(x[:, taken:], 64)
     later = 480 + instance.latency + 480
     np.testing.assert_array_equal(second[:, later:], again[:, later - 480 :])
+    rising = again[:, instance.latency :][:, :480] * np.arange(1, 481) / 480
+    check(second[:, later - 480 : later], rising, 1e-5)
 
 
 def test_novasr_leaves_sound_with_highs_as_it_is(plugins):
