@@ -43,6 +43,6 @@ def _main(args: argparse.Namespace) -> int:
     except subprocess.CalledProcessError as error:  # the compiler has said why
         usage(OSError(f"{error.cmd[0]} exited with {error.returncode}"))
     wrote(str(path), "LADSPA, novasr_mono and novasr_stereo")
-    say(f"ffmpeg -i call.wav -af aresample=48000,ladspa={path}:novasr_mono call_48k.wav")
+    say(f"ffmpeg -i call.wav -af aresample=48000,ladspa={path}:novasr_mono:latency=1 call_48k.wav")
     say("In PipeWire and Audacity choose novasr_stereo; edge 0 follows where the sound ends.")
     return EXIT_DONE
