@@ -461,3 +461,5 @@ def test_the_command_builds_it(tmp_path, capfd, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cli()[0] == 0
     assert Path(tmp_path, ".ladspa/novasr.so").is_file()
+    monkeypatch.chdir(tmp_path)
+    assert f"ladspa={tmp_path}/here/novasr.so:" in cli("here")[2]

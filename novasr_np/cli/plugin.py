@@ -34,7 +34,8 @@ def add(commands: Any) -> None:
 
 
 def _main(args: argparse.Namespace) -> int:
-    path = Path(args.folder).expanduser() / _NAME
+    # ffmpeg takes a relative path for a name.
+    path = Path(args.folder).expanduser().resolve() / _NAME
     try:
         refuse_existing(str(path), args.if_exists)
         build.plugin(path)
