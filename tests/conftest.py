@@ -14,7 +14,7 @@ import soundfile
 
 from novasr_np import blas
 from novasr_np.cli import main
-from novasr_np.conformance import verify
+from novasr_np.conformance import trial
 from novasr_np.conformance.cases import Case
 from novasr_np.native import binding, build
 from novasr_np.networks import NETWORKS, Network
@@ -194,7 +194,7 @@ def truths_once():
     A module's tests grade many ports with the same weights on the same inputs.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verify, "_truth", once(verify._truth))
+        patch.setattr(trial, "_truth", once(trial._truth))
         for network in NETWORKS.values():
             faults = network.ports.faults if network.ports else {}
             for name, fault in faults.items():

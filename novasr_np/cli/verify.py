@@ -7,7 +7,8 @@ from typing import Any
 from .. import weights
 from ..conformance import kit, ports
 from ..conformance.cases import LONG_SECONDS, cases
-from ..conformance.verify import GRADES, ORDER, Outcome, Report, verify
+from ..conformance.trial import GRADES
+from ..conformance.verify import ORDER, Outcome, Report, verify
 from .messages import EXIT_DONE, EXIT_SOME_FAILED, say, show, show_json, usage
 from .options import add_weights, number, positive
 
@@ -16,9 +17,11 @@ _NOTES = """\
 A port has the weights of --weights, by default airband's. It takes T samples at some rate, and
 returns ceil(48000 T / rate) at 48 kHz. That of airband is told the edge, and the rate if the
 samples are raw; without {{rate}} in its command it is tried at 16 kHz alone, without {{edge}} and
-{{bin}} with edges of half the rate alone. A port of NovaSR (--weights novasr-open) takes T samples
-at 16 kHz and returns 3T, or 3T - 4 as the bare network does; its 3T are those of `novasr upsample
---weights novasr-open --keep-lowband off`.
+{{bin}} with edges of half the rate alone, and with two channels if it takes WAV files. With
+{{stages}} in its command, a folder, it may write there what each stage gives, as NAME.f32, raw
+float32 [channels, time], and is told the first that differs. A port of NovaSR (--weights
+novasr-open) takes T samples at 16 kHz and returns 3T, or 3T - 4 as the bare network does; its 3T
+are those of `novasr upsample --weights novasr-open --keep-lowband off`.
 
 grades, with the largest error that each allows: {grades}
 
@@ -115,7 +118,7 @@ def _main(args: argparse.Namespace) -> int:
     long = args.long
     if long is None:
         long = LONG_SECONDS if args.onnx is None else _LONG_ONNX
-    every = list(cases(network, long, tuple(args.rate)))
+    every = list(cases(network, long, tuple(args.rate), channels=2))
     tried = [case for case in every if port.takes(case)]
     table = None if args.json else _Table()
     report = verify(port, loaded, tried, table or (lambda _: None))
@@ -126,7 +129,7 @@ def _main(args: argparse.Namespace) -> int:
     if len(tried) < len(every):
         say(
             f"novasr: {len(every) - len(tried)} of {len(every)} cases left out, of which the port "
-            "cannot be told the rate or the edge"
+            "cannot be told the rate, the edge or the second channel"
         )
     reached = ORDER.index(report.grade) <= ORDER.index(args.require)
     if not reached:

@@ -7,58 +7,81 @@ import numpy as np
 
 from ..networks import Network
 
-LENGTHS = range(2, 41)  # samples
 LONG_SECONDS = 600
+QUIET = -60, -80, -96  # dB of full scale
 
+# Samples of a network that takes one rate: all lengths around its context, then those around
+# powers of two, tens of milliseconds and thousands.
+_LENGTHS = (
+    *(*range(2, 27), 31, 32, 33, 63, 64, 65, 80, 127, 128, 129, 160, 161, 256, 257),
+    *(1023, 1024, 1025),
+)
 # For networks that take any band: Hz of the input, and of the edge.
 _BANDS = (
-    *((8000, 4000), (8000, 3700), (12_000, 6000), (12_000, 5500), (16_000, 7750)),
-    *((24_000, 12_000), (24_000, 8000), (48_000, 24_000), (48_000, 11_000)),
+    *((4000, 2000), (8000, 4000), (8000, 3725), (12_000, 5500), (16_000, 7750), (16_000, 2000)),
+    *((22_000, 11_000), (24_000, 8000), (32_000, 16_000), (48_000, 24_000), (48_000, 11_025)),
 )
 _TELEPHONE = 300, 3400  # Hz
+_PERIOD = 80_720  # samples, 5 s, of the longest case: of no common block a multiple
 
 
 class Case(NamedTuple):
     """Test input: 16-bit samples as float32, so that any file can hold them."""
 
     name: str
-    x: np.ndarray  # [T]
+    x: np.ndarray  # [T], or [channels, T]
     rate: int  # Hz
-    is_length: bool = False  # True for the cases of all short lengths
+    is_length: bool = False  # True for the cases of all lengths
     edge: int | None = None  # Hz at which the sound ends, for a network that takes any band
+    period: int | None = None  # samples after which x repeats itself
 
 
 def cases(
-    network: Network, long_seconds: float = LONG_SECONDS, other_rates: tuple[int, ...] = ()
+    network: Network,
+    long_seconds: float = LONG_SECONDS,
+    other_rates: tuple[int, ...] = (),
+    channels: int = 1,
 ) -> Iterator[Case]:
     """Yield the inputs for a network.
 
-    long_seconds: the length of the last case, 0 for none. other_rates: in Hz, for additional cases
-    for ports that resample.
+    long_seconds: the length of the last case, 0 for none, and then for none of several seconds.
+    other_rates: in Hz, for additional cases for ports that resample. channels: 2 for an additional
+    case with two that differ.
     """
     rate, any_band = network.rate_in, network.takes is not None
-    all_of_them = rate // 2 if any_band else None
+    half = rate // 2 if any_band else None
+    gap = voice(2000, rate)
+    gap[:100] = gap[700:1400] = gap[1900:] = 0
     for name, x in (
         ("speech-like", voice(8000, rate)),
         ("noise", noise(3000, 0.5)),
         ("impulse", _as_16_bit(np.eye(1, 400, 200)[0] * 0.9)),
         ("constant", _as_16_bit(np.full(400, 0.25))),
         ("silence", np.zeros(400, np.float32)),
+        ("silence within", gap),
         ("full scale", _as_16_bit(np.sign(voice(2000, rate)) * (1 - 2**-15))),
+        ("offset", _as_16_bit(voice(2000, rate) + 0.125)),
+        *((f"noise at {level} dB", noise(800, 3**0.5 * 10 ** (level / 20))) for level in QUIET),
     ):
-        yield Case(name, x, rate, edge=all_of_them)
+        yield Case(name, x, rate, edge=half)
     yield from _of_any_band(rate) if any_band else _of_one_band(rate)
     for other in other_rates:
         edge = other // 2 if any_band else None
         yield Case(f"speech-like at {other} Hz", voice(other // 2, other), other, edge=edge)
+    if channels == 2:
+        yield Case("two channels", np.stack([voice(4000, rate), noise(4000, 0.3)]), rate, edge=half)
     if long_seconds:
-        x = noise(round(long_seconds * rate), 0.3)
-        yield Case(f"{long_seconds:g} s", x, rate, edge=all_of_them)
+        for samples in (network.cut.context, network.cut.block):
+            for length in (samples - 1, samples, samples + 1):
+                if length > _LENGTHS[-1]:
+                    yield Case(f"length {length}", noise(length, 0.5), rate, True, half)
+        x = np.resize(noise(_PERIOD, 0.3), round(long_seconds * rate))
+        yield Case(f"{long_seconds:g} s", x, rate, edge=half, period=_PERIOD)
 
 
 def _of_one_band(rate: int) -> Iterator[Case]:
     yield Case("tone at 7.9 kHz", _tone(rate), rate)
-    for samples in LENGTHS:
+    for samples in _LENGTHS:
         yield Case(f"length {samples}", noise(samples, 0.5), rate, is_length=True)
 
 
@@ -66,9 +89,6 @@ def _of_any_band(rate: int) -> Iterator[Case]:
     # The tone alone has only its transform's rounding up to 4 kHz, where overtones come from.
     in_noise = _tone(rate) + noise(2000, 0.05)
     yield Case("tone in noise", in_noise, rate, edge=rate // 2)
-    gap = voice(2000, rate)
-    gap[:100] = gap[700:1400] = 0
-    yield Case("digital silence within", gap, rate, edge=rate // 2)
     for other, edge in _BANDS:
         name = f"{other / 1000:g} kHz, edge {edge / 1000:g}"
         # Where the edge is below half the rate there is sound above it, which is not to be heard.
@@ -78,9 +98,13 @@ def _of_any_band(rate: int) -> Iterator[Case]:
     for other in (8000, 48_000):
         x = voice(other // 4, other, low, edge)
         yield Case(f"{other / 1000:g} kHz, telephone", x, other, edge=edge)
-    for other in sorted({other for other, _ in _BANDS}):
+    for other in (8000, 12_000, 16_000, 24_000, 48_000):
         hop = other // 200
-        for samples in (1, 2, hop - 1, hop, hop + 1, 2 * hop + 1, 4 * hop):
+        lengths = [1, hop - 1, hop, 2 * hop + hop // 2 + 1]
+        if other == rate:  # more, around a frame, and around powers of two
+            lengths += [2, 3, hop // 2 + 1, hop + 1, 4 * hop - 1, 4 * hop, 4 * hop + 1]
+            lengths += [128, 255, 256, 257, 1024, 1025]
+        for samples in sorted(lengths):
             name = f"length {samples} at {other} Hz"
             yield Case(name, noise(samples, 0.5), other, is_length=True, edge=other // 2)
 

@@ -1,170 +1,191 @@
-"""Diagnose why a port's output is wrong: find the explanation that fits it best."""
+"""Diagnose why a port is wrong: where, in what way, and by which mistake, each by elimination."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..networks import Network
-from ..networks.record import Params
-from .cases import LENGTHS, Case
+from ..weights import Weights
+from .kinds import Explanation, kinds, mistakes
+from .trial import WRONG, Trial, snr
+from .where import where
 
-MARGIN_DB = 10.0  # by which an explanation has to improve the SNR
-MATCH_DB = 60.0  # least SNR at which a part of an output is right
-_MAX_DELAY = 64  # samples: the largest delay that is found
-_SEARCH_SAMPLES = 2000  # of a case, beside the context, in which known faults are looked for
+_MARGIN_DB = 6.0  # by which an explanation has to be nearer to the port than any other
+_LEAST_DB = 10.0  # by which it has to be nearer than the right output
+_LIKE_DB = 10.0  # by which a port may be worse than a known noise and still have it
+_TRIED = 6  # cases in which an explanation has to hold
+_SAMPLES = range(300, 10_000)  # of these cases, if there are such
+_STAGE_ERROR = 1e-4  # that is none in float32, of numbers up to 1
+_TOLD = 3  # explanations at most, that cannot be told from each other
+
+# (x, rate, edge) -> what each stage of a port gives, by name
+Stages = Callable[..., dict[str, np.ndarray]]
 
 
 class Finding(NamedTuple):
-    """Fault that was found: a code for programs, and a text for people."""
+    """Part of a diagnosis: a code for programs, and a text for people."""
 
     code: str
     text: str
+    is_structural: bool = False  # whether it makes a port wrong however small its errors are
 
 
-@dataclass
-class Suspects:
-    """Faults to compare a port with first, and the number of searches left for others."""
+def diagnose(trials: list[Trial], weights: Weights, stages: Stages | None = None) -> list[Finding]:
+    """Find where, how and why a port is wrong; nothing if it is right.
 
-    found: list[str] = field(default_factory=list)
-    searches_left: int = 3  # through all faults, without success, in cases that are long enough
-
-
-def explain(
-    case: Case,
-    y: np.ndarray,
-    truth: np.ndarray,
-    expected: tuple[int, int],
-    params: Params,
-    network: Network,
-    suspects: Suspects,
-) -> list[Finding]:
-    """Explain a wrong output: by its length, and by the best of all explanations.
-
-    expected: the two correct lengths, of the bare network and of `upsample`.
+    stages: a port's, to be compared with the network's.
     """
-    bare, whole = expected
-    if truth.any() and not y.any():
-        return [Finding("silence", "it gives silence")]
-    n = min(len(y), len(truth))
-    is_early_end = len(y) < bare and aligned_delay(y[:n], truth[:n]) == 0
-    if is_early_end and snr(y, truth[: len(y)]) > MATCH_DB:
-        return [lost_tail(bare - len(y), network)]
-    found = []
-    if len(y) not in expected:
-        found.append(Finding("length", f"{len(y)} samples, expected {bare} or {whole}"))
-    y, truth = y[:n], truth[:n]
-    before = snr(y, truth)
-    if found and before > MATCH_DB:
+    found = _lengths(trials)
+    wrong = [trial for trial in trials if trial.first is not None]
+    place = where(trials)
+    if place is None:
         return found
-    if case.rate != network.rate_in:
-        return [*found, Finding("resampler", f"another resampler than {network.own_resampler}")]
-    candidates = list(_explanations(y, truth, network))
-    candidates += _known_faults(case, y, before, params, network, suspects)
-    best, finding = max(candidates, default=(-np.inf, None))
-    return [*found, finding] if finding and best > max(0, before) + MARGIN_DB else found
+    found.append(Finding("where", place.text, not place.is_everywhere))
+    if all(trial.case.rate != trial.network.rate_in for trial in wrong):
+        text = f"another resampler than {weights.network.own_resampler}"
+        return [*found, Finding("resampler", text, True)]
+    tried = _to_try(wrong)
+    for explanations in (kinds(weights, tried), mistakes(weights)):
+        if explained := _explain(tried, explanations):
+            return [*found, explained]
+    if place.drifts:
+        text = "the error grows with time, as that of an index in float32 does"
+        return [*found, Finding("drift", text)]
+    found.append(_noise(wrong, tried, place.is_everywhere, weights))
+    compared = _first_stage(tried[0], stages) if stages else None
+    if compared or found[-1].code == "noise":
+        name = next(iter(_stages(tried[0])))[0]
+        first = Finding("stage", f"the first stage to compare is {name}")
+        found.append(compared or first)
+    return found
 
 
-def drift(y: np.ndarray, truth: np.ndarray, network: Network) -> Finding | None:
-    """Find an error that grows with time, as it does if an index is computed in float32."""
-    parts = zip(np.array_split(y, 4), np.array_split(truth, 4), strict=True)
-    levels = [snr(*part) for part in parts]
-    least = max(levels[2:]) + MARGIN_DB / 2
-    if len(y) < network.at(4 * network.cut.context) or levels[0] < least:
-        return None
-    text = f"SNR {levels[0]:.0f} dB falls to {levels[-1]:.0f}"
-    return Finding("drift", f"interpolation drifts with length: {text}")
-
-
-def half_precision(y: np.ndarray) -> Finding:
-    """Explain an output that is nearly right."""
-    every = (y == np.float64(np.float16(y))).all()
-    return Finding("half", "half precision" if every else "no better than half precision")
-
-
-def lost_tail(samples: int, network: Network) -> Finding:
-    """Explain an output that ends too early."""
-    rate = f"{network.rate_out / 1000:g} kHz"
-    return Finding("tail", f"the tail is lost: {samples} samples at {rate}")
-
-
-def snr(y: np.ndarray, truth: np.ndarray) -> float:
-    """SNR in dB; 400 for equal signals."""
-    noise, energy = float(((y - truth) ** 2).sum()), float((truth**2).sum())
-    if noise == 0:
-        return 400.0
-    return 10 * np.log10(max(energy, 1e-30) / noise)
-
-
-def aligned_delay(y: np.ndarray, truth: np.ndarray) -> int:
-    """Delay of y in samples at which it, or its negative, fits the truth best; at most 64."""
-    reach = min(_MAX_DELAY, len(y) - 1)
-    shifts = [0, *(s for k in range(1, reach + 1) for s in (k, -k))]
-    products = [abs(float(np.dot(*_aligned(y, truth, s)))) for s in shifts]
-    return shifts[int(np.argmax(np.array(products) * (1 - 1e-9 * np.abs(shifts))))]
-
-
-def _explanations(
-    y: np.ndarray, truth: np.ndarray, network: Network
-) -> Iterator[tuple[float, Finding]]:
-    """Yield (SNR after its correction, finding) for the faults that any port may have."""
-    phase = Finding("phase", "the phase is reversed: every sample has the wrong sign")
-    yield snr(-y, truth), phase
-    silent = int(np.flatnonzero(y[::-1] != 0)[0]) if y.any() else 0
-    if silent:
-        yield snr(y[:-silent], truth[:-silent]), lost_tail(silent, network)
-    if delay := aligned_delay(y, truth):
-        side = "late" if delay > 0 else "early"
-        yield snr(*_aligned(y, truth, delay)), Finding("delay", f"{abs(delay)} samples {side}")
-    gain = float(y @ truth / (truth @ truth)) if truth.any() else 1.0
-    if abs(gain - 1) > 1e-3 and gain > 0:
-        change, peak = 20 * np.log10(gain), np.abs(y).max()
-        text = f"the level is changed: by {change:+.2f} dB, to a peak of {peak:.3f}"
-        yield snr(y / gain, truth) - MARGIN_DB, Finding("level", text)
-    shift = float(y.mean() - truth.mean())
-    if abs(shift) > 1e-3:
-        text = f"the mean is changed: by {shift:+.2e}"
-        yield snr(y - shift, truth), Finding("mean", text)
-
-
-def _known_faults(
-    case: Case,
-    y: np.ndarray,
-    before: float,
-    params: Params,
-    network: Network,
-    suspects: Suspects,
-) -> list[tuple[float, Finding]]:
-    """List the same for the network's known faults: those found before, or all, a few times."""
-    long_enough = not case.is_length or len(case.x) >= LENGTHS[-1]
-    assert network.ports is not None
-    faults = network.ports.faults
-    told = () if network.takes is None else (case.rate, case.edge)
-    search_all = suspects.searches_left > 0 and long_enough
-    names = dict.fromkeys([*suspects.found, *(faults if search_all else ())])
-    x = case.x[: _SEARCH_SAMPLES + network.cut.context]
-    if len(x) < len(case.x):  # without the outputs that the cut changes
-        y = y[: network.at(len(x) - network.cut.right)]
-    candidates, best = [], before + MARGIN_DB
-    for name in names:
-        fault = faults[name]
-        with np.errstate(all="ignore"):
-            wrong = fault.forward(params, x, *told)[: len(y)]
-        if len(wrong) < len(y) - network.cut.edge_loss:
+def _lengths(trials: list[Trial]) -> list[Finding]:
+    """Wrong lengths, and ends that come too early."""
+    found: dict[str, list[str]] = {}
+    for trial in trials:
+        bare, whole = trial.expected
+        if trial.length in trial.expected:
             continue
-        level = snr(y[: len(wrong)], wrong)
-        candidates.append((level, Finding(name, fault.words)))
-        if level > best:
-            best = level
-            if name not in suspects.found:
-                suspects.found.append(name)
-    if search_all and best == before + MARGIN_DB:
-        suspects.searches_left -= 1
-    return candidates
+        if trial.length < bare and trial.first is None:
+            rate = f"{trial.network.rate_out / 1000:g} kHz"
+            text = f"the tail is lost: {bare - trial.length} samples at {rate}"
+            found.setdefault("tail", []).append(text)
+        else:
+            text = f"{trial.length} samples, expected {bare} or {whole}"
+            found.setdefault("length", []).append(text)
+    return [
+        Finding(code, texts[0] + (f" (in {len(texts)} cases)" if len(texts) > 1 else ""), True)
+        for code, texts in found.items()
+    ]
 
 
-def _aligned(y: np.ndarray, truth: np.ndarray, delay: int) -> tuple[np.ndarray, np.ndarray]:
-    if delay >= 0:
-        return y[delay:], truth[: len(truth) - delay]
-    return y[:delay], truth[-delay:]
+def _to_try(wrong: list[Trial]) -> list[Trial]:
+    """Some wrong cases of different lengths, the first of them short."""
+    mono = [trial for trial in wrong if trial.case.x.ndim == 1] or wrong
+    suits = [trial for trial in mono if len(trial.case.x) in _SAMPLES] or mono
+    in_order = sorted(suits, key=lambda trial: trial.length)
+    return [in_order[i] for i in sorted(set(np.linspace(0, len(in_order) - 1, _TRIED).astype(int)))]
+
+
+def _explain(tried: list[Trial], explanations: Iterable[Explanation]) -> Finding | None:
+    """The explanation that all cases equal, and better than any other."""
+    held = []
+    for explanation in explanations:
+        numbers, levels, gains = [], [], []
+        for trial in tried:
+            with np.errstate(all="ignore"):
+                predicted = explanation.predict(trial)
+            if predicted is None:
+                break
+            y, number = predicted
+            level = _nearness(trial, y)
+            if level is None:
+                break
+            numbers.append(number)
+            levels.append(level)
+            gains.append(level - snr(trial.y[:, trial.region], trial.truth[:, trial.region]))
+        else:
+            if np.median(gains) >= _LEAST_DB:
+                held.append((float(np.mean(levels)), explanation, np.array(numbers)))
+    nearest = max((level for level, *_ in held), default=0)
+    best = [(e, numbers) for level, e, numbers in held if level > nearest - _MARGIN_DB]
+    # What the network's own table has no name for counts only where nothing in it fits.
+    best = [one for one in best if one[0].is_named] or best
+    if not 0 < len(best) <= _TOLD:
+        return None
+    words = [explanation.words(numbers) for explanation, numbers in best]
+    return Finding(best[0][0].code, ", or ".join(dict.fromkeys(words)), True)
+
+
+def _nearness(trial: Trial, predicted: np.ndarray) -> float | None:
+    """SNR of the port's output to another one where it is wrong; None if it does not equal that."""
+    region = trial.region
+    y, other = trial.y[:, region], predicted[:, region]
+    known = np.isfinite(other)
+    if known.mean() < 0.5 and y.shape[1] > 1:
+        return None
+    y, other = y[known], other[known]
+    if not len(y) or np.abs(y - other).max() > trial.tolerance * max(1, np.abs(y).max()):
+        return None
+    return min(snr(y, other), 150.0)
+
+
+def _noise(
+    wrong: list[Trial], tried: list[Trial], is_everywhere: bool, weights: Weights
+) -> Finding:
+    """What cannot be explained is noise: of half precision, or of a size."""
+    level = float(np.median([trial.snr for trial in wrong]))
+    assert weights.network.ports is not None
+    if is_everywhere and not any(trial.grade == WRONG for trial in wrong):
+        rounding = {n: f for n, f in weights.network.ports.faults.items() if f.is_rounding}
+        worse = [
+            _median_level(tried, mistake) - np.median([trial.snr for trial in tried])
+            for mistake in mistakes(weights, rounding)
+        ]
+        if not worse or min(worse) <= _LIKE_DB:
+            every = all((t.y == np.float64(np.float16(t.y))).all() for t in tried)
+            return Finding("half", "half precision" if every else "no better than half precision")
+    text = f"the error is {level:.0f} dB below the right output, and no known fault explains it"
+    return Finding("noise", text)
+
+
+def _median_level(tried: list[Trial], explanation: Explanation) -> float:
+    levels = []
+    for trial in tried:
+        with np.errstate(all="ignore"):
+            predicted = explanation.predict(trial)
+        if predicted is not None and np.isfinite(predicted[0]).all():
+            levels.append(snr(predicted[0], trial.truth))
+    return float(np.median(levels)) if levels else -np.inf
+
+
+def _stages(trial: Trial) -> Any:
+    place = trial.place()
+    return trial.network.compute.stages(
+        trial.weights.params, trial.case.x.astype(np.float64), **place
+    )
+
+
+def _first_stage(trial: Trial, stages: Stages) -> Finding | None:
+    """The first stage that differs, of those that the port has given."""
+    try:
+        given = stages(trial.case.x, *trial.told)
+    except (OSError, ValueError) as error:
+        return Finding("stage", f"its stages cannot be compared: {error}")
+    for name, want in _stages(trial):
+        got = given.get(name)
+        if got is None:
+            continue
+        if got.size != want.size:
+            text = f"it has {got.size} numbers, not {' x '.join(map(str, want.shape))}"
+        else:
+            error = np.abs(got.reshape(want.shape) - want)
+            largest = float(error.max())
+            if largest <= _STAGE_ERROR * max(1.0, float(np.abs(want).max())):
+                continue
+            *channel, step = np.unravel_index(int(error.argmax()), want.shape)
+            where = f"channel {channel[0]}, " if channel else ""
+            text = f"its largest error is {largest:.1e}, in {where}step {step}"
+        return Finding("stage", f"the first stage that differs is {name}: {text}", True)
+    return Finding("stage", f"all stages given are right: {', '.join(given)}") if given else None

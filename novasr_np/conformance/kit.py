@@ -14,7 +14,7 @@ from ..networks.record import Facts
 from ..version import __version__
 from ..weights import Weights, file_sha256, load_weights, read_weights, weights_path
 from .cases import Case, cases
-from .verify import GRADES
+from .trial import GRADES
 
 STAGES_SAMPLES, STAGES_STEPS = 32, 10  # least length of the input whose stages are exported
 STAGES_EDGE = 7000  # Hz

@@ -33,6 +33,9 @@ class ToldPort:
     run: Callable[..., np.ndarray]  # (x [T], rate, edge) -> y
     rate: int | None  # Hz that all of its inputs have; None if it is told the rate
     edge: bool  # whether it is told the edge; else that is half the rate
+    channels: bool = False  # whether it can be given two channels
+    # (x [T], rate, edge) -> what each of its stages gives, by name; None if it cannot say
+    stages: Callable[..., dict[str, np.ndarray]] | None = None
 
     def __call__(self, x: np.ndarray, rate: int, edge: float | None = None) -> np.ndarray:
         """Run the port. Raises as `program` and `onnx` say."""
@@ -41,7 +44,8 @@ class ToldPort:
     def takes(self, case: Case) -> bool:
         """Whether it can be told what it has to know for a case."""
         rate_is_known = self.rate in (None, case.rate)
-        return rate_is_known and (self.edge or case.edge in (None, case.rate / 2))
+        edge_is_known = self.edge or case.edge in (None, case.rate / 2)
+        return rate_is_known and edge_is_known and (self.channels or case.x.ndim == 1)
 
 
 def program(template: str, network: Network, format: str = "raw", timeout: float = 600) -> ToldPort:
@@ -49,14 +53,15 @@ def program(template: str, network: Network, format: str = "raw", timeout: float
 
     template: the command line, run without a shell, with {input} and {output} for the files, and
     where they are wanted {rate}, of the input in Hz, and {edge}, Hz at which its sound ends, or
-    {bin}, the same in bins of 50 Hz. format: "raw" for little-endian float32; "wav" for a 16-bit
-    input, and an output that libsndfile can read. timeout: in seconds. Raises ValueError for a
-    template without {input} or {output}, or another format, and OSError if there is no such
-    program.
+    {bin}, the same in bins of 50 Hz; and {stages}, a folder to which it may write what each stage
+    gives, as NAME.f32, float32 [channels, time], the last axis fastest. format: "raw" for
+    little-endian float32; "wav" for a 16-bit input, of one channel or two, and an output that
+    libsndfile can read. timeout: in seconds. Raises ValueError for a template without {input} or
+    {output}, or another format, and OSError if there is no such program.
 
     The port raises OSError if the program cannot be run, fails, writes nothing, or writes a WAV
-    file that is not one channel at the network's output rate; TimeoutError if it takes too long,
-    and then it is ended with all processes that it started.
+    file that has not the input's channels or not the network's output rate; TimeoutError if it
+    takes too long, and then it is ended with all processes that it started.
     """
     line = shlex.split(template)
     for name in ("{input}", "{output}"):
@@ -67,17 +72,25 @@ def program(template: str, network: Network, format: str = "raw", timeout: float
     if shutil.which(line[0]) is None:
         raise FileNotFoundError(f"the command must name a program, got {line[0]!r}")
 
-    def port(x: np.ndarray, rate: int, edge: float | None) -> np.ndarray:
+    def port(
+        x: np.ndarray,
+        rate: int,
+        edge: float | None,
+        stages: dict[str, np.ndarray] | None = None,
+    ) -> np.ndarray:
         with tempfile.TemporaryDirectory(prefix="novasr-verify-") as folder:
             suffix = ".f32" if format == "raw" else ".wav"
             source, target = Path(folder, f"input{suffix}"), Path(folder, f"output{suffix}")
             if format == "raw":
                 source.write_bytes(x.astype("<f4").tobytes())
             else:
-                with writing(source, rate, 1, "wav") as file:
-                    file.write(x[np.newaxis])
+                with writing(source, rate, len(np.atleast_2d(x)), "wav") as file:
+                    file.write(np.atleast_2d(x))
             hertz = rate / 2 if edge is None else edge
+            written = Path(folder, "stages")
+            written.mkdir()
             names = {
+                "{stages}": str(written),
                 "{input}": str(source),
                 "{output}": str(target),
                 "{rate}": str(rate),
@@ -85,24 +98,36 @@ def program(template: str, network: Network, format: str = "raw", timeout: float
                 "{bin}": str(round(hertz / _BIN)),
             }
             _run([_replaced(part, names) for part in line], timeout, Path(folder, "messages"))
+            if stages is not None:
+                stages |= {p.stem: _floats(p) for p in sorted(written.glob("*.f32"))}
             if not target.exists():
                 raise OSError("it wrote no output")
             if format == "raw":
-                data = target.read_bytes()
-                if len(data) % 4:
-                    raise OSError(f"its output must be float32 samples, got {len(data)} bytes")
-                return np.frombuffer(data, "<f4")
+                return _floats(target)
             y, rate = read(target)
-            if (len(y), rate) != (1, network.rate_out):
+            channels = len(np.atleast_2d(x))
+            if (len(y), rate) != (channels, network.rate_out):
+                plural = "s" if channels > 1 else ""
                 raise OSError(
-                    f"its WAV must have 1 channel at {network.rate_out} Hz, got {len(y)} at {rate} "
-                    "Hz"
+                    f"its WAV must have {channels} channel{plural} at {network.rate_out} Hz, got "
+                    f"{len(y)} at {rate} Hz"
                 )
-            return y[0]
+            return y.reshape(*x.shape[:-1], -1)
+
+    def run_stages(x: np.ndarray, rate: int, edge: float | None = None) -> dict[str, np.ndarray]:
+        stages: dict[str, np.ndarray] = {}
+        port(x, rate, edge, stages)
+        return stages
 
     is_told_rate = format == "wav" or "{rate}" in template
     is_told_edge = "{edge}" in template or "{bin}" in template
-    return ToldPort(port, None if is_told_rate else network.rate_in, is_told_edge)
+    return ToldPort(
+        port,
+        None if is_told_rate else network.rate_in,
+        is_told_edge,
+        format == "wav",
+        run_stages if "{stages}" in template else None,
+    )
 
 
 def onnx(path: str, network: Network) -> ToldPort:
@@ -152,6 +177,14 @@ def onnx(path: str, network: Network) -> ToldPort:
     return ToldPort(port, int(own_rate), bool(edges))
 
 
+def _floats(path: Path) -> np.ndarray:
+    data = path.read_bytes()
+    if len(data) % 4:
+        kind = "stage" if path.parent.name == "stages" else "output"
+        raise OSError(f"its {kind} must be float32 samples, got {len(data)} bytes")
+    return np.frombuffer(data, "<f4")
+
+
 def _replaced(part: str, names: dict[str, str]) -> str:
     for name, path in names.items():
         part = part.replace(name, path)
@@ -179,14 +212,22 @@ def _run(line: list[str], timeout: float, messages: Path) -> None:
             process.kill()
             process.wait()
     if status:
-        said = (
-            messages.read_bytes()[-10 * _MESSAGE_LENGTH :]
-            .decode(errors="replace")
-            .strip()
-            .splitlines()
-        )
         ended = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-        raise OSError(f"{ended}{': ' + _one_line(said[-1]) if said else ''}")
+        said = _complaint(messages)
+        raise OSError(f"{ended}{': ' + said if said else ''}")
+
+
+def _complaint(messages: Path) -> str:
+    """What a program said that looks like its error: a line that says so, else its last three."""
+    lines: list[str] = []
+    with open(messages, "rb") as file:
+        # A line may have no end: a part of it is enough.
+        while line := file.readline(10 * _MESSAGE_LENGTH):
+            text = line.decode(errors="replace").strip()
+            if "rror" in text or "panicked" in text:
+                return _one_line(text)
+            lines = [*lines, text][-3:] if text else lines
+    return _one_line(" ".join(lines))
 
 
 def _one_line(text: str) -> str:

@@ -21,7 +21,7 @@ from ..threads import available_cores
 from ..version import __version__
 from ..weights import Weights
 from .cases import noise
-from .verify import GRADES
+from .trial import GRADES
 
 # fmt: off
 _PACKAGES = (

@@ -206,6 +206,7 @@ class Fault(NamedTuple):
     # (params, x [T]) -> y, in float64; for a network that takes any band (params, x, rate, edge),
     # both in Hz
     forward: Callable[..., np.ndarray]
+    is_rounding: bool = False  # whether it is noise, which no other port has to the sample
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,314 @@
+"""Where a port is wrong: in which cases, from where to where, and in which band.
+
+A place is named if all that is wrong lies in it and hardly anything in it is right.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from .trial import Trial, decibels
+
+_MOST = 0.9  # of a place is wrong, if it is the place
+_LOUD = "those with peaks from"  # in which rounding is seen first
+_FRAME, _BAND = 960, 0.999  # samples of a spectrum; share of the error that is within a band
+_LEAST_BINS = 8  # of an output of which a part can be named
+_DRIFT_DB = 5.0  # by which the second half is worse than the first quarter
+_JUMP = 10  # of the error at a level
+_FOLD = 0.6  # of the variance of the errors' logarithm that a period explains
+
+
+class Where(NamedTuple):
+    """Where a port is wrong, in words."""
+
+    text: str
+    is_everywhere: bool  # in all cases that show it, from the first sample on
+    drifts: bool  # whether it is further off the longer a sound lasts
+
+
+def where(trials: list[Trial]) -> Where | None:
+    """Say where the outputs of a port are wrong; None if all are right."""
+    wrong = [trial for trial in trials if trial.first is not None]
+    if not wrong:
+        return None
+    right = [trial for trial in trials if trial.first is None]
+    which = _cases(wrong, right)
+    drift = _drift(wrong)
+    place = None if drift else _place(wrong, right)
+    band = _band(wrong)
+    if not right:
+        count = f"all {len(trials)} cases are wrong" if len(trials) > 1 else "the case is wrong"
+    else:
+        count = f"{len(wrong)} of {len(trials)} cases are wrong"
+    text = f"{count}{which}, {drift or place or 'from the first sample on'}{band}"
+    is_everywhere = place is None and (not which or _LOUD in which)
+    return Where(text, is_everywhere or drift is not None, drift is not None)
+
+
+def _cases(wrong: list[Trial], right: list[Trial]) -> str:
+    """What the wrong cases have in common that no right one has."""
+    if not right:
+        return ""
+    for words, has in _traits(wrong, right):
+        if all(map(has, wrong)) and not any(map(has, right)):
+            return f", {words}"
+    if len(wrong) <= 3:
+        return f": {'; '.join(trial.case.name for trial in wrong)}"
+    return ""
+
+
+Has = Callable[[Trial], bool]
+
+
+def _traits(wrong: list[Trial], right: list[Trial]) -> Iterator[tuple[str, Has]]:
+    """Yield traits that cases may share, the simplest first."""
+    yield "those of two channels", lambda t: t.case.x.ndim == 2
+    yield "those of silence", lambda t: not t.case.x.any()
+    yield "those with silence", _has_silence
+    yield "those with an edge below half the rate", _is_below_half
+    for words, value in (("Hz", _rate), ("samples", _samples)):
+        kinds = {value(trial) for trial in wrong}
+        if len(kinds) == 1:
+            (kind,) = kinds
+            yield f"those of {kind} {words}", _equal(value, kind)
+    own = wrong[0].weights.network.rate_in
+    yield f"those of another rate than {own} Hz", lambda t: t.case.rate != own
+    if len(wrong) > 1:
+        yield from _of_lengths(wrong, right)
+    loud = [_peak(t) for t in wrong]
+    least, most = min(loud), max(loud)
+    yield f"those of a peak of up to {most:.2g}", lambda t: _peak(t) <= most
+    yield f"{_LOUD} {least:.2g}", lambda t: _peak(t) >= least
+
+
+def _of_lengths(wrong: list[Trial], right: list[Trial]) -> Iterator[tuple[str, Has]]:
+    lengths = [_samples(t) for t in wrong]
+    least, most = min(lengths), max(lengths)
+    yield f"those of up to {most} samples", lambda t: _samples(t) <= most
+    yield f"those of {least} samples or more", lambda t: _samples(t) >= least
+    for modulus in range(2, 17):
+        rests = {n % modulus for n in lengths}
+        if len(rests) == 1:
+            (rest,) = rests
+            of = partial(_remainder, modulus)
+            yield f"those whose length modulo {modulus} is {rest}", _equal(of, rest)
+    step = wrong[0].weights.network.cut.step
+    for skip in (0, 1, 2) if step > 1 else ():  # the shortest may be wrong of themselves
+        some = [_rest(trial, step) for trial in wrong if _samples(trial) > skip]
+        if some:
+            a, b = min(some), max(some)
+            short = f", and those of up to {skip} samples" if skip else ""
+            words = f"those whose length modulo the hop of {step} samples is {a} to {b}{short}"
+            yield words, partial(_ends_within, step, a, b, skip)
+
+
+def _equal(value: Callable[[Trial], int], wanted: int) -> Has:
+    return lambda trial: value(trial) == wanted
+
+
+def _remainder(modulus: int, trial: Trial) -> int:
+    return _samples(trial) % modulus
+
+
+def _ends_within(step: int, least: int, most: int, skip: int, trial: Trial) -> bool:
+    return least <= _rest(trial, step) <= most or _samples(trial) <= skip
+
+
+def _rest(trial: Trial, step: int) -> int:
+    """Samples of the last step, if that is not whole, in those of a step of `step` samples."""
+    own = trial.network.cut.step
+    return _samples(trial) % own * step // own
+
+
+def _rate(trial: Trial) -> int:
+    return trial.case.rate
+
+
+def _samples(trial: Trial) -> int:
+    return trial.case.x.shape[-1]
+
+
+def _peak(trial: Trial) -> float:
+    return float(np.abs(trial.case.x).max())
+
+
+def _is_below_half(trial: Trial) -> bool:
+    return trial.case.edge is not None and trial.case.edge < trial.case.rate / 2
+
+
+def _has_silence(trial: Trial) -> bool:
+    return bool((trial.levels() == 0).any())
+
+
+def _place(wrong: list[Trial], right: list[Trial]) -> str | None:
+    """Where in the cases; None for everywhere."""
+    if all(trial.case.x.ndim == 2 for trial in wrong):
+        rows = wrong[0].wrong_channels
+        if not rows.all():
+            return f"in channel {int(np.flatnonzero(rows)[0]) + 1} alone"
+    masks = [trial.errors > trial.tolerance for trial in wrong]
+    for rule in (_in_silence, _near_ends, _in_time, _by_level, _regular):
+        if found := rule(wrong, right, masks):
+            return found
+    return None
+
+
+def _in_silence(wrong: list[Trial], right: list[Trial], masks: list[np.ndarray]) -> str | None:
+    silent = [trial.levels() == 0 for trial in wrong]
+    if _is_place(masks, silent) and any((~s).any() for s in silent):
+        return "where the input is silent"
+    return None
+
+
+def _near_ends(wrong: list[Trial], right: list[Trial], masks: list[np.ndarray]) -> str | None:
+    """At their beginnings, ends or both, as far as the wrong bins reach in the longest."""
+    longest = max(range(len(wrong)), key=lambda i: len(masks[i]))
+    mask, trial = masks[longest], wrong[longest]
+    half = len(mask) // 2
+    if len(mask) < 2 * _LEAST_BINS:
+        return None
+    head = int(np.flatnonzero(mask[:half])[-1]) + 1 if mask[:half].any() else 0
+    tail = len(mask) - half - int(np.flatnonzero(mask[half:])[0]) if mask[half:].any() else 0
+    if head + tail > len(mask) // 4:
+        return None
+    near = []
+    for one in masks:
+        at = np.arange(len(one))
+        near.append((at < head) | (at >= len(one) - tail))
+    if any((m & ~n).any() for m, n in zip(masks, near, strict=True)):
+        return None
+    sides = " and ".join(
+        f"the {max(1, count) * trial.bin} {words}"
+        for count, words in ((head, "first samples"), (tail, "last samples"))
+        if count
+    )
+    # What is right before and behind may be a matter of time, and not of ends, in one case alone.
+    return f"in {sides}" if len(wrong) > 1 or trial.case.period is None else None
+
+
+def _in_time(wrong: list[Trial], right: list[Trial], masks: list[np.ndarray]) -> str | None:
+    """From a moment on, or from one to another, that no right case reaches."""
+    rate = wrong[0].network.rate_out
+    first = min(t.first for t in wrong if t.first is not None)
+    last = max(t.last for t in wrong if t.last is not None)
+    longest = max(wrong, key=lambda t: t.length)
+    if first < _LEAST_BINS * longest.bin or any(t.length > first + rate // 20 for t in right):
+        return None
+    mask = masks[wrong.index(longest)]
+    if (
+        last > longest.length - _LEAST_BINS * longest.bin
+        and mask[first // longest.bin :].mean() > 0.5
+    ):
+        return f"from sample {first} of the output ({first / rate:.2f} s) on"
+    if last - first < longest.length // 2:
+        span = f"{first / rate:.2f} to {last / rate:.2f} s"
+        return f"from sample {first} to {last} of the output ({span})"
+    return None
+
+
+def _by_level(wrong: list[Trial], right: list[Trial], masks: list[np.ndarray]) -> str | None:
+    """Where the input is below or above a level: the one that parts them best, if all jump there.
+
+    An error in proportion to the sound is seen above a level as well, but has no jump.
+    """
+    every = [trial.levels() for trial in (*wrong, *right)]
+    levels = np.concatenate(every)
+    bad = np.concatenate([*masks, *(np.zeros(len(t.errors), bool) for t in right)])
+    if bad.all():
+        return None
+    order = np.argsort(levels, kind="stable")
+    ranks, ours = levels[order], bad[order]
+    below = np.cumsum(ours) / ours.sum()  # of the wrong bins, those up to here
+    good = np.cumsum(~ours) / (~ours).sum()
+    cut = np.flatnonzero(np.diff(ranks) > 0)
+    if not len(cut):
+        return None
+    for score, words in ((below - good, "below"), (good - below, "above")):
+        best = cut[int(np.argmax(score[cut]))]
+        threshold = ranks[best + 1]
+        if score[best] < 2 * _MOST - 1:
+            continue
+        jumps = []
+        for trial, level in zip(wrong, every, strict=False):
+            quiet = trial.errors[(level >= threshold / 2) & (level < threshold)]
+            loud = trial.errors[(level >= threshold) & (level < 2 * threshold)]
+            if min(len(quiet), len(loud)) >= _LEAST_BINS:
+                low, high = sorted((float(np.median(quiet)), float(np.median(loud))))
+                jumps.append(high > _JUMP * low)
+        if jumps and all(jumps):
+            return f"where the input is {words} {threshold:.2g} ({20 * np.log10(threshold):.0f} dB)"
+    return None
+
+
+def _regular(wrong: list[Trial], right: list[Trial], masks: list[np.ndarray]) -> str | None:
+    """At regular places: the errors of an even sound, folded by the period that fits best."""
+    trial = max(
+        (t for t in wrong if t.case.name.startswith("noise") or t.case.period),
+        key=lambda t: len(t.errors),
+        default=None,
+    )
+    if trial is None:
+        return None
+    errors = np.log10(trial.errors[:4000] + trial.tolerance / 10)
+    variance, count = errors.var(), len(errors)
+    if count < 4 * _LEAST_BINS or variance < 1e-3:
+        return None
+    best, period = 0.0, 0
+    for size in range(2, min(count // 4, 1000)):
+        turns = count // size
+        folded = errors[: turns * size].reshape(turns, size)
+        within = folded.var(axis=0).mean() * turns / (turns - 1)
+        share = 1 - within / variance
+        if share > best + 0.02:
+            best, period = share, size
+    if best < _FOLD:
+        return None
+    samples = period * trial.bin * trial.case.rate // trial.network.rate_out
+    return f"at regular places, every {samples} samples of the input"
+
+
+def _drift(wrong: list[Trial]) -> str | None:
+    """An error that grows with time, as it does if an index is computed in float32."""
+    trial = max(wrong, key=lambda t: len(t.errors))
+    if trial.length < trial.network.at(4 * trial.network.cut.context):
+        return None
+    parts = zip(*(np.array_split(v, 4) for v in (trial.errors, trial.levels())), strict=True)
+    levels = [decibels(float((level**2).sum()), float((e**2).sum())) for e, level in parts]
+    if levels[0] < max(levels[2:]) + _DRIFT_DB:
+        return None
+    return f"and it drifts with length: {levels[0]:.0f} dB of SNR fall to {levels[-1]:.0f}"
+
+
+def _is_place(masks: list[np.ndarray], places: Iterable[np.ndarray]) -> bool:
+    """Whether all that is wrong is in these places, and most of these is wrong."""
+    joined = np.concatenate(masks), np.concatenate(list(places))
+    wrong, place = joined
+    return bool(place.any() and not (wrong & ~place).any() and wrong[place].mean() >= _MOST)
+
+
+def _band(wrong: list[Trial]) -> str:
+    """The band of frequencies that has nearly all of the error, if it is a part of all."""
+    power, made, total = np.zeros(_FRAME // 2 + 1), 0.0, 0.0
+    window = np.hanning(_FRAME)
+    for trial in wrong:
+        error = (trial.y - trial.truth)[0]
+        error = np.pad(error, (0, -len(error) % _FRAME))
+        one = (np.abs(np.fft.rfft(error.reshape(-1, _FRAME) * window)) ** 2).sum(axis=0)
+        power += one / max(one.sum(), 1e-30)
+        edge = trial.case.edge or trial.case.rate / 2
+        first = round(edge * _FRAME / trial.network.rate_out)
+        made += one[max(0, first - 2) :].sum() / max(one.sum(), 1e-30)
+        total += 1
+    if made / total > _BAND:
+        return ", above the edge alone"
+    if made / total < 1 - _BAND:
+        return ", below the edge alone"
+    share = np.cumsum(power) / power.sum()
+    low = int(np.searchsorted(share, (1 - _BAND) / 2))
+    high = int(np.searchsorted(share, (1 + _BAND) / 2))
+    if high - low > _FRAME // 6:
+        return ""
+    scale = wrong[0].network.rate_out / _FRAME / 1000
+    return f", between {low * scale:.2g} and {high * scale:.2g} kHz"
