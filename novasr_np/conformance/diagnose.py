@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..tensors import half
 from ..weights import Weights
 from .kinds import Explanation, kinds, mistakes
 from .trial import WRONG, Trial, snr
@@ -12,7 +13,7 @@ from .where import where
 
 _MARGIN_DB = 6.0  # by which an explanation has to be nearer to the port than any other
 _LEAST_DB = 10.0  # by which it has to be nearer than the right output
-_LIKE_DB = 10.0  # by which a port may be worse than a known noise and still have it
+_LIKE_DB = 10.0  # within which a noise is like another
 _TRIED = 6  # cases in which an explanation has to hold
 _SAMPLES = range(300, 10_000)  # of these cases, if there are such
 _STAGE_ERROR = 1e-4  # that is none in float32, of numbers up to 1
@@ -102,11 +103,12 @@ def _explain(tried: list[Trial], explanations: Iterable[Explanation]) -> Finding
             level = _nearness(trial, y)
             if level is None:
                 break
-            numbers.append(number)
-            levels.append(level)
-            gains.append(level - snr(trial.y[:, trial.region], trial.truth[:, trial.region]))
+            if np.isfinite(level):
+                numbers.append(number)
+                levels.append(level)
+                gains.append(level - snr(trial.y[:, trial.region], trial.truth[:, trial.region]))
         else:
-            if np.median(gains) >= _LEAST_DB:
+            if gains and np.median(gains) >= _LEAST_DB:
                 held.append((float(np.mean(levels)), explanation, np.array(numbers)))
     nearest = max((level for level, *_ in held), default=0)
     best = [(e, numbers) for level, e, numbers in held if level > nearest - _MARGIN_DB]
@@ -119,14 +121,17 @@ def _explain(tried: list[Trial], explanations: Iterable[Explanation]) -> Finding
 
 
 def _nearness(trial: Trial, predicted: np.ndarray) -> float | None:
-    """SNR of the port's output to another one where it is wrong; None if it does not equal that."""
+    """SNR of the port's output to another one where it is wrong; None if it does not equal that.
+
+    NaN if hardly any of the other is known there.
+    """
     region = trial.region
     y, other = trial.y[:, region], predicted[:, region]
     known = np.isfinite(other)
-    if known.mean() < 0.5 and y.shape[1] > 1:
-        return None
+    if known.mean() < 0.5:
+        return np.nan
     y, other = y[known], other[known]
-    if not len(y) or np.abs(y - other).max() > trial.tolerance * max(1, np.abs(y).max()):
+    if np.abs(y - other).max() > trial.tolerance * max(1, np.abs(y).max()):
         return None
     return min(snr(y, other), 150.0)
 
@@ -134,18 +139,23 @@ def _nearness(trial: Trial, predicted: np.ndarray) -> float | None:
 def _noise(
     wrong: list[Trial], tried: list[Trial], is_everywhere: bool, weights: Weights
 ) -> Finding:
-    """What cannot be explained is noise: of half precision, or of a size."""
-    level = float(np.median([trial.snr for trial in wrong]))
+    """What cannot be explained is noise: as large as that of a rounding, or of another size."""
     assert weights.network.ports is not None
-    if is_everywhere and not any(trial.grade == WRONG for trial in wrong):
-        rounding = {n: f for n, f in weights.network.ports.faults.items() if f.is_rounding}
-        worse = [
-            _median_level(tried, mistake) - np.median([trial.snr for trial in tried])
-            for mistake in mistakes(weights, rounding)
-        ]
-        if not worse or min(worse) <= _LIKE_DB:
-            every = all((t.y == np.float64(np.float16(t.y))).all() for t in tried)
-            return Finding("half", "half precision" if every else "no better than half precision")
+    faults = weights.network.ports.faults
+    level = float(np.median([trial.snr for trial in tried]))
+    noises = {
+        mistake.code: (level - _median_level(tried, mistake), mistake.words(np.zeros(0)))
+        for mistake in mistakes(weights, {n: f for n, f in faults.items() if f.is_rounding})
+    }
+    better, _ = noises.pop("half", (0.0, ""))
+    is_near = not any(trial.grade == WRONG for trial in wrong)
+    if is_everywhere and is_near and better > -_LIKE_DB:
+        every = all((t.y == half(t.y)).all() for t in tried)
+        return Finding("half", "half precision" if every else "no better than half precision")
+    for code, (better, words) in noises.items():
+        if is_everywhere and abs(better) < _LIKE_DB:
+            return Finding(code, f"the error, {-level:.0f} dB, is as large as that of {words}")
+    level = float(np.median([trial.snr for trial in wrong]))
     text = f"the error is {level:.0f} dB below the right output, and no known fault explains it"
     return Finding("noise", text)
 
@@ -171,8 +181,8 @@ def _first_stage(trial: Trial, stages: Stages) -> Finding | None:
     """The first stage that differs, of those that the port has given."""
     try:
         given = stages(trial.case.x, *trial.told)
-    except (OSError, ValueError) as error:
-        return Finding("stage", f"its stages cannot be compared: {error}")
+    except (OSError, ValueError) as failure:
+        return Finding("stage", f"its stages cannot be compared: {failure}")
     for name, want in _stages(trial):
         got = given.get(name)
         if got is None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..networks.record import Fault, Params
-from ..tensors import flatten, nest
+from ..tensors import bfloat16, flatten, half, nest
 from ..weights import Weights, embedded_weights, load_weights
 from .trial import Trial, aligned, aligned_delay, snr
 
@@ -134,17 +134,6 @@ def _changed(tree: Any, change: Change) -> Any:
     return change(tree)
 
 
-def bfloat16(x: np.ndarray) -> np.ndarray:
-    """Round to bfloat16, the upper half of a float32, to the nearest and the even."""
-    bits = np.ascontiguousarray(x, np.float32).view(np.uint32).astype(np.uint64)
-    bits = (bits + 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))) & np.uint64(0xFFFF0000)
-    return bits.astype(np.uint32).view(np.float32).astype(np.float64)
-
-
-def _half(x: np.ndarray) -> np.ndarray:
-    return np.asarray(x, np.float16).astype(np.float64)
-
-
 def _cut(x: np.ndarray) -> np.ndarray:
     return np.trunc(x * 32768) / 32768
 
@@ -156,12 +145,12 @@ def _eight_bits(x: np.ndarray) -> np.ndarray:
 
 
 _ROUNDED: dict[str, Change] = {
-    "float16": _half,
+    "float16": half,
     "bfloat16": bfloat16,
     "16 bits, towards zero": _cut,
 }
 _INPUTS: tuple[tuple[str, str, Change], ...] = (
-    ("float16", "the input is rounded to float16", _half),
+    ("float16", "the input is rounded to float16", half),
     ("bfloat16", "the input is rounded to bfloat16", bfloat16),
     ("scale", "the input is divided by 32767, not 32768", lambda x: x * (32768 / 32767)),
     ("mean", "the input's mean is taken off", lambda x: x - x.mean()),
@@ -242,6 +231,9 @@ def _delay(trial: Trial) -> int:
 def _delayed(delay: int, trial: Trial) -> tuple[np.ndarray, float]:
     out = np.full_like(trial.y, np.nan)
     aligned(out, out, delay)[0][:] = aligned(trial.y, trial.truth, delay)[1]
+    # Near the ends it depends on what comes in place of the samples that are moved.
+    near = min(trial.network.at(trial.network.cut.context), out.shape[1] // 4)
+    out[:, :near] = out[:, out.shape[1] - near :] = np.nan
     return out, delay
 
 

@@ -167,6 +167,7 @@ def decibels(energy: float, noise: float) -> float:
 
 def aligned_delay(y: np.ndarray, truth: np.ndarray) -> int:
     """Delay of y in samples at which it, or its negative, fits the truth best; at most 64."""
+    y, truth = y - y.mean(), truth - truth.mean()
     reach = min(_MAX_DELAY, len(y) - 1)
     shifts = [0, *(s for k in range(1, reach + 1) for s in (k, -k))]
     products = [abs(float(np.dot(*aligned(y, truth, s)))) for s in shifts]

@@ -12,11 +12,10 @@ import numpy as np
 from .trial import Trial, decibels
 
 _MOST = 0.9  # of a place is wrong, if it is the place
-_LOUD = "those with peaks from"  # in which rounding is seen first
-_FRAME, _BAND = 960, 0.999  # samples of a spectrum; share of the error that is within a band
+_FRAME, _BAND = 960, 0.99  # samples of a spectrum; share of the error that is within a band
 _LEAST_BINS = 8  # of an output of which a part can be named
 _DRIFT_DB = 5.0  # by which the second half is worse than the first quarter
-_JUMP = 10  # of the error at a level
+_JUMP = 10  # of the error, where it begins
 _FOLD = 0.6  # of the variance of the errors' logarithm that a period explains
 
 
@@ -43,13 +42,17 @@ def where(trials: list[Trial]) -> Where | None:
     else:
         count = f"{len(wrong)} of {len(trials)} cases are wrong"
     text = f"{count}{which}, {drift or place or 'from the first sample on'}{band}"
-    is_everywhere = place is None and (not which or _LOUD in which)
-    return Where(text, is_everywhere or drift is not None, drift is not None)
+    return Where(text, drift is not None or (place is None and not which), drift is not None)
 
 
 def _cases(wrong: list[Trial], right: list[Trial]) -> str:
-    """What the wrong cases have in common that no right one has."""
+    """What the wrong cases have in common that no right one has.
+
+    Nothing, if some right ones are nearly wrong, as they are where rounding is at fault.
+    """
     if not right:
+        return ""
+    if min(t.max_abs for t in wrong) < _JUMP * max(t.max_abs for t in right):
         return ""
     for words, has in _traits(wrong, right):
         if all(map(has, wrong)) and not any(map(has, right)):
@@ -80,7 +83,7 @@ def _traits(wrong: list[Trial], right: list[Trial]) -> Iterator[tuple[str, Has]]
     loud = [_peak(t) for t in wrong]
     least, most = min(loud), max(loud)
     yield f"those of a peak of up to {most:.2g}", lambda t: _peak(t) <= most
-    yield f"{_LOUD} {least:.2g}", lambda t: _peak(t) >= least
+    yield f"those with peaks from {least:.2g}", lambda t: _peak(t) >= least
 
 
 def _of_lengths(wrong: list[Trial], right: list[Trial]) -> Iterator[tuple[str, Has]]:
@@ -290,25 +293,33 @@ def _is_place(masks: list[np.ndarray], places: Iterable[np.ndarray]) -> bool:
 
 def _band(wrong: list[Trial]) -> str:
     """The band of frequencies that has nearly all of the error, if it is a part of all."""
-    power, made, total = np.zeros(_FRAME // 2 + 1), 0.0, 0.0
-    window = np.hanning(_FRAME)
+    shares, powers = [], []
     for trial in wrong:
+        if trial.y.shape[1] < 2 * _FRAME:  # whose spectrum has no sharp edge
+            continue
         error = (trial.y - trial.truth)[0]
-        error = np.pad(error, (0, -len(error) % _FRAME))
-        one = (np.abs(np.fft.rfft(error.reshape(-1, _FRAME) * window)) ** 2).sum(axis=0)
-        power += one / max(one.sum(), 1e-30)
-        edge = trial.case.edge or trial.case.rate / 2
-        first = round(edge * _FRAME / trial.network.rate_out)
-        made += one[max(0, first - 2) :].sum() / max(one.sum(), 1e-30)
-        total += 1
-    if made / total > _BAND:
-        return ", above the edge alone"
-    if made / total < 1 - _BAND:
-        return ", below the edge alone"
-    share = np.cumsum(power) / power.sum()
-    low = int(np.searchsorted(share, (1 - _BAND) / 2))
-    high = int(np.searchsorted(share, (1 + _BAND) / 2))
+        frames = error[: len(error) // _FRAME * _FRAME].reshape(-1, _FRAME)
+        power = (np.abs(np.fft.rfft(frames * np.hanning(_FRAME))) ** 2).sum(axis=0)
+        if total := float(power.sum()):
+            first = round(_edge(trial) * _FRAME / trial.network.rate_out)
+            shares.append(float(power[max(0, first - 4) :].sum()) / total)
+            powers.append(power / total)
+    if not shares:
+        return ""
+    same = {_edge(trial) for trial in wrong}
+    edge = f"{same.pop() / 1000:g} kHz" if len(same) == 1 else "the edge"
+    if np.median(shares) > _BAND:
+        return f", above {edge} alone"
+    if np.median(shares) < 1 - _BAND:
+        return f", below {edge} alone"
+    parts = np.cumsum(np.mean(powers, axis=0))
+    low, high = (int(np.searchsorted(parts, (1 + sign * _BAND) / 2)) for sign in (-1, 1))
     if high - low > _FRAME // 6:
         return ""
     scale = wrong[0].network.rate_out / _FRAME / 1000
     return f", between {low * scale:.2g} and {high * scale:.2g} kHz"
+
+
+def _edge(trial: Trial) -> float:
+    """Hz at which the input's sound ends."""
+    return trial.case.edge or min(trial.case.rate, trial.network.rate_in) / 2

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -207,6 +208,16 @@ class Fault(NamedTuple):
     # both in Hz
     forward: Callable[..., np.ndarray]
     is_rounding: bool = False  # whether it is noise, which no other port has to the sample
+
+
+def in_call(number: int, wrong: Callable[..., Any], right: Callable[..., Any]) -> Any:
+    """A function that is `wrong` in one of its calls, counted from 0, and otherwise `right`."""
+    calls = count()
+
+    def call(*args: Any, **options: Any) -> Any:
+        return (wrong if next(calls) == number else right)(*args, **options)
+
+    return call
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """airband: the layers in order, under the names of the stages."""
 
-from collections.abc import Generator, Iterator
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,35 @@ from .spec import (
 from .synthesis import amplitude, carrier, overlap_add, rectified, synthesise
 
 MIN_INPUT_SAMPLES = 1
+
+
+def padded(h: np.ndarray, behind: int, ahead: int) -> np.ndarray:
+    """Pad h [..., time] with zeros before and after the signal."""
+    return np.pad(h, [(0, 0)] * (h.ndim - 1) + [(behind, ahead)])
+
+
+def share(edge: int, dtype: Any) -> np.ndarray:
+    """The part of each band's weight below the edge, [73]."""
+    return heard(edge, dtype).share
+
+
+class Layers(NamedTuple):
+    """Layers that `apply` uses. `faults` replaces some by wrong ones."""
+
+    padded: Callable[..., Any] = padded  # of the signal, then of each layer
+    spectra: Callable[..., Any] = spectra
+    features: Callable[..., Any] = features
+    share: Callable[..., Any] = share
+    conv1d: Callable[..., Any] = conv1d  # conv_in, the blocks' pointwise, conv_out
+    depthwise1d: Callable[..., Any] = depthwise1d
+    prelu: Callable[..., Any] = prelu
+    residual: Callable[..., Any] = np.add
+    elu: Callable[..., Any] = elu
+    amplitude: Callable[..., Any] = amplitude
+    rectified: Callable[..., Any] = rectified
+    carrier: Callable[..., Any] = carrier
+    synthesise: Callable[..., Any] = synthesise
+    overlap_add: Callable[..., Any] = overlap_add
 
 
 def stages(
@@ -47,11 +76,17 @@ def stages(
     Raises TypeError if x is of another dtype, ValueError if T < 1.
     """
     x = checked(x, MIN_INPUT_SAMPLES)
+    return apply(Layers(), cast(params, x.dtype), x, edge_bin(facts, rate), rate, variant)
+
+
+def apply(
+    use: Layers, p: Params, x: np.ndarray, edge: int, rate: int, variant: Variant
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the `stages` with any layers; p and x have the same dtype. edge: in bins."""
     samples, hop = x.shape[-1], rate // HOPS
-    spectrum = spectra(_padded(x, OVERLAP * hop, OVERLAP * hop + -samples % hop), rate)
-    edge = edge_bin(facts, rate)
-    frames = yield from _frames(cast(params, x.dtype), spectrum, edge, variant)
-    yield "y", overlap_add(frames)[..., : ceil_div(samples * SAMPLE_RATE_OUT, rate)]
+    spectrum = use.spectra(use.padded(x, OVERLAP * hop, OVERLAP * hop + -samples % hop), rate)
+    frames = yield from _frames(use, p, spectrum, edge, variant)
+    yield "y", use.overlap_add(frames)[..., : ceil_div(samples * SAMPLE_RATE_OUT, rate)]
 
 
 def forward(
@@ -82,40 +117,35 @@ def edge_bin(facts: Facts | None, rate: int) -> int:
 
 
 def _frames(
-    p: Params, spectrum: np.ndarray, edge: int, variant: Variant
+    use: Layers, p: Params, spectrum: np.ndarray, edge: int, variant: Variant
 ) -> Generator[tuple[str, np.ndarray], None, np.ndarray]:
     """Yield all stages but the last; return the frames of samples [..., frames, 960].
 
     spectrum [..., frames, bins].
     """
-    h = features(spectrum, edge)
+    h = use.features(spectrum, edge)
     yield "features", h
     behind, ahead = variant.behind, variant.ahead
-    h = conv1d(_padded(h, behind[0], ahead[0]), **p["conv_in"], padded=False)
-    h = h + linear(heard(edge, h.dtype).share, **p["share"])[:, np.newaxis]
+    h = use.conv1d(use.padded(h, behind[0], ahead[0]), **p["conv_in"], padded=False)
+    h = h + linear(use.share(edge, h.dtype), **p["share"])[:, np.newaxis]
     yield "conv_in", h
     for i, dilation in enumerate(DILATIONS):
         block, name = p["blocks"][str(i)], f"blocks.{i}"
-        v = _padded(h, behind[i + 1], ahead[i + 1])
-        v = depthwise1d(v, **block["depthwise"], dilation=dilation)
+        v = use.padded(h, behind[i + 1], ahead[i + 1])
+        v = use.depthwise1d(v, **block["depthwise"], dilation=dilation)
         yield f"{name}.depthwise", v
-        v = prelu(v, **block["prelu"])
+        v = use.prelu(v, **block["prelu"])
         yield f"{name}.prelu", v
-        v = conv1d(v, **block["pointwise"])
+        v = use.conv1d(v, **block["pointwise"])
         yield f"{name}.pointwise", v
-        h = h + v
+        h = use.residual(h, v)
         yield name, h
-    h = elu(h)
+    h = use.elu(h)
     yield "elu", h
-    h = conv1d(h, **p["conv_out"])
+    h = use.conv1d(h, **p["conv_out"])
     yield "conv_out", h
-    level = amplitude(h, edge)
+    level = use.amplitude(h, edge)
     yield "amplitude", level
-    z = rectified(spectrum, edge)
+    z = use.rectified(spectrum, edge)
     yield "rectified", z.swapaxes(-1, -2)
-    return synthesise(spectrum, level.swapaxes(-1, -2), carrier(z, edge))
-
-
-def _padded(h: np.ndarray, behind: int, ahead: int) -> np.ndarray:
-    """Pad h with zeros before and after the signal."""
-    return np.pad(h, [(0, 0)] * (h.ndim - 1) + [(behind, ahead)])
+    return use.synthesise(spectrum, level.swapaxes(-1, -2), use.carrier(z, edge))

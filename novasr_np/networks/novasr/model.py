@@ -21,7 +21,7 @@ class Layers(NamedTuple):
 
     conv1d: Callable[..., Any] = conv1d
     interpolate3: Callable[..., Any] = interpolate3
-    upsample: tuple[Callable[..., Any], ...] = (upsample2_swapped, upsample2_swapped)  # 0 and 1
+    upsample: Callable[..., Any] = upsample2_swapped
     snake_beta: Callable[..., Any] = snake_beta
     downsample2: Callable[..., Any] = downsample2
     residual: Callable[..., Any] = add_cropped
@@ -51,7 +51,7 @@ def apply(use: Layers, p: Params, x: np.ndarray) -> Iterator[tuple[str, np.ndarr
     yield "interpolate", h
     for i in range(2):
         activation = p[f"activation{i}"]
-        h = use.upsample[i](h, **activation["upsample"])  # [..., 32, 6T - 4], then 6T - 8
+        h = use.upsample(h, **activation["upsample"])  # [..., 32, 6T - 4], then 6T - 8
         yield f"activation{i}.upsample", h
         h = use.snake_beta(h, **activation["snakebeta"])  # the same
         yield f"activation{i}.snakebeta", h
