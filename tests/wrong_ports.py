@@ -50,7 +50,7 @@ _SNAKES = {
         "alpha and beta are taken as they are",
         lambda h, a, b: sine_squared(h, np.log(a), np.log(b)),
     ),
-    "half the frequency": ("cos(a x), not cos(2 a x)", lambda h, a, b: sine_squared(h, a / 2, b)),
+    "a x": ("cos(a x), not cos(2 a x)", lambda h, a, b: sine_squared(h, a / 2, b)),
     "times beta": ("multiplied by beta", lambda h, a, b: sine_squared(h, a, 1 / b)),
     "sine": ("sine is not squared", lambda h, a, b: h + np.sin(a * h) / b),
     "no sum": ("input is not added", lambda h, a, b: np.sin(a * h) ** 2 / b),
@@ -71,7 +71,7 @@ NOVASR = {
         )
         for i, name in enumerate(("conv_pre", "conv1", "conv2", "conv_post"))
     },
-    "left aligned": ("from sample t / 3", {"shift": 0}),
+    "left aligned": ("1 sample early", {"shift": 0}),
     "repeated": (
         "samples are repeated",
         {"at": {"interpolate": lambda h: h[:, 1::3].repeat(3, 1)}},
@@ -100,7 +100,7 @@ NOVASR = {
             ("activation1.up", f"activation1 works a sample {change.__name__} at the doubled"),
             ("conv2", f"conv2 is a sample {change.__name__} beside the skip"),
             ("conv_pre", f"3 samples {change.__name__}"),
-            ("conv_post", f"1 samples {change.__name__}"),
+            ("conv_post", f"1 sample {change.__name__}"),
         )
     },
     "gain 0": (

@@ -41,7 +41,7 @@ def diagnose(trials: list[Trial], weights: Weights, stages: Stages | None = None
     place = where(trials)
     if place is None:
         return found
-    found.append(Finding("where", place.text, not place.is_everywhere))
+    found.append(Finding("where", place.text))
     if all(trial.case.rate != trial.network.rate_in for trial in wrong):
         text = f"another resampler than {weights.network.own_resampler}"
         return [*found, Finding("resampler", text, True)]
@@ -52,13 +52,16 @@ def diagnose(trials: list[Trial], weights: Weights, stages: Stages | None = None
     if place.drifts:
         text = "the error grows with time, as that of an index in float32 does"
         return [*found, Finding("drift", text)]
-    found.append(_noise(wrong, tried, place.is_everywhere, weights))
-    compared = _first_stage(tried[0], stages) if stages else None
-    if compared or found[-1].code == "noise":
-        name = next(iter(_stages(tried[0])))[0]
-        first = Finding("stage", f"the first stage to compare is {name}")
-        found.append(compared or first)
-    return found
+    noise = None if place.is_place or place.is_some else _noise(wrong, tried, weights)
+    if noise:
+        return [*found, noise, *([_first_stage(tried[0], stages)] if stages else [])]
+    level = float(np.median([trial.snr for trial in wrong]))
+    text = f"the error is {level:.0f} dB below the right output, and no known fault explains it"
+    found.append(Finding("noise", text, place.is_place or place.is_some))
+    if stages:
+        return [*found, _first_stage(tried[0], stages)]
+    name = next(iter(_stages(tried[0])))[0]
+    return [*found, Finding("stage", f"the first stage to compare is {name}")]
 
 
 def _lengths(trials: list[Trial]) -> list[Finding]:
@@ -117,7 +120,8 @@ def _explain(tried: list[Trial], explanations: Iterable[Explanation]) -> Finding
     if not 0 < len(best) <= _TOLD:
         return None
     words = [explanation.words(numbers) for explanation, numbers in best]
-    return Finding(best[0][0].code, ", or ".join(dict.fromkeys(words)), True)
+    structural = not all(explanation.is_rounding for explanation, _ in best)
+    return Finding(best[0][0].code, ", or ".join(dict.fromkeys(words)), structural)
 
 
 def _nearness(trial: Trial, predicted: np.ndarray) -> float | None:
@@ -136,10 +140,8 @@ def _nearness(trial: Trial, predicted: np.ndarray) -> float | None:
     return min(snr(y, other), 150.0)
 
 
-def _noise(
-    wrong: list[Trial], tried: list[Trial], is_everywhere: bool, weights: Weights
-) -> Finding:
-    """What cannot be explained is noise: as large as that of a rounding, or of another size."""
+def _noise(wrong: list[Trial], tried: list[Trial], weights: Weights) -> Finding | None:
+    """A noise as large as that of a rounding; half precision only if no case is plainly wrong."""
     assert weights.network.ports is not None
     faults = weights.network.ports.faults
     level = float(np.median([trial.snr for trial in tried]))
@@ -149,15 +151,13 @@ def _noise(
     }
     better, _ = noises.pop("half", (0.0, ""))
     is_near = not any(trial.grade == WRONG for trial in wrong)
-    if is_everywhere and is_near and better > -_LIKE_DB:
+    if is_near and better > -_LIKE_DB:
         every = all((t.y == half(t.y)).all() for t in tried)
         return Finding("half", "half precision" if every else "no better than half precision")
     for code, (better, words) in noises.items():
-        if is_everywhere and abs(better) < _LIKE_DB:
+        if abs(better) < _LIKE_DB:
             return Finding(code, f"the error, {-level:.0f} dB, is as large as that of {words}")
-    level = float(np.median([trial.snr for trial in wrong]))
-    text = f"the error is {level:.0f} dB below the right output, and no known fault explains it"
-    return Finding("noise", text)
+    return None
 
 
 def _median_level(tried: list[Trial], explanation: Explanation) -> float:
@@ -177,7 +177,7 @@ def _stages(trial: Trial) -> Any:
     )
 
 
-def _first_stage(trial: Trial, stages: Stages) -> Finding | None:
+def _first_stage(trial: Trial, stages: Stages) -> Finding:
     """The first stage that differs, of those that the port has given."""
     try:
         given = stages(trial.case.x, *trial.told)
@@ -198,4 +198,4 @@ def _first_stage(trial: Trial, stages: Stages) -> Finding | None:
             where = f"channel {channel[0]}, " if channel else ""
             text = f"its largest error is {largest:.1e}, in {where}step {step}"
         return Finding("stage", f"the first stage that differs is {name}: {text}", True)
-    return Finding("stage", f"all stages given are right: {', '.join(given)}") if given else None
+    return Finding("stage", f"no stage differs, of those given: {', '.join(given) or 'none'}")

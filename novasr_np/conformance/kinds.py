@@ -1,6 +1,7 @@
 """What a port may have given in place of the right output: kinds of errors, and mistakes."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,8 +11,9 @@ import numpy as np
 from ..networks.record import Fault, Params
 from ..tensors import bfloat16, flatten, half, nest
 from ..weights import Weights, embedded_weights, load_weights
-from .trial import Trial, aligned, aligned_delay, snr
+from .trial import Trial, aligned, aligned_delay
 
+_LEAST_SAMPLES = 16  # that are wrong, for a level or a mean to be said of them
 _MOST_SAMPLES = 24_000  # of a case in which the network is run again
 
 
@@ -27,14 +29,16 @@ class Explanation(NamedTuple):
     predict: Callable[[Trial], tuple[np.ndarray, float] | None]
     words: Callable[[np.ndarray], str]  # (the numbers of all trials) -> a text
     is_named: bool = True  # False for one of the many that are made by a rule
+    is_rounding: bool = False  # whether it leaves a port its grade
 
 
 def kinds(weights: Weights, trials: list[Trial]) -> Iterator[Explanation]:
     """Yield what any port may do to its input and output, and what it may take for the weights."""
-    delay = max(
-        ((snr(*aligned(t.y, t.truth, d)), d) for t in trials for d in [_delay(t)]), default=(0, 0)
-    )[1]
-    yield Explanation("silence", lambda t: (np.zeros_like(t.y), 0), _say("it gives silence"))
+    # That of most cases: a constant, for one, has none that could be seen.
+    ((delay, _),) = Counter(map(_delay, sorted(trials, key=lambda t: -t.length))).most_common(1)
+    yield Explanation(
+        "silence", lambda t: None if t.y.any() else (t.y, 0), _say("it gives silence")
+    )
     yield Explanation(
         "phase",
         lambda t: (-t.truth, 0),
@@ -42,19 +46,17 @@ def kinds(weights: Weights, trials: list[Trial]) -> Iterator[Explanation]:
     )
     yield Explanation("tail", _tail, lambda n: f"the tail is lost: {n[0]:.0f} samples are zeros")
     if delay:
-        words = f"{abs(delay)} samples {'late' if delay > 0 else 'early'}"
+        samples = f"{abs(delay)} sample{'s' if abs(delay) > 1 else ''}"
+        words = f"{samples} {'late' if delay > 0 else 'early'}"
         yield Explanation("delay", partial(_delayed, delay), _say(words))
     yield Explanation("level", _level, _say_level)
     yield Explanation("mean", _mean, lambda n: f"the mean is changed: by {np.median(n):+.2e}")
     yield Explanation(
         "limit", lambda t: (np.clip(t.truth, -1, 1), 0), _say("the output is limited to full scale")
     )
-    for name, change in _ROUNDED.items():
-        yield Explanation(
-            f"output-{name}",
-            partial(_rounded, change),
-            _say(f"the output is rounded to {name}"),
-        )
+    for name, to, bits in (("float16", half, 11), ("bfloat16", bfloat16, 8)):
+        words = f"the output is rounded to {name}"
+        yield Explanation(f"output-{name}", partial(_rounded, to, bits), _say(words), True, True)
     yield Explanation(
         "channels",
         lambda t: (t.truth[::-1], 0) if len(t.y) > 1 else None,
@@ -66,14 +68,19 @@ def kinds(weights: Weights, trials: list[Trial]) -> Iterator[Explanation]:
         _say("all channels are the first"),
     )
     for name, words, change in _INPUTS:
-        yield Explanation(f"input-{name}", _rerun(weights.params, change), _say(words))
+        rounds = name.endswith("float16")
+        run = _rerun(weights.params, change)
+        yield Explanation(f"input-{name}", run, _say(words), True, rounds)
     for name in embedded_weights():
         other = load_weights(name)
         yield Explanation("weights", _of_other(other), _say(f"it is the output of {name}"))
     for name, change in (("bfloat16", bfloat16), ("8 bits", _eight_bits)):
         params = _changed(weights.params, change)
         yield Explanation(
-            f"weights-{name}", _rerun(params), _say(f"the weights are rounded to {name}")
+            f"weights-{name}",
+            _rerun(params),
+            _say(f"the weights are rounded to {name}"),
+            *(True, True),
         )
 
 
@@ -134,21 +141,12 @@ def _changed(tree: Any, change: Change) -> Any:
     return change(tree)
 
 
-def _cut(x: np.ndarray) -> np.ndarray:
-    return np.trunc(x * 32768) / 32768
-
-
 def _eight_bits(x: np.ndarray) -> np.ndarray:
     """The nearest of 255 numbers around zero."""
     peak = np.abs(x).max() or 1.0
     return np.rint(x / peak * 127) / 127 * peak
 
 
-_ROUNDED: dict[str, Change] = {
-    "float16": half,
-    "bfloat16": bfloat16,
-    "16 bits, towards zero": _cut,
-}
 _INPUTS: tuple[tuple[str, str, Change], ...] = (
     ("float16", "the input is rounded to float16", half),
     ("bfloat16", "the input is rounded to bfloat16", bfloat16),
@@ -220,8 +218,10 @@ def _tail(trial: Trial) -> tuple[np.ndarray, float] | None:
     return out, silent
 
 
-def _rounded(change: Change, trial: Trial) -> tuple[np.ndarray, float]:
-    return change(trial.truth), 0
+def _rounded(to: Change, bits: int, trial: Trial) -> tuple[np.ndarray, float] | None:
+    """The port's output itself, if it is as near to the right one as these bits allow."""
+    near = np.abs(trial.y - trial.truth) <= 1.01 * 2.0**-bits * np.abs(trial.truth) + 1e-7
+    return (trial.y, 0) if near.all() and (to(trial.y) == trial.y).all() else None
 
 
 def _delay(trial: Trial) -> int:
@@ -239,6 +239,8 @@ def _delayed(delay: int, trial: Trial) -> tuple[np.ndarray, float]:
 
 def _level(trial: Trial) -> tuple[np.ndarray, float] | None:
     y, truth = trial.y[:, trial.region], trial.truth[:, trial.region]
+    if y.size < _LEAST_SAMPLES:
+        return None
     energy = float((truth**2).sum())
     gain = float((y * truth).sum()) / energy if energy else 0.0
     return (gain * trial.truth, 20 * np.log10(gain)) if gain > 0 else None
@@ -250,7 +252,9 @@ def _say_level(levels: np.ndarray) -> str:
     return f"the level is changed: by {levels.min():+.2f} to {levels.max():+.2f} dB, as the case is"
 
 
-def _mean(trial: Trial) -> tuple[np.ndarray, float]:
-    region = trial.region
-    shift = float((trial.y[:, region] - trial.truth[:, region]).mean())
+def _mean(trial: Trial) -> tuple[np.ndarray, float] | None:
+    error = (trial.y - trial.truth)[:, trial.region]
+    if error.size < _LEAST_SAMPLES:
+        return None
+    shift = float(error.mean())
     return trial.truth + shift, shift

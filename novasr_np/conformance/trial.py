@@ -89,11 +89,15 @@ class Trial:
         assert self.last is not None
         return slice(self.first - self.start, self.last + 1 - self.start)
 
-    def levels(self) -> np.ndarray:
-        """The largest |x| around each bin of the output, [bins]."""
+    def peaks(self) -> np.ndarray:
+        """The largest |x| in each bin of the output, [bins]."""
         loud = np.abs(self.case.x).reshape(-1, self.case.x.shape[-1]).max(axis=0)
         at = np.arange(len(self.errors)) * self.bin * self.case.rate // self.network.rate_out
-        peaks = np.maximum.reduceat(loud, np.minimum(at, len(loud) - 1))
+        return np.maximum.reduceat(loud, np.minimum(at, len(loud) - 1))
+
+    def levels(self) -> np.ndarray:
+        """The largest |x| around each bin of the output, [bins]."""
+        peaks = self.peaks()
         held = np.pad(peaks, 1)
         return np.max([held[:-2], peaks, held[2:]], axis=0)
 

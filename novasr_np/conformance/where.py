@@ -3,7 +3,7 @@
 A place is named if all that is wrong lies in it and hardly anything in it is right.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from .trial import Trial, decibels
 
-_MOST = 0.9  # of a place is wrong, if it is the place
+_MOST = 0.9  # of what is on a side of a level is wrong, if the level parts them
+_SIZES = "those with peaks from", "samples or more"  # in which rounding is first seen
 _FRAME, _BAND = 960, 0.99  # samples of a spectrum; share of the error that is within a band
 _LEAST_BINS = 8  # of an output of which a part can be named
 _DRIFT_DB = 5.0  # by which the second half is worse than the first quarter
@@ -23,7 +24,8 @@ class Where(NamedTuple):
     """Where a port is wrong, in words."""
 
     text: str
-    is_everywhere: bool  # in all cases that show it, from the first sample on
+    is_place: bool  # whether it is wrong in places, and not from the first sample on
+    is_some: bool  # whether it is wrong in cases that have something in common but their size
     drifts: bool  # whether it is further off the longer a sound lasts
 
 
@@ -41,8 +43,9 @@ def where(trials: list[Trial]) -> Where | None:
         count = f"all {len(trials)} cases are wrong" if len(trials) > 1 else "the case is wrong"
     else:
         count = f"{len(wrong)} of {len(trials)} cases are wrong"
+    is_some = bool(which) and not any(size in which for size in _SIZES)
     text = f"{count}{which}, {drift or place or 'from the first sample on'}{band}"
-    return Where(text, drift is not None or (place is None and not which), drift is not None)
+    return Where(text, bool(place or "between" in band), is_some, drift is not None)
 
 
 def _cases(wrong: list[Trial], right: list[Trial]) -> str:
@@ -82,15 +85,15 @@ def _traits(wrong: list[Trial], right: list[Trial]) -> Iterator[tuple[str, Has]]
         yield from _of_lengths(wrong, right)
     loud = [_peak(t) for t in wrong]
     least, most = min(loud), max(loud)
-    yield f"those of a peak of up to {most:.2g}", lambda t: _peak(t) <= most
-    yield f"those with peaks from {least:.2g}", lambda t: _peak(t) >= least
+    yield f"those of a peak of up to {most:.2g}", lambda t: 0 < _peak(t) <= most
+    yield f"{_SIZES[0]} {least:.2g}", lambda t: _peak(t) >= least
 
 
 def _of_lengths(wrong: list[Trial], right: list[Trial]) -> Iterator[tuple[str, Has]]:
     lengths = [_samples(t) for t in wrong]
     least, most = min(lengths), max(lengths)
     yield f"those of up to {most} samples", lambda t: _samples(t) <= most
-    yield f"those of {least} samples or more", lambda t: _samples(t) >= least
+    yield f"those of {least} {_SIZES[1]}", lambda t: _samples(t) >= least
     for modulus in range(2, 17):
         rests = {n % modulus for n in lengths}
         if len(rests) == 1:
@@ -159,36 +162,29 @@ def _place(wrong: list[Trial], right: list[Trial]) -> str | None:
 
 
 def _in_silence(wrong: list[Trial], right: list[Trial], masks: list[np.ndarray]) -> str | None:
-    silent = [trial.levels() == 0 for trial in wrong]
-    if _is_place(masks, silent) and any((~s).any() for s in silent):
-        return "where the input is silent"
-    return None
+    silent = [trial.peaks() == 0 for trial in wrong]
+    bad, place = np.concatenate(masks), np.concatenate(silent)
+    if place.all() or not place.any() or (bad & ~place).any() or bad[place].mean() < 0.5:
+        return None
+    return "where the input is silent"
 
 
 def _near_ends(wrong: list[Trial], right: list[Trial], masks: list[np.ndarray]) -> str | None:
-    """At their beginnings, ends or both, as far as the wrong bins reach in the longest."""
-    longest = max(range(len(wrong)), key=lambda i: len(masks[i]))
-    mask, trial = masks[longest], wrong[longest]
-    half = len(mask) // 2
-    if len(mask) < 2 * _LEAST_BINS:
-        return None
-    head = int(np.flatnonzero(mask[:half])[-1]) + 1 if mask[:half].any() else 0
-    tail = len(mask) - half - int(np.flatnonzero(mask[half:])[0]) if mask[half:].any() else 0
-    if head + tail > len(mask) // 4:
-        return None
-    near = []
-    for one in masks:
-        at = np.arange(len(one))
-        near.append((at < head) | (at >= len(one) - tail))
-    if any((m & ~n).any() for m, n in zip(masks, near, strict=True)):
-        return None
-    sides = " and ".join(
-        f"the {max(1, count) * trial.bin} {words}"
-        for count, words in ((head, "first samples"), (tail, "last samples"))
-        if count
-    )
+    """At their beginnings, ends or both, as far as what is wrong reaches in any."""
+    head = tail = 0
+    for mask in masks:
+        half = len(mask) // 2
+        if half >= _LEAST_BINS:
+            at = np.flatnonzero(mask)
+            head = max(head, int((at[at < half] + 1).max(initial=0)))
+            tail = max(tail, int((len(mask) - at[at >= half]).max(initial=0)))
+    longest = max(wrong, key=lambda trial: trial.length)
     # What is right before and behind may be a matter of time, and not of ends, in one case alone.
-    return f"in {sides}" if len(wrong) > 1 or trial.case.period is None else None
+    is_alone = len(wrong) == 1 and longest.case.period is not None
+    if not head + tail or head + tail > len(longest.errors) // 4 or is_alone:
+        return None
+    sides = ((head, "first samples"), (tail, "last samples"))
+    return "in " + " and ".join(f"the {n * longest.bin} {words}" for n, words in sides if n)
 
 
 def _in_time(wrong: list[Trial], right: list[Trial], masks: list[np.ndarray]) -> str | None:
@@ -246,7 +242,31 @@ def _by_level(wrong: list[Trial], right: list[Trial], masks: list[np.ndarray]) -
 
 
 def _regular(wrong: list[Trial], right: list[Trial], masks: list[np.ndarray]) -> str | None:
-    """At regular places: the errors of an even sound, folded by the period that fits best."""
+    """At regular places, apart from each other or not."""
+    return _apart(wrong, masks) or _folded(wrong)
+
+
+def _apart(wrong: list[Trial], masks: list[np.ndarray]) -> str | None:
+    """Short runs of wrong bins, evenly spaced but for some that are missing."""
+    for trial, mask in zip(wrong, masks, strict=True):
+        at = np.flatnonzero(mask)
+        begins = at[np.diff(at, prepend=-mask.size) > _LEAST_BINS // 2]
+        if len(begins) < 3 or mask.mean() > 0.5:
+            continue
+        spaces = np.diff(begins)
+        turns = np.rint(spaces / spaces.min())
+        if np.abs(spaces - turns * spaces.min()).max() <= turns.max():
+            return _every(trial, (begins[-1] - begins[0]) / turns.sum())
+    return None
+
+
+def _every(trial: Trial, bins: float) -> str:
+    samples = round(bins * trial.bin * trial.case.rate / trial.network.rate_out)
+    return f"at regular places, every {samples} samples of the input"
+
+
+def _folded(wrong: list[Trial]) -> str | None:
+    """The errors of an even sound, folded by the period that fits best."""
     trial = max(
         (t for t in wrong if t.case.name.startswith("noise") or t.case.period),
         key=lambda t: len(t.errors),
@@ -268,8 +288,7 @@ def _regular(wrong: list[Trial], right: list[Trial], masks: list[np.ndarray]) ->
             best, period = share, size
     if best < _FOLD:
         return None
-    samples = period * trial.bin * trial.case.rate // trial.network.rate_out
-    return f"at regular places, every {samples} samples of the input"
+    return _every(trial, period)
 
 
 def _drift(wrong: list[Trial]) -> str | None:
@@ -282,13 +301,6 @@ def _drift(wrong: list[Trial]) -> str | None:
     if levels[0] < max(levels[2:]) + _DRIFT_DB:
         return None
     return f"and it drifts with length: {levels[0]:.0f} dB of SNR fall to {levels[-1]:.0f}"
-
-
-def _is_place(masks: list[np.ndarray], places: Iterable[np.ndarray]) -> bool:
-    """Whether all that is wrong is in these places, and most of these is wrong."""
-    joined = np.concatenate(masks), np.concatenate(list(places))
-    wrong, place = joined
-    return bool(place.any() and not (wrong & ~place).any() and wrong[place].mean() >= _MOST)
 
 
 def _band(wrong: list[Trial]) -> str:
@@ -306,18 +318,16 @@ def _band(wrong: list[Trial]) -> str:
             powers.append(power / total)
     if not shares:
         return ""
-    same = {_edge(trial) for trial in wrong}
-    edge = f"{same.pop() / 1000:g} kHz" if len(same) == 1 else "the edge"
-    if np.median(shares) > _BAND:
-        return f", above {edge} alone"
-    if np.median(shares) < 1 - _BAND:
-        return f", below {edge} alone"
     parts = np.cumsum(np.mean(powers, axis=0))
     low, high = (int(np.searchsorted(parts, (1 + sign * _BAND) / 2)) for sign in (-1, 1))
-    if high - low > _FRAME // 6:
-        return ""
     scale = wrong[0].network.rate_out / _FRAME / 1000
-    return f", between {low * scale:.2g} and {high * scale:.2g} kHz"
+    edges = [_edge(trial) / 1000 for trial in wrong]
+    edge = f"{edges[0]:g} kHz" if len(set(edges)) == 1 else "the edge"
+    if high - low < _FRAME // 8 and low * scale > max(edges[0], 1):
+        return f", between {low * scale:.2g} and {high * scale:.2g} kHz"
+    if np.median(shares) > _BAND:
+        return f", above {edge} alone"
+    return f", below {edge} alone" if np.median(shares) < 1 - _BAND else ""
 
 
 def _edge(trial: Trial) -> float:
