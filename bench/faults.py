@@ -27,11 +27,8 @@ def main() -> None:
     params = load_weights("novasr-open").params
     x, rate = soundfile.read(ROOT / "bench/demo_16k.flac")
     truth = forward(params, x)
-    rows = {fault.words: (fault.forward(params, x), truth) for fault in FAULTS.values()}
-    second = x[rate : 2 * rate]
-    with np.errstate(over="ignore"):
-        half = np.float64(wrong_forward(params, second, dtype=np.float16))
-    rows["half precision throughout"] = half, forward(params, second)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows = {fault.words: (fault.forward(params, x), truth) for fault in FAULTS.values()}
     for minutes in MINUTES:
         drift = wrong_forward(params, x, interpolate3=drifting(60 * minutes * rate))
         rows[f"the interpolation's index in float32, after {minutes} min"] = drift, truth

@@ -16,9 +16,10 @@ from ..record import Fault, Params, in_call
 from .model import Layers, apply
 
 
-def forward(params: Params, x: Any, dtype: Any = np.float64, **wrong: Any) -> np.ndarray:
-    """Run `model.forward` on x [T], all of it in `dtype`, with other `Layers`."""
-    for _, activation in apply(Layers(**wrong), cast(params, dtype), np.asarray(x, dtype)):
+def forward(params: Params, x: Any, **wrong: Any) -> np.ndarray:
+    """Run `model.forward` on x [T] in float64, with other `Layers`."""
+    p = cast(params, np.float64)
+    for _, activation in apply(Layers(**wrong), p, np.asarray(x, np.float64)):
         y = activation
     return y
 
