@@ -102,7 +102,7 @@ def normalised(y):
 
 MUTANTS = {
     "pair swap dropped": (
-        lambda p: port(p, swapped=False),
+        lambda p: port(p, swapped=(False, False)),
         "the swap of sample pairs is undone in both",
     ),
     "replicate padding": (lambda p: port(p, edges="edge"), "ends are held where zeros belong"),
@@ -138,7 +138,7 @@ def test_every_fault_is_caught_and_named(name, either):
     assert any(words in fault for fault in report.faults), report.faults
 
 
-@pytest.mark.parametrize("name", faults.FAULTS)
+@pytest.mark.parametrize("name", [n for n, f in faults.FAULTS.items() if not f.is_rounding])
 def test_every_known_deviation_is_named_in_float32(name, ours):
     """As ports have them: with float32's rounding, in their own order of operations."""
     fault = faults.FAULTS[name]
@@ -151,7 +151,9 @@ def test_every_known_deviation_is_named_in_float32(name, ours):
         run, ours, [Case("voice", voice.x[:1500], 16_000), Case("noise", SOME[1].x[:800], 16_000)]
     )
     assert report.grade == WRONG
-    assert fault.words in report.faults
+    # It moves every sample but those at the ends.
+    words = "1 sample early" if name == "left-aligned" else fault.words
+    assert any(words in text for text in report.faults)
 
 
 def test_what_drifts_from_the_start_on_is_told_from_half_precision(ours):
@@ -278,6 +280,46 @@ def test_what_a_port_says_is_cut_to_one_plain_line(ours):
     assert verify(port, ours, SOME[:1]).faults == ["it fails: SIGSEGV"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (("a", "ValueError: no rate", "b", "c", "d"), "ValueError: no rate"),
+        (("a", "thread panicked at x", "error: aborting", "b"), "thread panicked at x"),
+        (("a", "b", "", "c", "d"), "b c d"),
+    ],
+)
+def test_a_failing_programs_message_is_what_looks_like_it(tmp_path, ours, lines, said):
+    """Not its last line alone."""
+    words = " ".join(f"'{line}'" for line in lines)
+    script = tmp_path / "port.sh"
+    script.write_text(f"#!/bin/sh\nprintf '%s\\n' {words} >&2; exit 3\n")
+    script.chmod(0o755)
+    port = ports.program(f"{script} {{input}} {{output}}", NETWORK)
+    assert verify(port, ours, SOME[:1]).faults == [f"it fails: exit status 3: {said}"]
+
+
+def test_a_program_may_write_its_stages(tmp_path, capsys):
+    """In the folder that its command names; the first that differs is said."""
+    script = tmp_path / "port.py"
+    script.write_text(
+        "import sys, numpy as np\n"
+        "from novasr_np import load_weights\n"
+        "from novasr_np.networks import NETWORKS\n"
+        "x = np.fromfile(sys.argv[1], '<f4')\n"
+        "params = load_weights('novasr-open').params\n"
+        "for name, y in NETWORKS['NovaSR'].compute.stages(params, x):\n"
+        "    y = y * 1.5 if name in ('conv2', 'residual', 'conv_post', 'y') else y\n"
+        "    y.astype('<f4').tofile(f'{sys.argv[3]}/{name}.f32')\n"
+        "y.tofile(sys.argv[2])\n"
+    )
+    port = ports.program(f"{sys.executable} {script} {{input}} {{output}} {{stages}}", NETWORK)
+    report = verify(port, "novasr-open", [Case("noise", SOME[1].x[:400], 16_000)])
+    assert report.findings[-1].code == "level"
+    script.write_text(script.read_text().replace("y * 1.5", "y ** 3"))
+    report = verify(port, "novasr-open", [Case("noise", SOME[1].x[:400], 16_000)])
+    assert "the first stage that differs is conv2: its largest error is" in report.faults[-1]
+
+
 @pytest.mark.parametrize(("channels", "rate"), [(1, 16_000), (2, 48_000)])
 def test_wav_files_have_to_say_what_they_are(tmp_path, ours, channels, rate):
     """The right samples, at a wrong rate or among others."""
@@ -383,7 +425,7 @@ def test_a_port_that_misses_the_rate_or_the_edge_does_not_pass(any_band):
         assert passed == {c.name: is_right(c) for c in tried}
 
 
-@pytest.mark.parametrize("name", AIRBAND.ports.faults)
+@pytest.mark.parametrize("name", [n for n, f in AIRBAND.ports.faults.items() if not f.is_rounding])
 def test_every_known_mistake_of_any_band_is_named(name, any_band):
     fault = AIRBAND.ports.faults[name]
 
@@ -394,6 +436,8 @@ def test_every_known_mistake_of_any_band_is_named(name, any_band):
         case._replace(x=case.x[500:1500]) for case in cases.cases(AIRBAND, 0) if "," in case.name
     ]
     tried = [c for c in tried if (c.rate, c.edge) in ((8000, 3700), (16_000, 7750), (24_000, 8000))]
+    if name.startswith("floor"):
+        tried += [case for case in cases.cases(AIRBAND, 0) if case.name == "silence within"]
     report = verify(run, any_band, tried)
     assert report.grade == WRONG
     assert report.faults[1:] == [fault.words]

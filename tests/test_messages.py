@@ -157,7 +157,7 @@ def test_warnings_of_libraries(cli, monkeypatch):
 
 @pytest.fixture
 def one_case(monkeypatch):
-    monkeypatch.setattr(verify, "cases", lambda *_: [Case("noise", noise(400, 0.5), 16_000)])
+    monkeypatch.setattr(verify, "cases", lambda *_, **__: [Case("noise", noise(400, 0.5), 16_000)])
 
 
 def test_what_a_port_says(cli, one_case):

@@ -85,7 +85,8 @@ def _traits(wrong: list[Trial], right: list[Trial]) -> Iterator[tuple[str, Has]]
         yield from _of_lengths(wrong, right)
     loud = [_peak(t) for t in wrong]
     least, most = min(loud), max(loud)
-    yield f"those of a peak of up to {most:.2g}", lambda t: 0 < _peak(t) <= most
+    if any(_peak(t) > most for t in right):
+        yield f"those of a peak of up to {most:.2g}", lambda t: 0 < _peak(t) <= most
     yield f"{_SIZES[0]} {least:.2g}", lambda t: _peak(t) >= least
 
 
@@ -292,15 +293,18 @@ def _folded(wrong: list[Trial]) -> str | None:
 
 
 def _drift(wrong: list[Trial]) -> str | None:
-    """An error that grows with time, as it does if an index is computed in float32."""
-    trial = max(wrong, key=lambda t: len(t.errors))
-    if trial.length < trial.network.at(4 * trial.network.cut.context):
+    """An error that grows with time in most cases, as it does if an index is in float32."""
+    falls = []
+    for trial in sorted(wrong, key=lambda trial: trial.length):
+        if trial.length < trial.network.at(4 * trial.network.cut.context):
+            continue
+        parts = zip(*(np.array_split(v, 4) for v in (trial.errors, trial.levels())), strict=True)
+        levels = [decibels(float((level**2).sum()), float((e**2).sum())) for e, level in parts]
+        falls.append((levels[0] >= max(levels[2:]) + _DRIFT_DB, levels))
+    if not falls or 2 * sum(fall for fall, _ in falls) <= len(falls):
         return None
-    parts = zip(*(np.array_split(v, 4) for v in (trial.errors, trial.levels())), strict=True)
-    levels = [decibels(float((level**2).sum()), float((e**2).sum())) for e, level in parts]
-    if levels[0] < max(levels[2:]) + _DRIFT_DB:
-        return None
-    return f"and it drifts with length: {levels[0]:.0f} dB of SNR fall to {levels[-1]:.0f}"
+    first, *_, last = max(falls)[1]
+    return f"and it drifts with length: {first:.0f} dB of SNR fall to {last:.0f}"
 
 
 def _band(wrong: list[Trial]) -> str:
