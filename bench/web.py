@@ -76,7 +76,7 @@ async function ortWeb(file) {
   const session = await ort.InferenceSession.create(await get(file), options);
   return async (signal) => {
     const feeds = { input: new ort.Tensor("float32", signal, [1, 1, signal.length]) };
-    if (session.inputNames.includes("edge")) // in bins of 50 Hz: half the rate, as the engine has it
+    if (session.inputNames.includes("edge")) // in bins of 50 Hz, half the rate
       feeds.edge = new ort.Tensor("int64", [BigInt(RATE / 100)], []);
     return (await session.run(feeds)).output.data;
   };
