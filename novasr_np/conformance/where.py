@@ -243,31 +243,7 @@ def _by_level(wrong: list[Trial], right: list[Trial], masks: list[np.ndarray]) -
 
 
 def _regular(wrong: list[Trial], right: list[Trial], masks: list[np.ndarray]) -> str | None:
-    """At regular places, apart from each other or not."""
-    return _apart(wrong, masks) or _folded(wrong)
-
-
-def _apart(wrong: list[Trial], masks: list[np.ndarray]) -> str | None:
-    """Short runs of wrong bins, evenly spaced but for some that are missing."""
-    for trial, mask in zip(wrong, masks, strict=True):
-        at = np.flatnonzero(mask)
-        begins = at[np.diff(at, prepend=-mask.size) > _LEAST_BINS // 2]
-        if len(begins) < 3 or mask.mean() > 0.5:
-            continue
-        spaces = np.diff(begins)
-        turns = np.rint(spaces / spaces.min())
-        if np.abs(spaces - turns * spaces.min()).max() <= turns.max():
-            return _every(trial, (begins[-1] - begins[0]) / turns.sum())
-    return None
-
-
-def _every(trial: Trial, bins: float) -> str:
-    samples = round(bins * trial.bin * trial.case.rate / trial.network.rate_out)
-    return f"at regular places, every {samples} samples of the input"
-
-
-def _folded(wrong: list[Trial]) -> str | None:
-    """The errors of an even sound, folded by the period that fits best."""
+    """At regular places: the errors of an even sound, folded by the period that fits best."""
     trial = max(
         (t for t in wrong if t.case.name.startswith("noise") or t.case.period),
         key=lambda t: len(t.errors),
@@ -289,7 +265,8 @@ def _folded(wrong: list[Trial]) -> str | None:
             best, period = share, size
     if best < _FOLD:
         return None
-    return _every(trial, period)
+    samples = round(period * trial.bin * trial.case.rate / trial.network.rate_out)
+    return f"at regular places, every {samples} samples of the input"
 
 
 def _drift(wrong: list[Trial]) -> str | None:
