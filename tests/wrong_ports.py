@@ -57,7 +57,7 @@ _SNAKES = {
 }
 _SNAKE = first(same, sine_squared)
 
-# name -> (what is said, the options of `mutants.forward`)
+# name -> (what is said, one of several with | between; the options of `mutants.forward`)
 NOVASR = {
     "both swaps": (f"{SWAP} in both", {"swapped": (False, False)}),
     "swap 0": (f"{SWAP} in activation0", {"swapped": (False, True)}),
@@ -71,7 +71,7 @@ NOVASR = {
         )
         for i, name in enumerate(("conv_pre", "conv1", "conv2", "conv_post"))
     },
-    "left aligned": ("1 sample early", {"shift": 0}),
+    "left aligned": ("1 sample early|from sample t / 3", {"shift": 0}),  # the same but at the ends
     "repeated": (
         "samples are repeated",
         {"at": {"interpolate": lambda h: h[:, 1::3].repeat(3, 1)}},
@@ -115,7 +115,7 @@ NOVASR = {
     "bfloat16": ("as large as that of bfloat16", {"keep": bfloat16}),
     **{
         f"half in {name}": (HALF, {"at": {name: half}})
-        for name in ("conv_pre", "activation0.up", "conv1", "activation1.down", "residual")
+        for name in ("conv_pre", "conv1", "activation1.down", "residual")
     },
 }
 
