@@ -408,7 +408,8 @@ def test_any_band_is_right_by_its_function_and_by_the_front_door(any_band):
         lambda x, rate, edge: upsample(x, rate, edge=edge, weights=any_band),
     ):
         report = verify(port, any_band, tried)
-        assert (report.grade, report.faults) == ("float32", [])
+        assert report.grade in ("bit-near", "float32")
+        assert report.faults == []
 
 
 def test_a_port_that_misses_the_rate_or_the_edge_does_not_pass(any_band):

@@ -360,3 +360,19 @@ def test_no_false_alarm_for_another_order_or_rounding(network, seed):
         report = verify(port, params, tried)
         assert report.grade in ("bit-near", "float32")
         assert report.faults == []
+
+
+def test_a_loud_right_output_has_errors_in_proportion():
+    """Weights may make a sound far beyond full scale, where float32 rounds more coarsely."""
+    params = random_params(0, ANY_BAND)
+    params["conv_out"]["bias"] = params["conv_out"]["bias"] + np.float32(3)
+    case = SOME_ANY[5]
+    peak = np.abs(next(truths(case, params, ANY_BAND, lengths(case, ANY_BAND)[1]))).max()
+    assert peak > 20
+
+    def port(x, rate, edge):
+        return upsample(np.float32(x), rate, weights=params, edge=edge)
+
+    assert verify(port, params, [case]).grade == "float32"
+    off = verify(lambda *told: port(*told) + np.float32(1e-4 * peak), params, [case])
+    assert off.grade != "float32"

@@ -135,7 +135,7 @@ def _nearness(trial: Trial, predicted: np.ndarray) -> float | None:
     if known.mean() < 0.5:
         return np.nan
     y, other = y[known], other[known]
-    if np.abs(y - other).max() > trial.tolerance * max(1, np.abs(y).max()):
+    if np.abs(y - other).max() > trial.tolerance * max(1, np.abs(y).max() / trial.scale):
         return None
     return min(snr(y, other), 150.0)
 

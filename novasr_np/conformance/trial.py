@@ -12,7 +12,8 @@ from ..samples import ceil_div
 from ..weights import Weights
 from .cases import Case
 
-# Grade -> the largest error it allows, for outputs within [-1, 1], the best first. Rounding to
+# Grade -> the largest error it allows, the best first, for outputs within [-1, 1]; for louder ones
+# in proportion to the right output's peak, as floating point rounds. Rounding to
 # float32 alone causes 3e-8, float32 throughout about 1e-6, half precision up to 6e-3.
 GRADES = {"bit-near": 2e-7, "float32": 2e-5, "float16": 2e-2}
 WRONG = "wrong"
@@ -42,7 +43,6 @@ class Trial:
         """Measure raw [..., n], floating point and finite, n > 0."""
         self.length = raw.shape[-1]
         self.step = quantisation_step(raw)
-        self.tolerance = GRADES["float32"] + self.step
         self.first: int | None = None
         self.last: int | None = None
         done, noise, energy, product, offset, errors = 0, 0.0, 0.0, 0.0, 0.0, []
@@ -50,6 +50,9 @@ class Trial:
         self.wrong_channels = np.zeros(len(rows), bool)
         for part in truths(self.case, self.weights.params, self.network, self.length):
             truth = part.reshape(len(rows), -1)[:, : self.length - done]
+            if not done:
+                self.scale = max(1.0, float(np.abs(truth).max(initial=0)))
+                self.tolerance = GRADES["float32"] * self.scale + self.step
             y = rows[:, done : done + truth.shape[1]].astype(np.float64)
             error = np.abs(y - truth)
             is_wrong = error > self.tolerance
@@ -79,8 +82,8 @@ class Trial:
         """Grade, by the largest error and the length."""
         if self.length not in self.expected:
             return WRONG
-        step = self.step  # which is no error
-        return next((name for name, most in GRADES.items() if self.max_abs <= most + step), WRONG)
+        error = (self.max_abs - self.step) / self.scale  # a step of 16 bits is no error
+        return next((name for name, most in GRADES.items() if error <= most), WRONG)
 
     @property
     def region(self) -> slice:
