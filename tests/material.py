@@ -31,6 +31,7 @@ from novasr_np.tensors import flatten, nest
 PORTS = Path(__file__).parent / "ports"
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 
 
 def compiled(folders, source, *flags):

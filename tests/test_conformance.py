@@ -1,7 +1,6 @@
 """`novasr verify` tells right ports from wrong ones, and says what is wrong with these."""
 
 import json
-import math
 import sys
 import time
 from functools import partial
@@ -14,9 +13,9 @@ from conftest import once, random_params, shared
 from scipy import signal
 
 import novasr_np
-from novasr_np import forward, load_weights, save_weights, upsample
+from novasr_np import forward, load_weights, upsample
 from novasr_np.cli import main
-from novasr_np.conformance import cases, kit, ports
+from novasr_np.conformance import cases, ports
 from novasr_np.conformance.cases import Case
 from novasr_np.conformance.trial import GRADES, WRONG
 from novasr_np.conformance.verify import verify
@@ -350,28 +349,6 @@ def test_ports_that_take_wav_files_are_graded(ours):
     assert (report.grade, report.faults) == ("float32", [])
 
 
-def test_the_kit_holds_the_cases_and_the_truth(tmp_path, ours):
-    assert main(["verify", "--export", str(tmp_path / "kit"), "--weights", "novasr-open"]) == 0
-    kit = tmp_path / "kit"
-    index = json.loads((kit / "kit.json").read_text())
-    files = {str(p.relative_to(kit)) for p in kit.rglob("*.npy")}
-    assert files == set(index["files"])
-    assert sum(p.stat().st_size for p in kit.rglob("*") if p.is_file()) <= 2_000_000
-    for name in files:
-        assert np.load(kit / name).dtype == "<f4"
-        header = (kit / name).stat().st_size - 4 * math.prod(index["files"][name]["shape"])
-        assert header == 128
-    x, y = np.load(kit / "cases/noise.x.npy"), np.load(kit / "cases/noise.y.npy")
-    want = mutants.forward(cast(ours, np.float64), x)
-    assert np.abs(y - want).max() <= GRADES["bit-near"]
-    assert np.load(kit / "stages/13-y.npy").shape == (3 * 32 - 4,)
-    assert main(["verify", "--export", str(tmp_path / "again"), "--weights", "novasr-open"]) == 0
-    assert (tmp_path / "again/kit.json").read_bytes() == (kit / "kit.json").read_bytes()
-    assert all(told == {"rate": 16_000, "edge": None} for told in index["cases"].values())
-    with pytest.raises(SystemExit):
-        main(["verify", "--export", str(kit)])
-
-
 def test_the_page_for_porters_has_the_grades_and_every_fault():
     text = (Path(novasr.__file__).parent / "PORTING.md").read_text()
     for name, error in GRADES.items():
@@ -475,23 +452,3 @@ def test_a_program_is_told_the_rate_and_the_edge(tmp_path, capsys):
     tried = [c for c in cases.cases(AIRBAND, 0) if (c.rate, c.edge) == (16_000, 8000)]
     assert len(json.loads(out)["outcomes"]) == len(tried)
     assert "cases left out, of which the port cannot be told" in err
-
-
-def test_the_kit_of_any_band_says_each_cases_rate_and_edge(tmp_path, any_band):
-    weights = tmp_path / "w.safetensors"
-    save_weights(any_band, weights, provenance="noise", licence="none")
-    kit.export(tmp_path / "kit", str(weights))
-    index = json.loads((tmp_path / "kit/kit.json").read_text())
-    assert sum(p.stat().st_size for p in tmp_path.glob("kit/**/*.npy")) <= 2_000_000
-    port = airband_port(any_band)
-    assert {f"cases/{name}.{end}.npy" for name in index["cases"] for end in "xy"} == {
-        name for name in index["files"] if name.startswith("cases/")
-    }
-    for name, told in index["cases"].items():
-        x, y = (np.load(tmp_path / f"kit/cases/{name}.{end}.npy") for end in "xy")
-        assert np.abs(y - port(np.float64(x), **told)).max() <= GRADES["bit-near"], name
-    x = np.float64(np.load(tmp_path / "kit/stages/x.npy"))
-    (last,) = tmp_path.glob("kit/stages/*-y.npy")
-    assert index["stages"]["edge"] < index["stages"]["rate"] / 2
-    want = port(x, **index["stages"])
-    assert np.abs(np.load(last) - want).max() <= GRADES["bit-near"]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from conftest import check, random_params, shared
-from material import PORTS, compiled, needs_gcc
+from material import PORTS, compiled, needs_gcc, needs_node
 
 import novasr_np
 from novasr_np import load_weights, save_weights
@@ -36,8 +36,6 @@ RATES = (8000, 12_000, 16_000, 24_000, 48_000)
 EDGES = (3750, 4000, 5500, 7700, 8000, 12_000, 24_000)  # Hz
 TOLERANCE = 2e-6  # of float32, for outputs within [-1, 1]
 LAB = "golden/anyband_lab.npz"
-
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 
 
 def engine(lib, file, rate=16_000, edge=0):

@@ -52,8 +52,9 @@ def add(commands: Any) -> None:
     )
     what.add_argument(
         "--export",
-        metavar="DIR",
-        help="write the test kit (weights, inputs and outputs) to a folder instead",
+        metavar="KIT",
+        help="write the test kit (weights, inputs, outputs, every stage, and a program that checks "
+        "a port without this package) instead: a zip file if the name ends in .zip, else a folder",
     )
     add_weights(p)
     p.add_argument(
@@ -98,9 +99,8 @@ def add(commands: Any) -> None:
 def _main(args: argparse.Namespace) -> int:
     try:
         if args.export is not None:
-            kit.export(Path(args.export), args.weights)
-            files = [p for p in Path(args.export).rglob("*") if p.is_file()]
-            say(f"{args.export}: the kit, {len(files)} files")
+            files, size = kit.export(Path(args.export), args.weights)
+            say(f"{args.export}: the kit, {files} files, {size / 1e6:.1f} MB")
             return EXIT_DONE
         loaded = weights.load_weights(args.weights)
         network = loaded.network
