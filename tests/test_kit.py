@@ -10,11 +10,11 @@ import mutants
 import numpy as np
 import pytest
 from conftest import random_params
-from material import compiled, needs_gcc
+from material import PORTS, compiled, needs_gcc, needs_node
 
 from novasr_np import load_weights, save_weights
 from novasr_np.cli import main
-from novasr_np.conformance import check, kit
+from novasr_np.conformance import cases, check, kit
 from novasr_np.conformance.trial import GRADES
 from novasr_np.networks import NETWORKS
 from novasr_np.networks.record import Facts
@@ -72,7 +72,7 @@ def checked(line, *kit, program=None):
 
 
 def engine(native, name, extra=""):
-    return f"{native} {weights_path(name)} {{rate}} {{bin}} 1600 {{input}} {{output}}{extra}"
+    return f"{native} {weights_path(name)} {{rate}} {{edge}} 1600 {{input}} {{output}}{extra}"
 
 
 def wrapped(folder, line, edit):
@@ -231,7 +231,7 @@ def test_a_wrong_port_fails(small, native, tmp_path, edit, wrong):
 
 @needs_gcc
 def test_a_port_that_does_not_hear_of_the_edge_fails(small, native):
-    line = engine(native, "airband-2").replace("{bin}", "0")
+    line = engine(native, "airband-2").replace("{edge}", "0")
     status, lines, _ = checked(line, small)
     assert (status, lines[-1].split(":")[0]) == (1, "wrong")
     assert lines[-1].endswith("in 8-kHz-edge-3.725")
@@ -258,3 +258,34 @@ def test_a_damaged_kit_is_refused_before_the_port_runs(kits, small, tmp_path):
     assert not (tmp_path / "ran").exists()
     assert checked("port {input}", small)[0] == 2
     assert kit.FORMAT == check.FORMAT
+
+
+@needs_node
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["airband-2", "airband-live-2"])
+def test_a_port_written_from_the_page_and_the_kit_is_right(kits, tmp_path, name):
+    with zipfile.ZipFile(kits[name]) as archive:
+        archive.extractall(tmp_path)
+    line = f"node {PORTS / 'airband.mjs'} {tmp_path} {{rate}} {{edge}} {{input}} {{output}}"
+    status, lines, _ = checked(line, program=tmp_path / "check.py")
+    assert (status, lines[-1].split(":")[0]) == (0, "bit-near")
+    rates = ("--rate", "44100", "--rate", "11025", "--rate", "96000")
+    assert main(["verify", "--command", line, "--weights", name, "--long", "2", *rates]) == 0
+
+
+@needs_node
+def test_that_port_at_any_rate_and_edge(kits, tmp_path):
+    """Rates and edges that have no case, of sounds that are over in a moment."""
+    loaded = load_weights("airband-2")
+    with zipfile.ZipFile(kits["airband-2"]) as archive:
+        archive.extractall(tmp_path)
+    for rate, edge, samples in ((7400, 2225, 500), (38_600, 9140, 1000), (48_000, 5050, 7)):
+        x = cases.noise(samples, 0.5)
+        x.astype("<f4").tofile(tmp_path / "x")
+        line = ("node", PORTS / "airband.mjs", tmp_path, rate, edge, tmp_path / "x", tmp_path / "y")
+        subprocess.run([str(part) for part in line], check=True)
+        facts = Facts(rate, 1, edge)
+        want = loaded.network.compute.forward(loaded.params, np.float64(x), facts=facts, rate=rate)
+        y = np.fromfile(tmp_path / "y", "<f4")
+        assert y.shape == want.shape
+        assert np.abs(y - want).max() <= GRADES["bit-near"], rate
