@@ -249,7 +249,7 @@ def convert_weights(
     loaded = load_weights(source, variant)
     network, provenance = loaded.network, ""
     if network.weights.store is None:
-        sha256, (_, _, metadata) = file_sha256(source), read_weights(source)
+        sha256, (_, _, metadata) = file_sha256(source), read_weights(source, variant)
         published = network.weights.published.get(sha256)
         known = network.weights.licence if published else metadata.get("licence")
         licence = licence or known

@@ -433,7 +433,7 @@ def test_it_is_graded_through_ffmpeg(library):
         for case in cases.cases(loaded.network, 0)
         if case.rate == 48_000
     ]
-    assert len(tried) > 8
+    assert len(tried) > 5
     report = verify(port, loaded, tried)
     assert report.grade in ("float32", "bit-near")
     assert report.faults == []
