@@ -315,7 +315,8 @@ def test_followed_edges_of_real_speech(rates, clip):
 
 
 def test_the_first_edge_and_rates_that_are_refused(rates):
-    for begin, want in ((0, 8000), (8001, 8000), (8000, 8000), (3799, 3750), (1, 2000)):
+    edges = {0: 8000, 8001: 8000, 3799: 3800, 3775: 3800, 3725: 3700, 1: 2000}
+    for begin, want in edges.items():
         assert Follow(rates, 16_000, 1, begin).edge == want
     for rate, channels in ((44_100, 1), (3800, 1), (48_200, 1), (16_000, 0)):
         with pytest.raises(ValueError, match="followed"):

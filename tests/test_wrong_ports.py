@@ -35,7 +35,7 @@ SOME = [
     FULL["length 5"],
     FULL["length 26"],
 ]
-_ANY = ("8 kHz, edge 3.725", "16 kHz, edge 2", "24 kHz, edge 8", "8 kHz, telephone", "noise")
+_ANY = ("8 kHz, edge 3.725", "16 kHz, edge 2", "24 kHz, edge 7.975", "8 kHz, telephone", "noise")
 SOME_ANY = [
     *(ANY[name] for name in (*_ANY, "silence within", "speech-like")),
     *(ANY[name] for name in ("length 1 at 8000 Hz", "length 101 at 8000 Hz")),

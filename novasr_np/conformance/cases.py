@@ -19,7 +19,7 @@ _LENGTHS = (
 # For networks that take any band: Hz of the input, and of the edge.
 _BANDS = (
     *((4000, 2000), (8000, 4000), (8000, 3725), (12_000, 5500), (16_000, 7750), (16_000, 2000)),
-    *((22_000, 11_000), (24_000, 8000), (32_000, 16_000), (48_000, 24_000), (48_000, 11_025)),
+    *((22_000, 11_000), (24_000, 7975), (32_000, 16_000), (48_000, 24_000), (48_000, 11_025)),
 )
 _TELEPHONE = 300, 3400  # Hz
 _PERIOD = 80_720  # samples, 5 s, of the longest case: of no common block a multiple

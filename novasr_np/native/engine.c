@@ -118,7 +118,9 @@ void novasr_reset(novasr_state *state)
 static int edge_bin(int edge, int rate)
 {
     int half = rate / 2, hertz = edge ? edge : half;
-    return (hertz < LOWEST_EDGE ? LOWEST_EDGE : hertz > half ? half : hertz) / BIN;
+    hertz = hertz < LOWEST_EDGE ? LOWEST_EDGE : hertz > half ? half : hertz;
+    int bin = hertz / BIN, rest = hertz % BIN;
+    return bin + (2 * rest > BIN || (2 * rest == BIN && bin % 2)); /* as Python rounds */
 }
 
 void novasr_edge(novasr_state *state, int edge)

@@ -104,8 +104,8 @@ NOVASR_API novasr_state *novasr_begin(void *memory, const novasr_model *model);
 /* Begin another signal with the same edge and gain, whatever has been pushed before. */
 NOVASR_API void novasr_reset(novasr_state *state);
 
-/* airband: where the sound ends, in Hz, rounded down to 50: what lies below stays, what is above is
- * made. At least 2000, at most half the rate, and 0 for that. It holds from the next frame on, whose
+/* airband: where the sound ends, in Hz, rounded to a multiple of 50, halves to an even one: what lies
+ * below stays, what is above is made. At least 2000, at most half the rate, and 0 for that. It holds from the next frame on, whose
  * first sample came at most 20 ms ago. */
 NOVASR_API void novasr_edge(novasr_state *state, int edge);
 

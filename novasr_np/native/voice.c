@@ -65,11 +65,6 @@ static int filter_size(int design, int rate, int new_rate, size_t *bytes)
     return rate == new_rate || *bytes;
 }
 
-static int nearest_bin(int hertz)
-{
-    return (hertz + BIN / 2) / BIN * BIN;
-}
-
 static double novasr_keeps(int rate)
 {
     return novasr_crossover_highest(rate, OUT, NOVASR_END);
@@ -136,7 +131,7 @@ const novasr_voice *novasr_voice_make(void *memory, int rate, const novasr_voice
     v->novasr.model = novasr_load(at[2], w->novasr, w->novasr_size, NOVASR_RATE);
     v->crossover = novasr_crossover_make(at[3], novasr_keeps(rate), rate, OUT);
     v->front = made_filter(at[4], parts[4], NOVASR_STEEP, rate, heard);
-    v->highest = rate < heard ? nearest_bin((int)novasr_filter_passes(v->front)) : 0;
+    v->highest = rate < heard ? (int)novasr_filter_passes(v->front) : 0;
     v->narrow = made_filter(at[5], parts[5], NOVASR_UPSTREAM, rate, NOVASR_RATE);
     v->back = made_filter(at[6], parts[6], NOVASR_STEEP, OUT, rate);
 
@@ -279,7 +274,7 @@ static float share_wanted(const novasr_voice_state *s)
 void novasr_voice_set(novasr_voice_state *s, int network, int edge, float highs)
 {
     s->wanted = network == NOVASR_NOVASR ? &s->voice->novasr : &s->voice->airband;
-    s->edge = edge > 0 ? nearest_bin(edge < OUT / 2 ? edge : OUT / 2) : 0;
+    s->edge = edge <= 0 ? 0 : edge < OUT / 2 ? edge : OUT / 2;
     s->gain = highs > LEAST_HIGHS ? (float)exp_of((highs < MOST_HIGHS ? highs : MOST_HIGHS) * LN10 / 20) : 0;
 }
 
