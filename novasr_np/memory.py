@@ -1,7 +1,7 @@
 """Keep memory that is freed, for the next arrays of a process that works on many sounds.
 
 The C library gives large blocks back to the system at once, and gets them again, a page at a time
-and filled with zeros, for the next array. That takes up to a third of the time of a short file.
+and filled with zeros, for the next array: a good part of the time of a short file.
 """
 
 import ctypes

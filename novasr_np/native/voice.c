@@ -316,10 +316,9 @@ static void run_novasr(novasr_voice_state *s, VoiceChannel *h, const float *x, l
     give(s, h, s->crossed, made);
 }
 
-static void fade_gain(novasr_voice_state *s)
+static float towards(float x, float end, float step)
 {
-    float step = 1.0f / GAIN_STEPS, away = s->gain - s->gain_now;
-    s->gain_now = away > step ? s->gain_now + step : away < -step ? s->gain_now - step : s->gain;
+    return x < end - step ? x + step : x > end + step ? x - step : end;
 }
 
 /* Compute the quantum that begins at a place of the ring. */
@@ -329,7 +328,7 @@ static void compute(novasr_voice_state *s, long at)
     const float *heard[MOST_CHANNELS];
     long quantum = s->path->quantum, count = quantum;
     int is_airband = s->path == &v->airband;
-    fade_gain(s);
+    s->gain_now = towards(s->gain_now, s->gain, 1.0f / GAIN_STEPS);
     EACH(c, s->channels) {
         VoiceChannel *h = &s->channel[c];
         heard[c] = h->x + at;
@@ -363,11 +362,6 @@ static void compute(novasr_voice_state *s, long at)
 }
 
 /* ---- a block --------------------------------------------------------------------------------- */
-
-static float towards(float x, float end, float step)
-{
-    return x < end - step ? x + step : x > end + step ? x - step : end;
-}
 
 static void take_samples(VoiceChannel *h, long at, const float *x, long count)
 {

@@ -8,9 +8,9 @@ import oracle
 import pytest
 import soundfile
 from conftest import JAX_TOLERANCE, TOLERANCE, check, random_params, runner, shared, speech_like
+from fasr import fasr
 from material import as_lists
 
-from bench.fasr import fasr
 from novasr_np import Stream, WeightsError, forward, load_weights, stages, upsample
 from novasr_np.networks import NETWORKS
 from novasr_np.networks.speechsr import fast, spec
